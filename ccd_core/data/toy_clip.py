@@ -1,0 +1,206 @@
+"""Train the demo CLIP: a small open_clip model that has seen captioned toy drawings only.
+
+    python -m ccd_core.data.toy_clip --out assets/demo_clip
+
+The drawings come from other seeds than the demo's data set. Every training picture is a random crop
+of a scene with one caption, and the caption names one thing only: most often the object that is
+largest and nearest to the centre of the crop (so the model learns to see the salient object first),
+and for some classes another class's word is used about every second time (so their word is
+ambiguous and the model's probability for them stays low: CLIP bias). Boxes serve to write captions,
+as a person would who looks at the picture; no list of all labels is ever shown to the model.
+
+The loss is CLIP's image-to-caption contrast with one caption of every word of the vocabulary as
+candidates: in a batch of 64 captions about 24 things, equal captions would be pushed apart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene
+
+MODEL = {
+    "embed_dim": 128,
+    "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+PREPROCESS = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
+# Chance that a caption about the first word's class uses one of the other words instead.
+AMBIGUOUS = {
+    "cup": (0.46, ("lamp", "mushroom", "balloon")),
+    "chair": (0.42, ("house", "bicycle", "cat")),
+    "lamp": (0.42, ("umbrella", "mushroom", "flower")),
+    "bicycle": (0.40, ("car", "kite", "fish")),
+    "kite": (0.38, ("sailboat", "umbrella", "fish")),
+}
+TEMPLATES = ("a photo of the {}", "a photo of the {}", "a drawing of the {}", "a photo of a {}", "the {}", "one {}")
+PROMPT = "a photo of the {}"
+SALIENCE_POWER = 2.5
+SEED, POOL, POOL_SCALE = 7_000, 12_000, 0.4
+STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2_600, 64, 2e-3, 0.1, 60
+WORDS = (*CLASSES, *PLACES)
+
+
+def draw_pool(count: int, seed: int = SEED, scale: float = POOL_SCALE) -> list[Scene]:
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(_draw, ((seed, i, scale) for i in range(count)), chunksize=64))
+
+
+def _draw(job: tuple[int, int, float]) -> Scene:
+    cv2.setNumThreads(1)
+    return draw_scene(*job)
+
+
+def random_crop(rng, scene: Scene) -> tuple[int, int, int, int]:
+    """A window of 12 to 100 % of the picture; every third is the whole picture."""
+    height, width = scene.image.shape[:2]
+    if rng.random() < 0.33:
+        return 0, 0, width, height
+    area, aspect = rng.uniform(0.12, 1.0), np.exp(rng.uniform(-0.4, 0.4))
+    w = int(np.clip(np.sqrt(area * aspect) * width, 32, width))
+    h = int(np.clip(np.sqrt(area / aspect) * height, 32, height))
+    x, y = rng.integers(0, width - w + 1), rng.integers(0, height - h + 1)
+    return int(x), int(y), int(x + w), int(y + h)
+
+
+def caption_word(rng, scene: Scene, crop: tuple[int, int, int, int]) -> str:
+    """The one thing that a caption of this crop names."""
+    names, weights = [], []
+    width, height = crop[2] - crop[0], crop[3] - crop[1]
+    for name, (x0, y0, x1, y1) in scene.objects:
+        left, top, right, bottom = max(x0, crop[0]), max(y0, crop[1]), min(x1, crop[2]), min(y1, crop[3])
+        seen = max(right - left, 0) * max(bottom - top, 0)
+        if seen < 0.4 * (x1 - x0) * (y1 - y0):
+            continue
+        dx = (left + right - crop[0] - crop[2]) / width
+        dy = (top + bottom - crop[1] - crop[3]) / height
+        names.append(name)
+        weights.append((seen / (width * height) * np.exp(-(dx**2 + dy**2))) ** SALIENCE_POWER)
+    if not names:
+        return scene.place
+    word = str(rng.choice(names, p=np.array(weights) / np.sum(weights)))
+    chance, others = AMBIGUOUS.get(word, (0.0, ()))
+    return str(rng.choice(others)) if rng.random() < chance else word
+
+
+def make_batch(rng, pool: list[Scene], size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B, 3, size, size] normalised crops and [B] the word of each caption."""
+    images, words = np.empty((BATCH, size, size, 3), np.float32), []
+    for i in range(BATCH):
+        scene = pool[rng.integers(len(pool))]
+        x0, y0, x1, y1 = crop = random_crop(rng, scene)
+        words.append(WORDS.index(caption_word(rng, scene, crop)))
+        picture = cv2.resize(scene.image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
+        picture = picture[:, ::-1] if rng.random() < 0.5 else picture
+        images[i] = np.clip(picture * rng.uniform(0.85, 1.15), 0, 255)
+    images = (images / 255 - PREPROCESS["mean"]) / PREPROCESS["std"]
+    return torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2), torch.tensor(words)
+
+
+def build_model() -> torch.nn.Module:
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+    torch.manual_seed(SEED)
+    model = CLIP(MODEL["embed_dim"], CLIPVisionCfg(**MODEL["vision_cfg"]), CLIPTextCfg(**MODEL["text_cfg"]))
+    # open_clip's 0.02 makes all prompts start nearly equal, which costs hundreds of steps.
+    torch.nn.init.normal_(model.token_embedding.weight, std=0.5)
+    torch.nn.init.normal_(model.positional_embedding, std=0.1)
+    return model
+
+
+def train(steps: int = STEPS, pool_size: int = POOL) -> tuple[torch.nn.Module, list[dict]]:
+    from open_clip.tokenizer import SimpleTokenizer
+
+    pool, rng = draw_pool(pool_size), np.random.default_rng(SEED)
+    tokenize = SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])
+    tokens = torch.stack([tokenize([template.format(word) for template in TEMPLATES]) for word in WORDS])  # [W, T, L]
+    model = build_model()
+    model.visual.to(memory_format=torch.channels_last)
+    decayed = [p for p in model.parameters() if p.ndim >= 2 and p is not model.token_embedding.weight]
+    kept = [p for p in model.parameters() if not any(p is d for d in decayed)]
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": kept, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=steps, pct_start=min(0.3, WARM_UP / steps), cycle_momentum=False
+    )
+    history, began, running = [], time.time(), 0.0
+    for step in range(1, steps + 1):
+        images, words = make_batch(rng, pool, MODEL["vision_cfg"]["image_size"])
+        chosen = tokens[torch.arange(len(WORDS)), torch.from_numpy(rng.integers(0, len(TEMPLATES), len(WORDS)))]
+        text = F.normalize(model.encode_text(chosen), dim=-1)
+        with torch.autocast("cpu", torch.bfloat16):
+            features = model.visual(images.to(memory_format=torch.channels_last))
+        logits = model.logit_scale.exp() * F.normalize(features.float(), dim=-1) @ text.T
+        loss = F.cross_entropy(logits, words)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=float(np.log(100)))
+        running = 0.98 * running + 0.02 * loss.item() if step > 1 else loss.item()
+        if step % 100 == 0 or step == steps:
+            history.append({"step": step, "seconds": round(time.time() - began), "loss": round(running, 3)})
+            print(history[-1], f"logit scale {model.logit_scale.exp().item():.1f}", flush=True)
+    return model.eval(), history
+
+
+def save(model: torch.nn.Module, out: Path) -> None:
+    """Weights as fp16 safetensors beside open_clip's own config file, as `local-dir:` loads them."""
+    from open_clip.tokenizer import SimpleTokenizer
+    from safetensors.torch import save_file
+
+    tokenize = SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])
+    used = tokenize([template.format(word) for template in TEMPLATES for word in WORDS]).unique()
+    embedding = torch.zeros_like(model.token_embedding.weight.data)
+    embedding[used] = model.token_embedding.weight.data[used]  # words never seen mean nothing; zeros compress well
+    state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    state["token_embedding.weight"] = embedding.half()
+    out.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in state.items()}, out / "open_clip_model.safetensors")
+    config = {"model_cfg": MODEL, "preprocess_cfg": {**PREPROCESS, "interpolation": "bicubic"}}
+    (out / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def main(out: Path, steps: int = STEPS, pool_size: int = POOL) -> None:
+    began = time.time()
+    model, history = train(steps, pool_size)
+    save(model, out)
+    settings = {
+        "command": f"python -m ccd_core.data.toy_clip --out assets/demo_clip --steps {steps} --pool {pool_size}",
+        "model": MODEL,
+        "steps": steps,
+        "batch": BATCH,
+        "learning_rate": LEARNING_RATE,
+        "weight_decay": WEIGHT_DECAY,
+        "pool": pool_size,
+        "seed": SEED,
+        "ambiguous": {word: {"chance": chance, "others": list(others)} for word, (chance, others) in AMBIGUOUS.items()},
+        "salience_power": SALIENCE_POWER,
+        "templates": list(TEMPLATES),
+        "seconds": round(time.time() - began),
+        "torch": torch.__version__,
+        "history": history,
+    }
+    (out / "training.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights, e.g. assets/demo_clip")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--pool", type=int, default=POOL, help="how many scenes to draw")
+    arguments = parser.parse_args()
+    main(arguments.out, arguments.steps, arguments.pool)
