@@ -1,0 +1,112 @@
+"""The classifier: a CNN and a 1x1 convolution whose maps are the CAMs and whose means are the logits (Eq. 4)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ccd_core.errors import UserError
+
+DEMO_BACKBONE = Path(__file__).resolve().parent.parent / "assets" / "demo_backbone.safetensors"
+
+
+class CamClassifier(nn.Module):
+    """Multi-label classifier with class activation maps.
+
+    backbone: a torchvision ResNet ("resnet101") or any timm CNN ("timm:convnext_tiny"); weights: "imagenet", "demo", the path of a
+    safetensors file of backbone weights, or None for random ones; further keyword arguments go to the backbone's
+    constructor. Raises UserError where there is no such backbone or its weights cannot be had.
+
+    >>> logits, cam = CamClassifier("resnet101", num_classes=20)(x, return_cam=True)     # logits == cam.mean((2, 3))
+    """
+
+    def __init__(self, backbone: str, num_classes: int, weights: str | None = None, cam_boost: float = 1.0, **options: Any):
+        super().__init__()
+        self.backbone = _make_backbone(backbone, weights == "imagenet", options)
+        self.head = nn.Conv2d(_feature_channels(self.backbone, backbone), num_classes, 1)
+        self.cam_boost = cam_boost
+        if weights not in (None, "imagenet"):
+            load_backbone(self.backbone, DEMO_BACKBONE if weights == "demo" else Path(weights))
+
+    def forward(self, x: Tensor, return_cam: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """x: [B, 3, H, W] normalised -> logits [B, C], and with `return_cam` the raw maps [B, C, h, w] too."""
+        cam = class_maps(self.backbone(x), self.head.weight, self.head.bias, self.cam_boost)
+        logits = cam.mean((2, 3))
+        return (logits, cam) if return_cam else logits
+
+
+def class_maps(features: Tensor, weight: Tensor, bias: Tensor | None, boost: float = 1.0) -> Tensor:
+    """CAM of every class: [B, Q, h, w] features and [C, Q, 1, 1] weights -> [B, C, h, w] (Eq. 4); positive entries times `boost`."""
+    cam = nn.functional.conv2d(features, weight, bias)
+    return cam if boost == 1 else torch.where(cam > 0, cam * boost, cam)
+
+
+def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
+    try:
+        return _timm_backbone(name.removeprefix("timm:"), imagenet, options) if name.startswith("timm:") else _torchvision_resnet(name, imagenet, options)
+    except UserError:
+        raise
+    except TypeError as error:
+        raise UserError(f"The backbone {name} does not take classifier.backbone_options {options}: {error}.") from None
+    except Exception as error:  # hubs raise many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(
+            f"The ImageNet weights of {name} could not be had: {reason}. If this machine has no network, save them elsewhere as "
+            "safetensors and set classifier.weights to that file."
+        ) from None
+
+
+def _torchvision_resnet(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
+    import torchvision
+
+    if name not in torchvision.models.list_models(module=torchvision.models.resnet):
+        known = ", ".join(torchvision.models.list_models(module=torchvision.models.resnet))
+        raise UserError(f"There is no torchvision ResNet {name!r}; there are {known}; for others write timm:NAME.")
+    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"] if imagenet else None
+    network = torchvision.models.get_model(name, weights=weights, **options)
+    return nn.Sequential(OrderedDict((key, part) for key, part in network.named_children() if key not in ("avgpool", "fc")))
+
+
+class TimmFeatures(nn.Module):
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.forward_features(x)
+
+
+def _timm_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
+    import timm
+
+    if not timm.is_model(name):
+        raise UserError(f"timm has no model {name!r}; `python -c 'import timm; print(timm.list_models())'` lists them.")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return TimmFeatures(timm.create_model(name, pretrained=imagenet, num_classes=0, global_pool="", **values))
+
+
+def _feature_channels(backbone: nn.Module, name: str) -> int:
+    """Channels of the last feature map, found by running a small image through."""
+    was_training = backbone.training
+    with torch.no_grad():
+        features = backbone.eval()(torch.zeros(1, 3, 224, 224))
+    backbone.train(was_training)
+    if features.ndim != 4:
+        raise UserError(f"{name} gives no feature map and so no CAM; choose a convolutional network.")
+    return features.shape[1]
+
+
+def load_backbone(backbone: nn.Module, path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        backbone.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
+    except FileNotFoundError:
+        raise UserError(f"There are no backbone weights {path}.") from None
+    except (SafetensorError, RuntimeError) as error:
+        raise UserError(f"The weights in {path} do not fit the backbone: {str(error).splitlines()[0][:200]}.") from None

@@ -1,0 +1,231 @@
+"""Every setting of a run, with its unit, its source and its presets; YAML in and out.
+
+Sources: numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025); "code" is the
+authors' public implementation. `CCDConfig.preset("paper")` is the paper's text; `reference` is what
+the authors' code does where it differs; `demo` fits the built-in toy scenes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ccd_core.errors import UserError
+
+PRESETS = ("demo", "paper", "reference", "best")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DataSettings(Section):
+    spec: str = Field("demo", description="Data set: demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")
+    classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
+    workers: int = Field(-1, ge=-1, description="Processes that decode images; -1 picks by the number of cores.")
+    cache_gb: float = Field(4.0, ge=0, description="Training images are kept decoded in memory up to this size (GB).")
+
+
+class ClipSettings(Section):
+    model: str = Field("RN50x64", description="open_clip model name, local-dir:PATH, hf-hub:NAME, or demo.")
+    pretrained: str | None = Field("openai", description="open_clip tag, or path of a local checkpoint.")
+    size: int = Field(640, ge=32, description="Side of the global view and longer side of a local view, pixels (4.1).")
+    normalisation: Literal["clip", "imagenet"] = Field("clip", description="Mean and std of CLIP's input; imagenet is the code's.")
+    prompt: str = Field("a photo of the {}", description="Prompt with {} for the class name (3.1; NUS-WIDE: a photo of a {}).")
+    batch_size: int = Field(32, ge=1, description="Views in one CLIP forward pass.")
+    round_to: int = Field(32, ge=1, description="Sides of local views are rounded to multiples of this, so that they batch; 1: exact.")
+
+
+class BiasSettings(Section):
+    mode: Literal["class", "constant", "none"] = Field(
+        "class", description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a control); none: no debiasing."
+    )
+    entropy_threshold: float = Field(0.5, gt=0, description="Only images with less entropy than this (natural log) count (4.1).")
+    floor: float = Field(0.05, ge=0, lt=1, description="Probabilities are raised to this before debiasing (code: 1/20).")
+
+
+class ClassifierSettings(Section):
+    backbone: str = Field("resnet101", description="torchvision ResNet name, or timm:NAME (4.1).")
+    backbone_options: dict[str, Any] = Field(default_factory=dict, description="Further arguments of the backbone's constructor.")
+    weights: str | None = Field("imagenet", description="imagenet, demo, a local safetensors file, or null for random weights.")
+    image_size: int = Field(448, ge=32, description="Side of a training image, pixels.")
+    cam_size: int = Field(640, ge=32, description="Side of the image that CAMs are computed from, pixels (4.1).")
+    cam_boost: float = Field(1.0, gt=0, description="Positive activations are multiplied by this (code: 3).")
+
+
+class MeanViews(Section):
+    mean_views: float = Field(10.0, gt=0, description="Mean number of views an image (4.3).")
+
+
+class ViewSettings(Section):
+    policy: Literal["cam", "random", "moved"] = Field(
+        "cam", description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to random places."
+    )
+    threshold: float | MeanViews = Field(default_factory=MeanViews, description="Classes scored above this get a view (0 to 1), or mean_views.")
+    cam_threshold: float = Field(0.95, gt=0, lt=1, description="A CAM box holds the pixels above this share of the map's range (4.1).")
+    offset: int = Field(80, ge=0, description="A view reaches this far beyond the CAM box, pixels of the frame (4.1).")
+    frame: int = Field(640, ge=32, description="Side of the square frame in which boxes are cut, pixels (4.1).")
+    box: Literal["extent", "first_last"] = Field("extent", description="first_last is the code's: first and last pixel in row order.")
+
+
+class LabelSettings(Section):
+    update: bool = Field(True, description="Update the labels with local views after warm-up (3.2).")
+    alpha: float = Field(0.4, ge=0, le=1, description="Weight of the initial label in the final label (Eq. 7).")
+    clamp_local: bool = Field(True, description="Clamp debiased local labels to 1 before mixing (Eq. 5-7); the code clamps only the mix.")
+    views_required: bool = Field(True, description="An image without views keeps its initial label; the code mixes in floor / bias.")
+
+
+class TrainingSettings(Section):
+    epochs: int = Field(10, ge=1, description="Epochs in all, warm-up included (4.1).")
+    warmup_epochs: int = Field(2, ge=0, description="Epochs on the initial labels (4.1).")
+    batch_size: int = Field(16, ge=1, description="Images a step (4.1).")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser (code: Adam).")
+    learning_rate: float = Field(1e-5, gt=0, description="Learning rate of the backbone (4.1).")
+    head_factor: float = Field(10.0, gt=0, description="The last layer learns this many times faster (code).")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay (none in paper or code).")
+    schedule: Literal["constant", "cosine"] = Field("constant", description="Learning rate over the epochs.")
+    beta: float = Field(1.0, ge=0, description="Weight of the consistency loss after warm-up (Eq. 8).")
+    jitter: float = Field(0.5, ge=0, le=1, description="Strength of the strong copy's colour jitter (code; hue takes a fifth of it).")
+    shared_flip: bool = Field(True, description="Weak and strong copy are flipped alike; the code flips them independently.")
+    keep: Literal["first_local_minimum", "last"] = Field(
+        "first_local_minimum", description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP (4.1), or the last."
+    )
+    positive_label: float = Field(1.0, gt=0, le=1, description="A training label counts as positive for that mAP from this value on (code: 1).")
+
+
+class CCDConfig(Section):
+    """The settings of one run. `CCDConfig.preset("paper")` is the default."""
+
+    preset_name: str = Field("paper", description="The preset these settings started from.")
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where the device is fast at it.")
+    data: DataSettings = Field(default_factory=DataSettings)
+    clip: ClipSettings = Field(default_factory=ClipSettings)
+    bias: BiasSettings = Field(default_factory=BiasSettings)
+    classifier: ClassifierSettings = Field(default_factory=ClassifierSettings)
+    views: ViewSettings = Field(default_factory=ViewSettings)
+    labels: LabelSettings = Field(default_factory=LabelSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+
+    @classmethod
+    def preset(cls, name: str) -> CCDConfig:
+        """Settings of preset `name`: demo, paper, reference or best. Raises UserError for any other."""
+        if name not in PRESETS:
+            raise UserError(f"There is no preset {name!r}; the presets are {', '.join(PRESETS)}.")
+        return build(_merge({"preset_name": name}, _PRESET_CHANGES[name]))
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> CCDConfig:
+        return load_config(config_file=path)
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def changed(self, **sections: Any) -> CCDConfig:
+        """A copy with nested changes, validated: `config.changed(labels={"alpha": 0.2}, seed=1)`."""
+        return build(_merge(self.model_dump(), sections))
+
+
+# Only what differs from the defaults above, which are the paper's.
+_PRESET_CHANGES: dict[str, dict[str, Any]] = {
+    "paper": {"data": {"spec": "voc2012:VOCdevkit"}},
+    "reference": {
+        "data": {"spec": "voc2012:VOCdevkit"},
+        "clip": {"normalisation": "imagenet", "round_to": 1},  # train.py normalises once, for classifier and CLIP
+        "bias": {"entropy_threshold": 2.0},  # train.py
+        "classifier": {"backbone": "resnet50", "cam_boost": 3.0},  # models.py always builds resnet50
+        "views": {"threshold": {"mean_views": 5.0}, "box": "first_last"},  # searches until the mean lies in 4-6
+        "labels": {"alpha": 0.2, "clamp_local": False, "views_required": False},  # train_gpu#0.sh
+        "training": {"shared_flip": False},
+    },
+    "best": {"data": {"spec": "voc2012:VOCdevkit"}},
+    "demo": {
+        "data": {"spec": "demo"},
+        "clip": {"model": "demo", "pretrained": None, "size": 128, "batch_size": 64, "round_to": 16},
+        "bias": {"entropy_threshold": 1.5},
+        "classifier": {
+            "backbone": "timm:resnet18",
+            "backbone_options": {"channels": [32, 64, 128, 256], "output_stride": 16},
+            "weights": "demo",
+            "image_size": 160,
+            "cam_size": 160,
+        },
+        "views": {"threshold": {"mean_views": 6.0}},
+        "training": {"epochs": 6, "warmup_epochs": 2, "learning_rate": 5e-4, "head_factor": 4.0, "schedule": "cosine", "positive_label": 0.5},
+    },
+}
+
+
+def build(values: dict[str, Any]) -> CCDConfig:
+    """Validate; every wrong setting becomes one line of one UserError."""
+    try:
+        return CCDConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError("; ".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def _sentence(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("float", "MeanViews"))
+    if problem["type"] == "extra_forbidden":
+        return f"there is no setting {where} (see `ccd run --help` and config.yaml of any run)"
+    return f"setting {where}: {problem['msg'].lower()} (got {problem['input']!r})"
+
+
+def load_config(preset: str | None = None, config_file: str | Path | None = None, changes: list[str] | None = None) -> CCDConfig:
+    """Preset, then file, then `section.key=value` changes; each overrides what came before."""
+    values: dict[str, Any] = CCDConfig.preset(preset or "paper").model_dump()
+    if config_file is not None:
+        loaded = _read_yaml(Path(config_file))
+        loaded.pop("recorded", None)
+        if preset is None and loaded.get("preset_name") in PRESETS:
+            values = CCDConfig.preset(loaded["preset_name"]).model_dump()
+        values = _merge(values, loaded)
+    for change in changes or []:
+        values = _merge(values, _parse_change(change))
+    return build(values)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"The settings file {path} is not YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"The settings file {path} holds no settings; write lines such as `seed: 1`.")
+    return loaded
+
+
+def _parse_change(change: str) -> dict[str, Any]:
+    key, separator, text = change.partition("=")
+    if not separator or not key.strip():
+        raise UserError(f"--set takes KEY=VALUE, for example labels.alpha=0.2, and got {change!r}.")
+    try:
+        value: Any = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"The value in --set {change!r} is not YAML.") from None
+    if isinstance(value, str):
+        value = _number(value)
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return value
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)  # YAML reads 1e-4 as a string
+    except ValueError:
+        return text
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict) and key not in ("backbone_options", "threshold")
+        merged[key] = _merge(merged[key], value) if nested else value
+    return merged

@@ -1,0 +1,57 @@
+"""Where and how precisely to compute: one door to accelerate, which picks device and precision."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from ccd_core.errors import UserError
+
+
+def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerator:
+    """An Accelerator for `device` (auto, cpu, cuda, cuda:N) and `precision` (auto, fp32, bf16, fp16).
+
+    Raises UserError where the device is not there or cannot do the precision.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"Device {device} was asked for but torch finds no usable CUDA GPU here; use --set device=cpu, or see `ccd doctor`.")
+    if device not in ("auto", "cpu") and not device.startswith("cuda"):
+        raise UserError(f"There is no device {device!r}; use auto, cpu, cuda or cuda:N.")
+    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    if ":" in device and int(device.split(":")[1]) >= torch.cuda.device_count():
+        raise UserError(f"Device {device} was asked for but there are only {torch.cuda.device_count()} GPUs.")
+    if on_cpu and precision == "fp16":
+        raise UserError("Precision fp16 needs a GPU; on a CPU use fp32 or bf16.")
+    # accelerate keeps one device and precision a process; a second run in this process may ask for others.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    os.environ.pop("ACCELERATE_TORCH_DEVICE", None)
+    if ":" in device:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = device
+    mixed = _best_precision(on_cpu) if precision == "auto" else precision
+    return Accelerator(cpu=on_cpu, mixed_precision="no" if mixed == "fp32" else mixed)
+
+
+def _best_precision(on_cpu: bool) -> str:
+    if not on_cpu:
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    try:
+        return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and _cpu_has_bf16() else "fp32"
+    except (AttributeError, RuntimeError):
+        return "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    """Instructions for bf16 products; without them bf16 is emulated and slower than fp32."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="ignore") as file:
+            return any(word in file.read() for word in ("avx512_bf16", "amx_bf16"))
+    except OSError:
+        return False
+
+
+def describe(accelerator: Accelerator) -> str:
+    name = torch.cuda.get_device_name(accelerator.device) if accelerator.device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    return f"{name}, {accelerator.mixed_precision.replace('no', 'fp32')}"

@@ -1,0 +1,321 @@
+"""A run's folder: what is in it, how it is read and written.
+
+Everything about a run is files that other tools can open. Each is written under a temporary name,
+synced and renamed, so a reader never sees half a file and a killed run loses at most the work of the
+chunk or epoch it was in. This module needs neither torch nor a browser.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import json
+import logging
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import yaml
+
+from ccd_core.config import CCDConfig, build
+from ccd_core.errors import UserError
+
+STAGES = ("images", "global", "warm-up", "views", "training", "scores", "done")
+ENDINGS = ("finished", "stopped", "failed")
+HEARTBEAT_SECONDS = 0.5
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with open(partial, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+class Run:
+    """One run on disk. `Run.open(path)` reads one back, `Run.create(path, config)` starts one."""
+
+    def __init__(self, path: Path, config: CCDConfig, classes: tuple[str, ...]):
+        self.path, self.config, self.classes = Path(path), config, classes
+
+    # -- making and opening ------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: str | Path, config: CCDConfig, classes: tuple[str, ...]) -> Run:
+        """A new run in `path`, or the one that is there if its settings are the same."""
+        path = Path(path)
+        run = cls(path, config, classes)
+        if (path / "config.yaml").is_file():
+            there = cls.open(path)
+            if there.config != config:
+                raise UserError(
+                    f"{path} holds a run with other settings ({', '.join(differences(there.config, config))}); "
+                    "choose another --out, or --resume without changing settings."
+                )
+            return there
+        if path.exists() and (not path.is_dir() or any(entry.name != "job.log" for entry in path.iterdir())):
+            raise UserError(f"{path} exists and is not a run; choose another --out.")
+        settings = config.model_dump(mode="json") | {"recorded": {"classes": list(classes), **surroundings()}}
+        write_atomic(path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Read a run's folder. Raises UserError where `path` is no run."""
+        path = Path(path)
+        try:
+            settings = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+            recorded = settings.pop("recorded")
+            return cls(path, build(settings), tuple(recorded["classes"]))
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(f"{path} is not a run: it has no config.yaml.") from None
+        except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, UnicodeDecodeError):
+            raise UserError(f"{path / 'config.yaml'} is damaged: it does not hold the settings of a run.") from None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def recorded(self) -> dict[str, Any]:
+        """Versions, commit and machine that the run was made with."""
+        return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))["recorded"]
+
+    # -- state -------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """state.json: status, stage, progress, ETA, heartbeat, skipped images, exit reason; {} before the start."""
+        try:
+            return json.loads((self.path / "state.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+
+    def update_state(self, **changes: Any) -> None:
+        write_json(self.path / "state.json", self.state | changes | {"heartbeat": time.time()})
+
+    @property
+    def status(self) -> str:
+        """created, queued, running, finished, stopped, or failed (also where the process has died)."""
+        state = self.state
+        status = state.get("status", "created")
+        if status in ("running", "queued") and not process_alive(state):
+            return "failed"
+        return status
+
+    # -- artefacts ---------------------------------------------------------------------------
+
+    def file(self, *parts: str) -> Path:
+        return self.path.joinpath(*parts)
+
+    def has(self, *parts: str) -> bool:
+        return self.file(*parts).is_file()
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray]:
+        if not self.has(name):
+            raise UserError(f"Run {self.name} has no {name} yet; it is made in a later stage of the run.")
+        return read_arrays(self.file(name))
+
+    def load_global(self) -> dict[str, np.ndarray]:
+        """ids [N] str, p_global [N, C] float32, entropy [N] float32, of the training images."""
+        return self._arrays("global.npz")
+
+    def load_labels(self) -> dict[str, np.ndarray]:
+        """ids [N], initial / local / final [N, C] float32 (local: NaN where an image has no view), n_views [N]."""
+        return self._arrays("labels.npz")
+
+    def load_scores(self, split: str) -> dict[str, np.ndarray]:
+        """ids [N] and scores [N, C], the kept model's probabilities."""
+        return self._arrays(f"scores/{split}.npz")
+
+    def load_views(self) -> pd.DataFrame:
+        """One row a local view: image, class, score, cam_x0..cam_y1 and x0..y1 in pixels of the frame, probabilities."""
+        if not self.has("views.parquet"):
+            raise UserError(f"Run {self.name} has no views.parquet yet; it is made after warm-up.")
+        return pd.read_parquet(self.file("views.parquet"))
+
+    def load_bias(self) -> dict[str, Any]:
+        """bias.json: per class value, count, mean probability, estimated; and the entropy threshold."""
+        return self.load_json("bias.json")
+
+    def load_json(self, *parts: str) -> dict[str, Any]:
+        if not self.has(*parts):
+            raise UserError(f"Run {self.name} has no {'/'.join(parts)} yet.")
+        return json.loads(self.file(*parts).read_text())
+
+    def load_ap(self) -> dict[str, Any]:
+        """scores/ap.json: AP of each class in percent per split, where there is ground truth; {} where not."""
+        return self.load_json("scores", "ap.json") if self.has("scores", "ap.json") else {}
+
+    def load_metrics(self) -> pd.DataFrame:
+        """metrics.csv: one row an epoch."""
+        return pd.read_csv(self.file("metrics.csv")) if self.has("metrics.csv") else pd.DataFrame()
+
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        write_atomic(self.file("metrics.csv"), pd.DataFrame(rows).to_csv(index=False))
+
+    def log_tail(self, lines: int = 40) -> list[str]:
+        path = self.file("log.txt")
+        return path.read_text(errors="replace").splitlines()[-lines:] if path.is_file() else []
+
+    # -- long work ---------------------------------------------------------------------------
+
+    def chunks(self, name: str, count: int, size: int, compute: Callable[[slice], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Compute arrays chunk by chunk, keeping finished chunks on disk, and concatenate them.
+
+        A chunk's bounds depend on `count` and `size` alone, so that a resumed run batches as an
+        undisturbed one would and gives the same numbers.
+        """
+        folder, parts = self.file("partial"), []
+        for begin in range(0, count, size):
+            path = folder / f"{name}-{begin:08d}.npz"
+            if not path.is_file():
+                write_arrays(path, **compute(slice(begin, min(begin + size, count))))
+            parts.append(read_arrays(path))
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def drop_chunks(self, name: str) -> None:
+        for path in self.file("partial").glob(f"{name}-*.npz"):
+            path.unlink()
+
+    def restart_from(self, stage: str) -> None:
+        """Forget what `stage` and all later ones made, so that they run again: "views", "training" or "scores"."""
+        made = {
+            "views": ["views.parquet", "labels.npz", "view_threshold.json"],
+            "training": ["checkpoints/best.safetensors", "checkpoints/best.json"],
+            "scores": ["scores"],
+        }
+        if stage not in made:
+            raise UserError(f"A run can be restarted from {', '.join(made)}, not from {stage!r}.")
+        for later in list(made)[list(made).index(stage) :]:
+            for name in made[later]:
+                path = self.file(name)
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self.drop_chunks("views")
+
+
+def surroundings() -> dict[str, Any]:
+    """What a result may depend on beside its settings."""
+    packages = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "accelerate")
+    versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
+    try:
+        root = Path(__file__).resolve().parent
+        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        commit = ""
+    return {"python": platform.python_version(), "versions": versions, "git_commit": commit or None, "host": socket.gethostname()}
+
+
+def _installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def differences(one: CCDConfig, other: CCDConfig) -> list[str]:
+    """Names of the settings in which two configurations differ."""
+
+    def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+        for key, value in values.items():
+            if isinstance(value, dict):
+                yield from flat(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key, value
+
+    first, second = dict(flat(one.model_dump(mode="json"))), dict(flat(other.model_dump(mode="json")))
+    return [key for key in {**first, **second} if first.get(key) != second.get(key)]
+
+
+def process_alive(state: dict[str, Any]) -> bool:
+    """Whether the process that wrote `state` still runs: same host, pid and creation time, and not a zombie."""
+    if state.get("host") != socket.gethostname():
+        return time.time() - state.get("heartbeat", 0) < 120  # another machine: its heartbeat must do
+    try:
+        process = psutil.Process(int(state["pid"]))
+        return abs(process.create_time() - state["pid_created"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return False
+
+
+def this_process() -> dict[str, Any]:
+    process = psutil.Process()
+    return {"pid": process.pid, "pid_created": process.create_time(), "host": socket.gethostname()}
+
+
+def list_runs(workspace: str | Path) -> list[Run]:
+    """The runs directly below `workspace`, newest first; folders that are no runs are left out."""
+    workspace = Path(workspace)
+    if not workspace.is_dir():
+        return []
+    found = []
+    for path in workspace.iterdir():
+        try:
+            found.append(Run.open(path))
+        except UserError:
+            continue
+    return sorted(found, key=lambda run: run.file("config.yaml").stat().st_mtime, reverse=True)
+
+
+class Progress:
+    """How far a stage is, for state.json and for whoever listens (the terminal's bars).
+
+    `reporter(stage, done, total)` is called now and then; the file is written at most twice a second.
+    """
+
+    def __init__(self, run: Run, reporter: Callable[[str, int, int, str], None] | None = None):
+        self.run, self.reporter = run, reporter
+        self.written = 0.0
+
+    @contextmanager
+    def stage(self, name: str, total: int, detail: str = "") -> Iterator[Callable[[int], None]]:
+        """Yields `advance(done)`, to be called with the number of items done so far."""
+        began, state = time.time(), {"first": None}
+        timings = self.run.state.get("seconds", {})
+
+        def advance(done: int) -> None:
+            now = time.time()
+            if state["first"] is None:
+                state["first"] = (now, done)  # what an earlier session did is not this one's speed
+            since, before = state["first"]
+            eta = (now - since) / (done - before) * (total - done) if done > before else None
+            if self.reporter:
+                self.reporter(name, done, total, detail)
+            if now - self.written > HEARTBEAT_SECONDS or done >= total:
+                self.written = now
+                self.run.update_state(stage=name, detail=detail, done=int(done), total=int(total), eta_seconds=eta)
+
+        logging.getLogger("ccd").debug("stage %s: %d to do", name, total)
+        advance(0)
+        yield advance
+        self.run.update_state(seconds=timings | {name: round(timings.get(name, 0) + time.time() - began, 2)})
