@@ -38,7 +38,7 @@ class ClipTeacher:
         self.visual = _any_size(model.visual)
         if device.type == "cuda" or precision == "bf16":
             self.visual.to(memory_format=torch.channels_last)
-        self.mean, self.std = model.visual.image_mean or IMAGENET_MEAN, model.visual.image_std or IMAGENET_STD
+        self.mean, self.std = _statistics(model.visual)
 
     @classmethod
     def load(cls, model: str, pretrained: str | None = None, device: str | torch.device = "cpu", precision: str = "fp32") -> ClipTeacher:
@@ -112,6 +112,13 @@ def normalise(pixels: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequen
     shape = (3, 1, 1)
     scale, shift = pixels.new_tensor(std, dtype=torch.float32).view(shape), pixels.new_tensor(mean, dtype=torch.float32).view(shape)
     return (pixels.float() / 255 - shift) / scale
+
+
+def _statistics(visual: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation the tower was trained with; OpenAI's where it does not say."""
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    return getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN, getattr(visual, "image_std", None) or OPENAI_DATASET_STD
 
 
 class AnySizePool(nn.Module):

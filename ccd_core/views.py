@@ -123,7 +123,8 @@ def crop_views(image: Tensor, boxes: Iterable[Box], longer_side: int = 640, roun
 
 
 def crop_shape(height: int, width: int, longer_side: int, round_to: int = 1) -> tuple[int, int]:
-    scale = np.float32(longer_side) / np.float32(max(height, width))  # float32 as in the code: one in ten ends at 639
+    # In float32 and in this order, as in the code: one view in ten ends with a longer side of 639.
+    scale = np.float32(1) / np.float32(max(height, width)) * np.float32(longer_side)
     sides = int(np.float32(height) * scale), int(np.float32(width) * scale)
     if round_to == 1:
         return max(sides[0], 1), max(sides[1], 1)

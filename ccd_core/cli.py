@@ -1,0 +1,313 @@
+"""The `ccd` command. Exit codes: 0 done, 1 a run failed or was stopped, 2 something to put right in what was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ccd_core.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Multi-label image classifiers from images without labels (CCD).")
+runs_app = typer.Typer(no_args_is_help=True, help="List, show and delete the runs of a workspace.")
+app.add_typer(runs_app, name="runs")
+console = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+Workspace = Annotated[Path, typer.Option("--workspace", envvar="CCD_RUNS", help="Folder that holds the runs.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    os.environ["CCD_DEBUG"] = "1" if debug else os.environ.get("CCD_DEBUG", "")
+
+
+@app.command()
+def run(
+    preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best. Without --config or --dataset: demo.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder. Without it: a new one in the workspace.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")] = False,
+    workspace: Workspace = Path("runs"),
+) -> None:
+    """Train a classifier on images without labels: the whole CCD pipeline.
+
+    ccd run --preset demo
+
+    ccd run --preset paper --dataset voc2012:/data/VOCdevkit --out runs/voc12
+
+    ccd run --preset demo --dataset folder:photos --classes names.txt
+    """
+    from ccd_core.config import load_config
+    from ccd_core.runs import Run
+
+    if resume:
+        if out is None:
+            raise UserError("--resume needs --out RUN, the folder of the run to go on with.")
+        if preset or dataset or classes or config or changes:
+            raise UserError("--resume goes on with the run's own settings; leave out --preset, --dataset, --classes, --config and --set.")
+        settings = Run.open(out).config
+    else:
+        default = "demo" if config is None and dataset in (None, "demo") else None
+        settings = load_config(preset or default, config, changes)
+        given = {"spec": dataset} if dataset else {}
+        settings = settings.changed(data=given | ({"classes": str(classes)} if classes else {}))
+        out = out or workspace / time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S")
+        if (out / "config.yaml").exists():
+            raise UserError(f"{out} already holds a run; add --resume to go on with it, or choose another --out.")
+    _run(settings, out, queue)
+
+
+def _run(settings: Any, out: Path, queue: bool) -> None:
+    from ccd_core.jobs import device_queue
+    from ccd_core.pipeline import Stopped, run_ccd
+    from ccd_core.runs import Run
+
+    began = time.time()
+    with StageBars() as bars:
+        try:
+            if queue:
+                with device_queue(Run.open(out), settings.device):
+                    finished = run_ccd(settings, out, bars.report)
+            else:
+                finished = run_ccd(settings, out, bars.report)
+        except (Stopped, KeyboardInterrupt):
+            console.print(f"[yellow]Stopped.[/] Go on with: ccd run --resume --out {out}")
+            raise typer.Exit(1) from None
+    _summary(finished, time.time() - began)
+
+
+class StageBars:
+    """One progress bar a stage, with ETA; plain lines where output is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = [TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn()]
+        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.tasks: dict[str, Any] = {}
+
+    def report(self, stage: str, done: int, total: int, detail: str) -> None:
+        name = f"{stage} ({detail})" if detail else stage
+        if name not in self.tasks:
+            self.tasks[name] = self.progress.add_task(name, total=total)
+            if not console.is_terminal:
+                console.print(f"{time.strftime('%H:%M:%S')} {name}: {total} images")
+        self.progress.update(self.tasks[name], completed=done)
+
+    def __enter__(self) -> StageBars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+
+def _summary(finished: Any, seconds: float) -> None:
+    skipped, report = finished.state.get("skipped", []), finished.load_ap()
+    console.print(f"\n[bold green]Finished[/] {finished.path} in {seconds:.0f} s")
+    threshold = finished.load_json("view_threshold.json")["mean_views"] if finished.has("view_threshold.json") else 0
+    console.print(f"  {len(finished.load_scores('train')['ids'])} training images, {len(finished.classes)} classes, {threshold:.1f} views an image")
+    if skipped:
+        console.print(f"  {len(skipped)} unusable files were left out:")
+        for entry in skipped[:20]:
+            console.print(f"    {entry['id']}: {entry['reason']}", soft_wrap=True, highlight=False)
+        if len(skipped) > 20:
+            console.print(f"    ... all are in {finished.file('log.txt')}")
+    if report.get("val"):
+        labels = report["labels"]["final"] or {"mAP": float("nan")}
+        console.print(f"  validation mAP {report['val']['mAP']:.1f}, final labels' mAP {labels['mAP']:.1f} (percent; epoch {report['epoch'] + 1} kept)")
+    console.print(f"  look at it: ccd app --run {finished.path}\n  use it:     ccd predict {finished.path} IMAGE...", soft_wrap=True)
+
+
+@app.command("eval")
+def evaluate(path: RunPath, as_json: Json = False, split: Annotated[str, typer.Option(help="val or train.")] = "val") -> None:
+    """Average precision of a run's classifier, per class and mean, in percent."""
+    from ccd_core.runs import Run
+
+    opened = Run.open(path)
+    report = opened.load_ap().get(split)
+    if report is None:
+        raise UserError(f"Run {opened.name} has no scores against ground truth for split {split} (status {opened.status}; a folder needs labels.csv).")
+    values = {"run": str(path), "split": split, "epoch": opened.load_ap()["epoch"]} | report
+    if as_json:
+        print(json.dumps(values))
+        return
+    table = Table(f"{opened.name}, {split}", "AP (%)")
+    for name, value in sorted(report["AP"].items(), key=lambda item: -(item[1] or -1)):
+        table.add_row(name, "-" if value is None else f"{value:.1f}")
+    table.add_section()
+    table.add_row("mAP", f"{report['mAP']:.1f}")
+    console.print(table)
+
+
+@app.command()
+def predict(
+    path: RunPath,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
+    as_json: Json = False,
+    csv: Annotated[Path | None, typer.Option(help="Write one row an image and one column a class.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="JSON file of a threshold a class.")] = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Threshold of all classes.")] = 0.5,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Label images with a run's classifier. Exit code 2 if no image could be used."""
+    from ccd_core.predict import Predictor
+
+    limits: float | dict[str, float] = _read_thresholds(thresholds) if thresholds else threshold
+    predictor = Predictor.open(path, device)
+    predictions = predictor.predict(_expand(images))
+    rows = [
+        {"image": str(one.path), "labels": one.labels(predictor.classes, limits)}
+        | ({"error": one.error} if one.scores is None else {"scores": dict(zip(predictor.classes, map(float, one.scores), strict=True))})
+        for one in predictions
+    ]
+    for one in predictions:
+        if one.error:
+            print(f"skipped {one.error}", file=sys.stderr)
+    if csv:
+        import pandas as pd
+
+        from ccd_core.runs import write_atomic
+
+        table = pd.DataFrame([{"image": row["image"], "labels": ";".join(row["labels"]), **row["scores"]} for row in rows if "scores" in row])
+        write_atomic(csv, table.to_csv(index=False, float_format="%.5f"))
+    if as_json:
+        print(json.dumps(rows))
+    elif not csv:
+        for row in rows:
+            if "scores" in row:
+                shown = ", ".join(f"{name} {row['scores'][name]:.2f}" for name in row["labels"])
+                print(f"{row['image']}: {shown or '(nothing above the threshold)'}")
+    if all("error" in row for row in rows):
+        raise typer.Exit(2)
+
+
+def _expand(images: list[Path]) -> list[Path]:
+    from ccd_core.data.images import IMAGE_SUFFIXES
+
+    found: list[Path] = []
+    for path in images:
+        found += sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
+    if not found:
+        raise UserError(f"There are no images in {', '.join(map(str, images))}.")
+    return found
+
+
+def _read_thresholds(path: Path) -> dict[str, float]:
+    try:
+        return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        raise UserError(f'The thresholds file {path} must be JSON such as {{"cat": 0.4, "dog": 0.6}}.') from None
+
+
+@runs_app.command("list")
+def runs_list(workspace: Workspace = Path("runs"), as_json: Json = False) -> None:
+    """The runs of the workspace, newest first."""
+    from ccd_core.runs import list_runs
+
+    rows = [
+        {"run": one.name, "status": one.status, "stage": one.state.get("stage"), "data": one.config.data.spec, "mAP": (one.load_ap().get("val") or {}).get("mAP")}
+        for one in list_runs(workspace)
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = Table("run", "status", "stage", "data", "val mAP (%)")
+    for row in rows:
+        table.add_row(row["run"], row["status"], row["stage"] or "", row["data"], f"{row['mAP']:.1f}" if row["mAP"] else "-")
+    console.print(table if rows else f"There are no runs in {workspace}; `ccd run --preset demo` makes one.")
+
+
+@runs_app.command("show")
+def runs_show(path: RunPath) -> None:
+    """State and settings of a run, as JSON."""
+    from ccd_core.runs import Run
+
+    opened = Run.open(path)
+    print(json.dumps({"status": opened.status, "state": opened.state, "config": opened.config.model_dump(mode="json"), "recorded": opened.recorded}, indent=1))
+
+
+@runs_app.command("delete")
+def runs_delete(path: RunPath, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete a run's folder."""
+    from ccd_core.runs import Run
+
+    opened = Run.open(path)
+    if opened.status in ("running", "queued"):
+        raise UserError(f"Run {opened.name} is {opened.status}; stop it before you delete it.")
+    if yes or typer.confirm(f"Delete {path} for good?"):
+        shutil.rmtree(path)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What this machine has, and what to do about what it lacks. Exit code 1 if a run could not work."""
+    from ccd_core.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print(json.dumps([vars(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            console.print(f"{'[green]ok [/]' if finding.ok else '[yellow]!! [/]'} {finding.what:<14} {finding.found}", soft_wrap=True, highlight=False)
+            if finding.advice:
+                console.print(f"{'':<18} {finding.advice}", style="dim", soft_wrap=True, highlight=False)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command("app")
+def browser_app(
+    run_path: Annotated[Path | None, typer.Option("--run", help="The run to open.")] = None,
+    workspace: Workspace = Path("runs"),
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in.")] = "127.0.0.1",
+    open_browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+) -> None:
+    """Open the browser app."""
+    root = Path(__file__).resolve().parent.parent
+    if run_path:
+        from ccd_core.runs import Run
+
+        Run.open(run_path)
+        os.environ["CCD_OPEN_RUN"] = str(run_path.resolve())
+    os.environ["CCD_RUNS"] = str(workspace.resolve())
+    headless = not (open_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"))
+    arguments = [f"--server.port={port}", f"--server.address={address}", f"--server.headless={str(headless).lower()}"]
+    os.chdir(root)  # .streamlit/config.toml is found from here
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/main.py", *arguments])
+
+
+def main(command: Callable[..., Any] = app) -> None:
+    """Run the command line; a user's mistake becomes one sentence and exit code 2."""
+    try:
+        command()
+    except UserError as error:
+        if os.environ.get("CCD_DEBUG"):
+            raise
+        Console(stderr=True).print(f"[bold red]Error:[/] {error}", soft_wrap=True, highlight=False)
+        sys.exit(2)
+    except (OSError, RuntimeError) as error:
+        if os.environ.get("CCD_DEBUG"):
+            raise
+        Console(stderr=True).print(f"[bold red]Error:[/] {error} (ccd --debug shows where)", soft_wrap=True, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

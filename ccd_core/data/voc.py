@@ -1,0 +1,88 @@
+"""PASCAL VOC 2007 and 2012 in the official layout, and any data set written like them.
+
+Image-level targets: a class is positive where at least one of its objects is not marked difficult. Objects that
+are only there as difficult count as absent, as in the field's benchmark code (Cole et al., "Multi-Label Learning
+from Single Positive Labels", CVPR 2021), which reads 1 as positive and all else as negative from the official per-class lists; those
+lists code "difficult only" as 0. Boxes are those of the objects that count.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+
+from ccd_core.data import Box, Dataset, GroundTruth, ImageList
+from ccd_core.errors import UserError
+
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog", "horse",
+    "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv monitor",
+)  # fmt: skip
+LISTS = {2007: {"train": "trainval", "val": "test"}, 2012: {"train": "train", "val": "val"}}
+ARCHIVES = {
+    2007: "VOCtrainval_06-Nov-2007.tar (439 MB) and VOCtest_06-Nov-2007.tar (431 MB)",
+    2012: "VOCtrainval_11-May-2012.tar (1.9 GB)",
+}
+
+
+def open_voc(spec: str, root: Path, year: int) -> Dataset:
+    """The classification splits of `year`: 5,011 / 4,952 images in 2007, 5,717 / 5,823 in 2012."""
+    candidates = [root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}", root]
+    base = next((path for path in candidates if (path / "ImageSets" / "Main").is_dir()), None)
+    if base is None:
+        raise UserError(f"There is no VOC {year} in {root}: unpack {ARCHIVES[year]} so that {root}/VOCdevkit/VOC{year}/ImageSets/Main is there.")
+    return voc_dataset(spec, base, LISTS[year], CLASSES)
+
+
+def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str, ...]) -> Dataset:
+    """A data set in VOC's layout; `lists` names the list file of each split. A missing val list means no val split."""
+    splits = {}
+    for split, name in lists.items():
+        path = base / "ImageSets" / "Main" / f"{name}.txt"
+        if path.is_file():
+            splits[split] = _image_list(base, path)
+        elif split == "train":
+            raise UserError(f"The list of training images {path} is missing; VOC's layout has JPEGImages, Annotations and ImageSets/Main.")
+    if not (base / "JPEGImages").is_dir():
+        raise UserError(f"The folder of images {base / 'JPEGImages'} is missing.")
+
+    def read(split: str) -> GroundTruth | None:
+        return _read_annotations(base, splits[split].ids, classes)
+
+    return Dataset(spec, tuple(classes), splits, read)
+
+
+def _image_list(base: Path, path: Path) -> ImageList:
+    ids = tuple(line.split()[0] for line in path.read_text().splitlines() if line.strip())
+    return ImageList(ids, tuple(base / "JPEGImages" / f"{name}.jpg" for name in ids))
+
+
+def _read_annotations(base: Path, ids: tuple[str, ...], classes: tuple[str, ...]) -> GroundTruth:
+    index = {name.replace(" ", ""): number for number, name in enumerate(classes)}
+    targets, boxes = np.zeros((len(ids), len(classes)), np.float32), []
+    for row, name in enumerate(ids):
+        found = _objects(base / "Annotations" / f"{name}.xml", index)
+        targets[row, [number for number, _ in found]] = 1
+        boxes.append(tuple(found))
+    return GroundTruth(ids, targets, tuple(boxes))
+
+
+def _objects(path: Path, index: dict[str, int]) -> list[tuple[int, Box]]:
+    """Class index and half-open box of every object that is not difficult."""
+    found = []
+    try:
+        for entry in ElementTree.parse(path).iter("object"):
+            if entry.findtext("difficult", "0").strip() == "1":
+                continue
+            number = index[(entry.findtext("name") or "").replace(" ", "")]
+            sides = [int(float(entry.findtext(f"bndbox/{side}") or "")) for side in ("xmin", "ymin", "xmax", "ymax")]
+            found.append((number, (sides[0] - 1, sides[1] - 1, sides[2], sides[3])))
+    except FileNotFoundError:
+        raise UserError(f"The annotation {path} is missing; unpack the Annotations folder of the data set too.") from None
+    except KeyError as error:
+        raise UserError(f"The annotation {path} names a class that this data set does not have: {error.args[0]!r}.") from None
+    except (ElementTree.ParseError, ValueError):
+        raise UserError(f"The annotation {path} is damaged.") from None
+    return found

@@ -1,0 +1,155 @@
+"""Find every image's local views with the warmed-up classifier and ask CLIP about them (Sec. 3.2, Eq. 4).
+
+Two passes over the training images: the first scores them, which gives the view threshold exactly; the second
+computes the CAMs of the classes above it, their boxes, and CLIP's probabilities for the crops.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor
+
+from ccd_core.classifier import CamClassifier
+from ccd_core.clip import ClipTeacher, normalise
+from ccd_core.config import CCDConfig, MeanViews
+from ccd_core.data import ImageList
+from ccd_core.data.loading import read_batches
+from ccd_core.runs import Progress, Run, write_atomic, write_json
+from ccd_core.views import add_offset, cam_boxes, crop_views, moved_boxes, random_boxes, view_threshold
+
+log = logging.getLogger("ccd")
+BATCH, CHUNK = 8, 256  # images in one CAM pass; images whose views are written together
+
+
+def find_views(
+    model: CamClassifier,
+    teacher: ClipTeacher,
+    text: Tensor,
+    images: ImageList,
+    config: CCDConfig,
+    accelerator: Accelerator,
+    run: Run,
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray]:
+    """[V] which image each view is of and [V, C] CLIP's probabilities; everything about them goes to views.parquet."""
+    if not run.has("views.parquet"):
+        model.eval()
+        chunks = 2 * len(images)
+        with progress.stage("views", chunks) as advance:
+            scores = _scores(model, images, config, accelerator, run, advance)
+            threshold = _threshold(scores, config, run)
+
+            def compute(part: slice) -> dict[str, np.ndarray]:
+                return _views_of(part, scores, threshold, model, teacher, text, images, config, accelerator, advance)
+
+            views = run.chunks("views", len(images), CHUNK, compute)
+        _write_views(run, images, scores, views)
+        run.drop_chunks("views")
+        run.drop_chunks("view-scores")
+    table = run.load_views()
+    row_of = {image: row for row, image in enumerate(images.ids)}
+    indices = table["image"].map(row_of).to_numpy(int)
+    probabilities = np.stack(table["probabilities"].to_list()) if len(table) else np.empty((0, len(run.classes)), np.float32)
+    return indices, probabilities.astype(np.float32)
+
+
+@torch.inference_mode()
+def class_maps_of(model: CamClassifier, pixels: Tensor, cam_size: int, accelerator: Accelerator) -> tuple[Tensor, Tensor]:
+    """Logits [B, C] and raw maps [B, C, h, w] in float32 of frames [B, 3, S, S] uint8."""
+    x = normalise(pixels.to(accelerator.device))
+    if x.shape[-1] != cam_size:
+        x = F.interpolate(x, (cam_size, cam_size), mode="bilinear", align_corners=False, antialias=True)
+    with accelerator.autocast():
+        logits, cam = model(x.contiguous(memory_format=torch.channels_last), return_cam=True)
+    return logits.float(), cam.float()
+
+
+def _scores(model: CamClassifier, images: ImageList, config: CCDConfig, accelerator: Accelerator, run: Run, advance) -> np.ndarray:
+    """[N, C] the classifier's probabilities at the size that CAMs are computed at."""
+
+    def compute(part: slice) -> dict[str, np.ndarray]:
+        rows = []
+        batches = read_batches(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers)
+        for _, pixels, _ in batches:
+            logits, _ = class_maps_of(model, pixels, config.classifier.cam_size, accelerator)
+            rows.append(torch.sigmoid(logits).cpu().numpy())
+            advance(part.start + sum(map(len, rows)))
+        return {"scores": np.concatenate(rows)}
+
+    return run.chunks("view-scores", len(images), CHUNK, compute)["scores"]
+
+
+def _threshold(scores: np.ndarray, config: CCDConfig, run: Run) -> float:
+    wanted = config.views.threshold
+    threshold = view_threshold(scores, wanted.mean_views) if isinstance(wanted, MeanViews) else float(wanted)
+    mean_views = float((scores > threshold).sum() / len(scores))
+    write_json(run.file("view_threshold.json"), {"threshold": threshold, "mean_views": mean_views})
+    log.info("view threshold %.4f: %.2f views an image on average", threshold, mean_views)
+    return threshold
+
+
+def _views_of(
+    part: slice,
+    scores: np.ndarray,
+    threshold: float,
+    model: CamClassifier,
+    teacher: ClipTeacher,
+    text: Tensor,
+    images: ImageList,
+    config: CCDConfig,
+    accelerator: Accelerator,
+    advance,
+) -> dict[str, np.ndarray]:
+    """The views of the images `part`: image and class index, CAM box, view box and CLIP's probabilities of each."""
+    size = (config.views.frame, config.views.frame)
+    rng = np.random.default_rng([config.seed, part.start])
+    found: dict[str, list] = {key: [] for key in ("image", "class_index", "cam_box", "box", "p")}
+    done = len(images) + part.start
+    batches = read_batches(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers)
+    for indices, pixels, _ in batches:
+        _, cams = class_maps_of(model, pixels, config.classifier.cam_size, accelerator)
+        rows, classes = np.nonzero(scores[indices] > threshold)
+        done += len(indices)
+        advance(done)
+        if not len(rows):
+            continue
+        tight = cam_boxes(cams[rows, classes], size, config.views.cam_threshold, 0, config.views.box)
+        there = tight[:, 0] >= 0  # a flat map has no box
+        rows, classes, tight = rows[there], classes[there], tight[there]
+        boxes = add_offset(tight, config.views.offset, size)
+        if config.views.policy == "random":
+            boxes = random_boxes(len(boxes), size, rng)
+        elif config.views.policy == "moved":
+            boxes = moved_boxes(boxes, size, rng)
+        frames = teacher.normalise(pixels, config.clip.normalisation)
+        crops: list[Tensor] = []
+        for row in range(len(indices)):
+            crops += crop_views(frames[row], boxes[rows == row].tolist(), config.clip.size, config.clip.round_to)
+        found["image"].append(np.array(indices)[rows])
+        found["class_index"].append(classes)
+        found["cam_box"].append(tight)
+        found["box"].append(boxes)
+        found["p"].append(teacher.view_probabilities(crops, text, config.clip.batch_size).numpy())
+    empty = {"image": (0,), "class_index": (0,), "cam_box": (0, 4), "box": (0, 4), "p": (0, len(text))}
+    return {
+        key: np.concatenate(parts) if parts else np.empty(empty[key], np.float32 if key == "p" else np.int64) for key, parts in found.items()
+    }
+
+
+def _write_views(run: Run, images: ImageList, scores: np.ndarray, views: dict[str, np.ndarray]) -> None:
+    table = pd.DataFrame({"image": np.array(images.ids, object)[views["image"]], "class": np.array(run.classes, object)[views["class_index"]]})
+    table["score"] = scores[views["image"], views["class_index"]].astype(np.float32)
+    for side, name in enumerate(("x0", "y0", "x1", "y1")):
+        table[f"cam_{name}"] = views["cam_box"][:, side].astype(np.int32)
+        table[name] = views["box"][:, side].astype(np.int32)
+    table["probabilities"] = list(views["p"].astype(np.float32))
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_atomic(run.file("views.parquet"), buffer.getvalue())

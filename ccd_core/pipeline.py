@@ -1,0 +1,258 @@
+"""CCD from unlabelled images to a trained classifier, in the order of the paper's Sec. 3.
+
+    run = run_ccd(CCDConfig.preset("demo"), out="runs/first")
+
+Who reads `run_ccd` has read the method. Every step leaves its result in the run's folder and is skipped when
+that is there, so a killed run goes on where it was and any stage can be looked at and run again.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from ccd_core.bias import Bias, bias_in_use, clip_bias, debias, entropy
+from ccd_core.classifier import CamClassifier
+from ccd_core.clip import ClipTeacher
+from ccd_core.config import CCDConfig
+from ccd_core.data import Dataset, ImageList, open_dataset
+from ccd_core.data.loading import Pictures, read_batches
+from ccd_core.device import describe, make_accelerator
+from ccd_core.errors import UserError
+from ccd_core.labels import local_probabilities, update_labels
+from ccd_core.local_views import find_views
+from ccd_core.runs import Progress, Run, this_process, write_arrays, write_json
+from ccd_core.scoring import Scorer
+from ccd_core.training import Trainer, predict_scores
+
+log = logging.getLogger("ccd")
+Reporter = Callable[[str, int, int, str], None]
+CHUNK = 512  # images whose CLIP results are written together; a killed run loses at most these
+
+
+def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None) -> Run:
+    """Run CCD, or go on with the run that is in `out`. Raises UserError for what the user can put right.
+
+    reporter(stage, done, total, detail) is called as work proceeds.
+    """
+    dataset = open_dataset(config.data.spec, config.data.classes, progress=reporter and (lambda done, total: reporter("drawing", done, total, "")))
+    run = Run.create(out, config, dataset.classes)
+    with session(run):
+        progress, accelerator, scorer = Progress(run, reporter), make_accelerator(config.device, config.precision), Scorer(dataset)
+        log.info("%s: %d classes, on %s", config.data.spec, len(dataset.classes), describe(accelerator))
+        train, val = usable_pictures(dataset, config, run, progress)
+        teacher, text = load_teacher(config, dataset.classes, accelerator)
+
+        p_global = global_probabilities(teacher, text, train.images, config, run, progress)  # Eq. 1-3
+        bias = measure_bias(p_global, config, run)  # Sec. 3.3
+        initial = initial_labels(p_global, bias, config)
+
+        torch.manual_seed(config.seed)
+        model = make_classifier(config, len(dataset.classes))
+        trainer = Trainer(model, config.training, accelerator, run, progress, config.seed)
+
+        def validate(model: CamClassifier) -> float | None:  # logged, never acted on
+            return scorer.mean_ap("val", val.images.ids, predict_scores(model, val, accelerator)) if val else None
+
+        warmup = config.training.warmup_epochs if config.labels.update else config.training.epochs
+        final = initial
+        if trainer.epoch < warmup:
+            trainer.train(train, initial, min(warmup, config.training.epochs), "warm-up", validate)
+        if config.labels.update:
+            view_image, p_views = find_views(model, teacher, text, train.images, config, accelerator, run, progress)  # Sec. 3.2, Eq. 4
+            local = local_labels(len(train), view_image, p_views, bias, config)  # Eq. 5-6
+            final = final_labels(initial, local, bias, config)  # Eq. 7
+            write_labels(run, train.images.ids, initial, local, final, view_image)
+            trainer.train(train, final, config.training.epochs, "main", validate)  # Eq. 8
+        else:
+            write_labels(run, train.images.ids, initial, np.full_like(initial, np.nan), initial, np.empty(0, int))
+
+        write_scores(run, trainer, {"train": train, "val": val}, accelerator, scorer, p_global, progress)
+    return run
+
+
+def usable_pictures(dataset: Dataset, config: CCDConfig, run: Run, progress: Progress) -> tuple[Pictures, Pictures]:
+    """Read every image once; unusable ones are listed, logged and left out of all that follows."""
+    size, settings = config.classifier.image_size, config.data
+    empty = ImageList((), ())
+    splits = [Pictures(dataset.splits.get(name, empty), size, settings.cache_gb, settings.workers) for name in ("train", "val")]
+    skipped: dict[str, str] = {}
+    with progress.stage("images", sum(map(len, splits))) as advance:
+        done = 0
+        for pictures in splits:
+            count = len(pictures)
+            skipped |= pictures.check(lambda n, before=done: advance(before + n))
+            done += count
+    for image, reason in skipped.items():
+        log.warning("skipped %s: %s", image, reason)
+    run.update_state(skipped=[{"id": image, "reason": reason} for image, reason in skipped.items()])
+    train, val = splits
+    if not len(train):
+        raise UserError(f"None of the {len(dataset.splits['train'])} training images of {settings.spec} can be read.")
+    return train, val
+
+
+def load_teacher(config: CCDConfig, classes: tuple[str, ...], accelerator: Accelerator) -> tuple[ClipTeacher, torch.Tensor]:
+    settings = config.clip
+    precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
+    teacher = ClipTeacher.load(settings.model, settings.pretrained, accelerator.device, precision)
+    return teacher, teacher.encode_text(classes, settings.prompt)
+
+
+def global_probabilities(
+    teacher: ClipTeacher, text: torch.Tensor, images: ImageList, config: CCDConfig, run: Run, progress: Progress
+) -> np.ndarray:
+    """[N, C] what CLIP says of each whole image, squeezed into a square (Eq. 1-3)."""
+    if run.has("global.npz"):
+        return run.load_global()["p_global"]
+    with progress.stage("global", len(images)) as advance:
+
+        def compute(part: slice) -> dict[str, np.ndarray]:
+            rows = []
+            batches = read_batches(images, config.clip.size, config.clip.batch_size, range(part.start, part.stop), config.data.workers)
+            for _, pixels, _ in batches:
+                x = teacher.normalise(pixels.to(teacher.device), config.clip.normalisation)
+                rows.append(teacher.probabilities(x, text).cpu().numpy())
+                advance(part.start + sum(map(len, rows)))
+            return {"p": np.concatenate(rows)}
+
+        p_global = run.chunks("global", len(images), CHUNK, compute)["p"]
+    write_arrays(run.file("global.npz"), ids=np.array(images.ids), p_global=p_global, entropy=entropy(p_global))
+    run.drop_chunks("global")
+    return p_global
+
+
+def measure_bias(p_global: np.ndarray, config: CCDConfig, run: Run) -> Bias:
+    """The CLIP bias of each class, written to bias.json with how it was come by (Sec. 3.3)."""
+    bias = clip_bias(p_global, config.bias.entropy_threshold)
+    rows = {
+        name: {
+            "bias": float(bias.value[index]),
+            "count": int(bias.count[index]),
+            "mean_probability": float(p_global[:, index].mean()),
+            "estimated": bool(bias.estimated[index]),
+        }
+        for index, name in enumerate(run.classes)
+    }
+    values = {"entropy_threshold": config.bias.entropy_threshold, "mode": config.bias.mode, "images_used": int(bias.used.sum())}
+    write_json(run.file("bias.json"), values | {"classes": rows})
+    unmeasured = [name for name, row in rows.items() if not row["estimated"]]
+    if unmeasured:
+        log.warning("no low-entropy image has %s as its top class; their bias is taken from all images instead", ", ".join(unmeasured))
+    return bias
+
+
+def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+    """l_initial = clip(max(p, floor) / b, 0, 1), or p itself where debiasing is off (Sec. 3.3)."""
+    divisor = bias_in_use(bias, config.bias.mode)
+    return p if divisor is None else debias(p, divisor, config.bias.floor)
+
+
+def local_labels(count: int, view_image: np.ndarray, p_views: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+    """[N, C] debiased maximum over each image's views (Eq. 5-6); rows of NaN where an image has none."""
+    local = local_probabilities(count, view_image, p_views)
+    if not config.labels.views_required:
+        local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
+    divisor = bias_in_use(bias, config.bias.mode)
+    return local if divisor is None else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
+
+
+def final_labels(initial: np.ndarray, local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+    """l_final = alpha l_initial + (1 - alpha) l_local (Eq. 7)."""
+    return update_labels(initial, local, config.labels.alpha)
+
+
+def make_classifier(config: CCDConfig, classes: int) -> CamClassifier:
+    settings = config.classifier
+    return CamClassifier(settings.backbone, classes, settings.weights, settings.cam_boost, **settings.backbone_options)
+
+
+def write_labels(run: Run, ids: tuple[str, ...], initial: np.ndarray, local: np.ndarray, final: np.ndarray, view_image: np.ndarray) -> None:
+    counts = np.bincount(view_image, minlength=len(ids))
+    write_arrays(run.file("labels.npz"), ids=np.array(ids), initial=initial, local=local, final=final, n_views=counts)
+
+
+def write_scores(
+    run: Run, trainer: Trainer, splits: dict[str, Pictures], accelerator: Accelerator, scorer: Scorer, p_global: np.ndarray, progress: Progress
+) -> None:
+    """Predictions of the kept model on every split and, where there is ground truth, their AP and that of the labels."""
+    from safetensors.torch import load_file
+
+    best, model = run.load_json("checkpoints", "best.json"), trainer.plain_model
+    model.load_state_dict(load_file(run.file("checkpoints", "best.safetensors")))
+    report: dict = {"epoch": best["epoch"]}
+    with progress.stage("scores", sum(map(len, splits.values()))) as advance:
+        done = 0
+        for split, pictures in splits.items():
+            if not len(pictures):
+                continue
+            scores = predict_scores(model, pictures, accelerator, advance=lambda n, before=done: advance(before + n))
+            done += len(pictures)
+            write_arrays(run.file("scores", f"{split}.npz"), ids=np.array(pictures.images.ids), scores=scores)
+            report[split] = scorer.report(split, pictures.images.ids, scores)
+    labels, ids = run.load_labels(), splits["train"].images.ids
+    kinds = {"global": p_global, "initial": labels["initial"], "local": np.nan_to_num(labels["local"]), "final": labels["final"]}
+    report["labels"] = {kind: scorer.report("train", ids, values) for kind, values in kinds.items()}
+    if any(report.get(split) for split in ("train", "val")):
+        write_json(run.file("scores", "ap.json"), report)
+
+
+class Stopped(Exception):
+    """Somebody asked the run to stop."""
+
+
+@contextmanager
+def session(run: Run) -> Iterator[None]:
+    """A run's time in this process: its state, its log file, and stopping on SIGTERM or Ctrl-C without loss."""
+    handler = logging.FileHandler(run.file("log.txt"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    run.update_state(status="running", error=None, **this_process())
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGTERM, _stop) if in_main_thread else None
+    try:
+        yield
+        run.update_state(status="finished", stage="done", eta_seconds=0)
+        log.info("finished")
+    except (Stopped, KeyboardInterrupt):
+        run.update_state(status="stopped", eta_seconds=None)
+        log.info("stopped; `ccd run --resume --out %s` goes on", run.path)
+        raise
+    except BaseException as error:
+        error = _explained(error, run)
+        run.update_state(status="failed", error=str(error), eta_seconds=None)
+        log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
+        raise error from None if isinstance(error, UserError) else error.__cause__
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _stop(signum: int, frame: object) -> None:
+    raise Stopped
+
+
+def _explained(error: BaseException, run: Run) -> BaseException:
+    """Running out of memory is a setting to change, not a fault of the program."""
+    if isinstance(error, torch.OutOfMemoryError):
+        stage = run.state.get("stage", "start")
+        key, value = (
+            ("training.batch_size", run.config.training.batch_size)
+            if stage in ("warm-up", "training")
+            else ("clip.batch_size", run.config.clip.batch_size)
+        )
+        return UserError(f"The GPU ran out of memory in stage {stage}; try --set {key}={max(1, value // 2)} in a new run.")
+    if isinstance(error, OSError) and error.errno == 28:
+        return UserError(f"The disk that holds {run.path} is full; free some space and resume.")
+    return error

@@ -1,0 +1,120 @@
+"""Use a finished run: image in, labels, maps and boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ccd_core.clip import ClipTeacher, normalise
+from ccd_core.data.images import read_image, resize
+from ccd_core.device import make_accelerator
+from ccd_core.errors import ImageError, UserError
+from ccd_core.local_views import class_maps_of
+from ccd_core.pipeline import load_teacher, make_classifier
+from ccd_core.runs import Run
+from ccd_core.views import Profile, normalize_cam
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """scores: [C] float32 probabilities, or None where the image cannot be used and `error` says why."""
+
+    path: Path
+    scores: np.ndarray | None
+    error: str | None = None
+
+    def labels(self, classes: Sequence[str], thresholds: float | dict[str, float] = 0.5) -> list[str]:
+        """Names of the classes at or above their threshold, surest first."""
+        if self.scores is None:
+            return []
+        limits = [thresholds.get(name, 0.5) if isinstance(thresholds, dict) else thresholds for name in classes]
+        return [classes[i] for i in np.argsort(-self.scores) if self.scores[i] >= limits[i]]
+
+
+class Predictor:
+    """The kept classifier of a run.
+
+    >>> predictor = Predictor.open("runs/first")
+    >>> predictor.predict(["photo.jpg"])[0].labels(predictor.classes)
+    """
+
+    def __init__(self, run: Run, device: str = "auto", precision: str = "fp32"):
+        from safetensors.torch import load_file
+
+        path = run.file("checkpoints", "best.safetensors")
+        if not path.is_file():
+            raise UserError(f"Run {run.name} has no trained model yet (status {run.status}); let it finish, or resume it.")
+        self.run, self.classes = run, run.classes
+        self.accelerator = make_accelerator(device, precision)
+        config = run.config.changed(classifier={"weights": None})  # all weights come from the run
+        self.model = make_classifier(config, len(run.classes))
+        self.model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
+        self.model.eval().to(self.accelerator.device)
+        self._teacher: tuple[ClipTeacher, torch.Tensor] | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, device: str = "auto", precision: str = "fp32") -> Predictor:
+        return cls(Run.open(path), device, precision)
+
+    @torch.inference_mode()
+    def predict(self, paths: Sequence[str | Path], batch_size: int = 32) -> list[Prediction]:
+        """One Prediction an image, in order; an image that cannot be read has an error instead of scores."""
+        predictions: list[Prediction] = []
+        for begin in range(0, len(paths), batch_size):
+            pictures, results = [], []
+            for path in map(Path, paths[begin : begin + batch_size]):
+                try:
+                    pictures.append(self._square(path, self.run.config.classifier.image_size))
+                    results.append(Prediction(path, None))
+                except ImageError as error:
+                    results.append(Prediction(path, None, str(error)))
+            scores = iter(self._scores(torch.stack(pictures)) if pictures else [])
+            predictions += [result if result.error else Prediction(result.path, next(scores)) for result in results]
+        return predictions
+
+    def _scores(self, pixels: torch.Tensor) -> np.ndarray:
+        with self.accelerator.autocast():
+            logits = self.model(normalise(pixels.to(self.accelerator.device)))
+        return torch.sigmoid(logits.float()).cpu().numpy()
+
+    @torch.inference_mode()
+    def explain(self, path: str | Path, thresholds: Sequence[float]) -> dict[str, Any]:
+        """Scores [C], maps [C][h][w] in [0, 1], CAM boxes [C][T] without offset at each threshold (None for a flat map), CLIP's view [C].
+
+        Boxes are in pixels of the run's frame, whose side is `frame`.
+        """
+        settings = self.run.config
+        frame = settings.views.frame
+        pixels = self._square(Path(path), frame)[None]
+        logits, cam = class_maps_of(self.model, pixels, settings.classifier.cam_size, self.accelerator)
+        profile = Profile(cam[0], (frame, frame))
+        extents = [profile.extents(threshold) for threshold in thresholds]
+        boxes = [[None if row[c][0] < 0 else [int(v) for v in row[c]] for row in extents] for c in range(len(self.classes))]
+        return {
+            "scores": torch.sigmoid(logits[0]).tolist(),
+            "cam": normalize_cam(cam[0]).cpu().numpy().round(4).tolist(),
+            "boxes": boxes,
+            "frame": frame,
+            "clip": self._clip_opinion(Path(path)),
+        }
+
+    def _clip_opinion(self, path: Path) -> list[float] | None:
+        """CLIP's probabilities of the whole image; None where its weights are not on this machine."""
+        try:
+            if self._teacher is None:
+                self._teacher = load_teacher(self.run.config, self.classes, self.accelerator)
+        except UserError:
+            return None
+        teacher, text = self._teacher
+        pixels = self._square(path, self.run.config.clip.size)[None].to(teacher.device)
+        return teacher.probabilities(teacher.normalise(pixels, self.run.config.clip.normalisation), text)[0].tolist()
+
+    @staticmethod
+    def _square(path: Path, size: int) -> torch.Tensor:
+        """[3, size, size] uint8, the image squeezed into a square as in training."""
+        return torch.from_numpy(np.array(resize(read_image(path, at_least=size), size, size))).permute(2, 0, 1)

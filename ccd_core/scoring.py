@@ -1,0 +1,48 @@
+"""Scores against ground truth, where a data set has any: the only place of a run that sees it.
+
+Labels, views, thresholds and the kept epoch are decided without this module; what it returns is only written down.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ccd_core.data import Dataset
+from ccd_core.metrics import average_precision, mean_average_precision, summary
+
+
+class Scorer:
+    """Holds the ground truth of a data set and compares predictions with it."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+        self._truth = {split: dataset.ground_truth(split) for split in dataset.splits}
+
+    def _matched(self, split: str, ids: tuple[str, ...], values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Values and targets of the images that have ground truth."""
+        truth = self._truth.get(split)
+        if truth is None:
+            return None
+        known = set(truth.ids)
+        rows = [row for row, image in enumerate(ids) if image in known]
+        return (values[rows], truth.rows([ids[row] for row in rows])) if rows else None
+
+    def mean_ap(self, split: str, ids: tuple[str, ...], values: np.ndarray) -> float | None:
+        matched = self._matched(split, ids, values)
+        return mean_average_precision(*matched) if matched else None
+
+    def report(self, split: str, ids: tuple[str, ...], values: np.ndarray) -> dict[str, Any] | None:
+        """mAP, micro-AP, F1 and AP of each class in percent; None without ground truth."""
+        matched = self._matched(split, ids, values)
+        if matched is None:
+            return None
+        aps = average_precision(*matched)
+        return {name: _percent(value) for name, value in summary(*matched).items()} | {
+            "AP": {name: _percent(value) for name, value in zip(self.dataset.classes, aps, strict=True)}
+        }
+
+
+def _percent(value: float) -> float | None:
+    return None if np.isnan(value) else round(100 * float(value), 4)

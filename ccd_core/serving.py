@@ -1,0 +1,109 @@
+"""A predictor in a process of its own, so that whoever asks (the app) needs no torch and a GPU is given back.
+
+`PredictorClient` starts the process when it is first asked and talks to it in lines of JSON over its pipes; the process ends
+after `IDLE_SECONDS` without a question, or with its client.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ccd_core.errors import UserError
+
+IDLE_SECONDS = 600
+
+
+class PredictorClient:
+    """Ask a run's predictor. Safe to share between threads; raises UserError with the predictor's own sentence."""
+
+    def __init__(self, run_path: str | Path):
+        self.run_path = str(run_path)
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def predict(self, paths: Sequence[str | Path]) -> dict[str, Any]:
+        """{"scores": [[C] or None for an unusable image, ...], "errors": {path: sentence}}"""
+        return self._ask({"ask": "predict", "paths": [str(path) for path in paths]})
+
+    def explain(self, image: str | Path, thresholds: Sequence[float]) -> dict[str, Any]:
+        """What `Predictor.explain` returns."""
+        return self._ask({"ask": "explain", "path": str(image), "thresholds": [float(value) for value in thresholds]})
+
+    def close(self) -> None:
+        with self._lock:
+            if self._process and self._process.poll() is None:
+                self._process.terminate()
+                self._process.wait(timeout=10)
+            self._process = None
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            for _ in range(2):  # the process may have ended of idleness between two questions
+                process = self._running()
+                try:
+                    assert process.stdin and process.stdout
+                    process.stdin.write(json.dumps(question) + "\n")
+                    process.stdin.flush()
+                    line = process.stdout.readline()
+                except (BrokenPipeError, OSError):
+                    line = ""
+                if line:
+                    answer = json.loads(line)
+                    if "error" in answer:
+                        raise UserError(answer["error"])
+                    return answer
+                self._process = None
+        raise UserError("The predictor process ended unexpectedly; its message is in the terminal that runs the app.")
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "ccd_core.serving", self.run_path]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self._process
+
+
+def serve(run_path: str) -> None:
+    """Answer questions on standard input until it closes or nobody has asked for a while."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not mix with answers
+    predictor = None
+    while select.select([sys.stdin], [], [], IDLE_SECONDS)[0]:
+        line = sys.stdin.readline()
+        if not line:
+            return
+        question = json.loads(line)
+        try:
+            if predictor is None:
+                from ccd_core.predict import Predictor
+
+                predictor = Predictor.open(run_path)
+            answer = _answer(predictor, question)
+        except UserError as error:
+            answer = {"error": str(error)}
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            answer = {"error": f"The predictor failed: {type(error).__name__}: {error}."}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _answer(predictor: Any, question: dict[str, Any]) -> dict[str, Any]:
+    if question["ask"] == "explain":
+        return predictor.explain(question["path"], question["thresholds"])
+    predictions = predictor.predict(question["paths"])
+    return {
+        "scores": [None if one.scores is None else one.scores.tolist() for one in predictions],
+        "errors": {str(one.path): one.error for one in predictions if one.error},
+    }
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

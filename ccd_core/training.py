@@ -1,0 +1,211 @@
+"""Train the classifier on pseudo-labels: warm-up and main phase, early stop, checkpoints, resume (Sec. 3.4, 4.1).
+
+Nothing here has ever seen ground truth: the trainer is given pictures and pseudo-labels only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torchvision.transforms import v2
+
+from ccd_core.classifier import CamClassifier
+from ccd_core.clip import normalise
+from ccd_core.config import TrainingSettings
+from ccd_core.data.loading import Pictures
+from ccd_core.losses import ccd_loss
+from ccd_core.metrics import mean_average_precision
+from ccd_core.runs import Progress, Run, write_atomic, write_json
+
+log = logging.getLogger("ccd")
+
+
+def first_local_minimum(train_map_per_epoch: Sequence[float]) -> int | None:
+    """The epoch whose model is kept: the first whose gain in mAP exceeds the gain before it (Sec. 4.1).
+
+    The gain of epoch e is map[e] - map[e - 1]; an increase means that the gain before was a local minimum. None where
+    that never happens; comparisons with NaN never count.
+    """
+    values = np.asarray(train_map_per_epoch, np.float64)
+    gains = np.diff(values)
+    for epoch in range(2, len(values)):
+        if gains[epoch - 1] > gains[epoch - 2]:
+            return epoch
+    return None
+
+
+class Trainer:
+    """One classifier being trained; `train` takes it on to an epoch, from wherever the last checkpoint left it."""
+
+    def __init__(self, model: CamClassifier, settings: TrainingSettings, accelerator: Accelerator, run: Run, progress: Progress, seed: int):
+        self.settings, self.accelerator, self.run, self.progress, self.seed = settings, accelerator, run, progress, seed
+        groups = [
+            {"params": model.backbone.parameters(), "lr": settings.learning_rate},
+            {"params": model.head.parameters(), "lr": settings.learning_rate * settings.head_factor},
+        ]
+        maker = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        optimizer = maker(groups, weight_decay=settings.weight_decay)
+        self.base_rates = [group["lr"] for group in groups]
+        model = model.to(memory_format=torch.channels_last)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.plain_model = model
+        self.epoch = 0  # the next one
+        self.rows: list[dict[str, Any]] = []  # metrics.csv
+        self._resume()
+
+    def train(
+        self, pictures: Pictures, labels: np.ndarray, until: int, phase: str, after_epoch: Callable[[CamClassifier], float | None] | None = None
+    ) -> None:
+        """Train on `labels` [N, C] until epoch `until` (exclusive) or, in the main phase, until the early stop fires.
+
+        after_epoch: called with the model for what is to be logged beside the epoch; its value steers nothing.
+        """
+        while self.epoch < until and not self._stopped(phase):
+            began = time.time()
+            loss, train_map = self._one_epoch(pictures, labels, phase)
+            score = after_epoch(self.plain_model) if after_epoch else None
+            row = {"epoch": self.epoch, "phase": phase, "loss": loss, "train_map": 100 * train_map}
+            self.rows.append(row | {"val_map": None if score is None else 100 * score, "seconds": round(time.time() - began, 2)})
+            self.epoch += 1
+            self._save()
+            log.info("epoch %d (%s): loss %.4f, mAP on training labels %.1f%s", row["epoch"], phase, loss, row["train_map"],
+                     "" if score is None else f", validation mAP {100 * score:.1f}")  # fmt: skip
+        if phase == "main" or until == self.settings.epochs:
+            self._keep()
+        if phase == "warm-up":
+            shutil.copy2(self.run.file("checkpoints", "last.safetensors"), self.run.file("checkpoints", "warmup.safetensors"))
+
+    def _one_epoch(self, pictures: Pictures, labels: np.ndarray, phase: str) -> tuple[float, float]:
+        """Mean loss and the mAP of the epoch's own predictions against the labels that it was trained on."""
+        torch.manual_seed(1_000_003 * (self.seed + 1) + self.epoch)  # an epoch depends on no earlier one's random numbers
+        settings, device = self.settings, self.accelerator.device
+        order = torch.randperm(len(pictures)).numpy()
+        batches = math.ceil(len(order) / settings.batch_size)
+        scores, losses = np.empty_like(labels), []
+        self.model.train()
+        name, detail = ("warm-up" if phase == "warm-up" else "training"), f"epoch {self.epoch + 1} of {settings.epochs}"
+        with self.progress.stage(name, len(order), detail) as advance:
+            for step, (indices, pixels) in enumerate(pictures.batches(settings.batch_size, order)):
+                if len(indices) == 1 and batches > 1:
+                    scores[indices] = 0  # batch statistics of one image are none
+                    continue
+                self._set_rate((self.epoch + step / batches) / settings.epochs)
+                target = torch.from_numpy(labels[indices]).to(device)
+                weak, strong = augment(pixels.to(device), settings, with_strong=phase == "main" and settings.beta > 0)
+                logits = self.model(weak)
+                strong_logits = None if strong is None else self.model(strong)
+                loss = ccd_loss(logits, target, strong_logits, settings.beta)
+                self.optimizer.zero_grad()
+                self.accelerator.backward(loss)
+                self.optimizer.step()
+                losses.append(loss.detach())
+                scores[indices] = torch.sigmoid(logits.detach()).float().cpu().numpy()
+                advance(min((step + 1) * settings.batch_size, len(order)))
+        positive = (labels >= settings.positive_label).astype(np.float32)
+        return float(torch.stack(losses).mean()), mean_average_precision(scores, positive)
+
+    def _set_rate(self, progress: float) -> None:
+        factor = 1.0 if self.settings.schedule == "constant" else 0.5 * (1 + math.cos(math.pi * progress))
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+
+    # -- which epoch is kept -----------------------------------------------------------------
+
+    def _main_maps(self) -> list[float]:
+        """Train-label mAP of the main phase. Warm-up is left out: it was measured against other labels."""
+        return [row["train_map"] for row in self.rows if row["phase"] == "main"]
+
+    def _stopped(self, phase: str) -> bool:
+        stops = self.settings.keep == "first_local_minimum" and phase == "main"
+        return stops and first_local_minimum(self._main_maps()) is not None
+
+    def _keep(self) -> None:
+        """Write the model as it is now: the early stop has just fired, or the last epoch is over."""
+        reason = "first local minimum of the gain in train-label mAP" if self._stopped("main") else "last epoch"
+        state = {name: value.contiguous() for name, value in self.plain_model.state_dict().items()}
+        write_atomic(self.run.file("checkpoints", "best.safetensors"), save(state))
+        write_json(self.run.file("checkpoints", "best.json"), {"epoch": self.epoch - 1, "kept_because": reason})
+        log.info("kept the model of epoch %d: %s", self.epoch - 1, reason)
+
+    # -- checkpoints: one safetensors file, its header holds what is not a tensor ---------------------
+
+    def _save(self) -> None:
+        tensors = {f"model.{name}": value.contiguous() for name, value in self.plain_model.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
+        header = {"epoch": str(self.epoch), "rows": json.dumps(self.rows)}
+        write_atomic(self.run.file("checkpoints", "last.safetensors"), save(tensors, metadata=header))
+        self.run.write_metrics(self.rows)
+
+    def _resume(self) -> None:
+        path = self.run.file("checkpoints", "last.safetensors")
+        if path.is_file():
+            self.load(path)
+            log.info("going on at epoch %d", self.epoch)
+
+    def load(self, path: Path) -> None:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        self.epoch, self.rows = int(header["epoch"]), json.loads(header["rows"])
+        self.plain_model.load_state_dict({name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")})
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.run.write_metrics(self.rows)
+
+
+def augment(pixels: Tensor, settings: TrainingSettings, with_strong: bool) -> tuple[Tensor, Tensor | None]:
+    """Weak copy: random flip; strong copy: the same and colour jitter (Sec. 3.4). [B, 3, S, S] uint8 -> normalised float32."""
+    flip = torch.rand(len(pixels)) < 0.5
+    weak = _flip(pixels, flip)
+    if not with_strong:
+        return _prepare(weak), None
+    other = flip if settings.shared_flip else torch.rand(len(pixels)) < 0.5
+    amount = settings.jitter
+    jitter = v2.ColorJitter(amount, amount, amount, min(amount, 0.5))
+    strong = torch.stack([jitter(picture) for picture in _flip(pixels, other)])
+    return _prepare(weak), _prepare(strong)
+
+
+def _flip(pixels: Tensor, which: Tensor) -> Tensor:
+    return torch.where(which.to(pixels.device)[:, None, None, None], pixels.flip(-1), pixels)
+
+
+def _prepare(pixels: Tensor) -> Tensor:
+    return normalise(pixels).contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def predict_scores(
+    model: CamClassifier, pictures: Pictures, accelerator: Accelerator, batch_size: int = 64, advance: Callable[[int], None] | None = None
+) -> np.ndarray:
+    """[N, C] float32 probabilities of every picture."""
+    was_training = model.training
+    model.eval()
+    scores = []
+    for _, pixels in pictures.batches(batch_size):
+        with accelerator.autocast():
+            logits = model(_prepare(pixels.to(accelerator.device)))
+        scores.append(torch.sigmoid(logits.float()).cpu().numpy())
+        if advance:
+            advance(sum(map(len, scores)))
+    model.train(was_training)
+    classes = model.head.out_channels
+    return np.concatenate(scores) if scores else np.empty((0, classes), np.float32)

@@ -1,0 +1,51 @@
+"""Local and final labels: the authors' numbers, the paper's equations, and images without views."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ccd_core.bias import Bias
+from ccd_core.config import CCDConfig
+from ccd_core.labels import aggregate_views, local_probabilities, update_labels
+from ccd_core.pipeline import final_labels, local_labels
+
+
+@pytest.mark.parametrize(("preset", "name"), [("paper", "paper"), ("reference", "reference")])
+@pytest.mark.parametrize(("floor", "suffix"), [(0.05, "floor"), (0.0, "nofloor")])
+def test_final_labels_as_recorded(golden, preset, name, floor, suffix):
+    data = golden("label_update")
+    config = CCDConfig.preset(preset).changed(bias={"floor": floor})
+    bias = Bias(data["bias"], np.ones(20), np.ones(50, bool), np.ones(20, bool))
+    view_image = np.repeat(np.arange(50), data["n_views"])
+    local = local_labels(50, view_image, data["view_probs"], bias, config)
+    np.testing.assert_allclose(final_labels(data["initial"], local, bias, config), data[f"{name}_final_{suffix}"], atol=1e-6)
+
+
+def test_maximum_over_views():
+    views = torch.tensor([[0.1, 0.9], [0.5, 0.2]])
+    assert aggregate_views(views).tolist() == pytest.approx([0.5, 0.9])
+    assert aggregate_views(views.numpy()).tolist() == pytest.approx([0.5, 0.9])
+    assert aggregate_views(torch.empty(0, 2)) is None
+
+
+def test_no_view_leaves_the_initial_label():
+    initial = np.array([[0.3, 0.7], [0.2, 0.1]], np.float32)
+    local = local_probabilities(2, np.array([1, 1]), np.array([[0.9, 0.0], [0.1, 0.4]], np.float32))
+    final = update_labels(initial, local, 0.4)
+    np.testing.assert_array_equal(final[0], initial[0])
+    np.testing.assert_allclose(final[1], [0.4 * 0.2 + 0.6 * 0.9, 0.4 * 0.1 + 0.6 * 0.4], atol=1e-6)
+    assert update_labels(initial, None) is initial
+    np.testing.assert_allclose(update_labels(torch.from_numpy(initial), torch.from_numpy(local), 0.4).numpy(), final, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.floats(0, 1), st.integers(1, 6))
+def test_final_labels_lie_between_their_parts(seed, alpha, classes):
+    rng = np.random.default_rng(seed)
+    initial, local = rng.random((2, 7, classes)).astype(np.float32)
+    final = update_labels(initial, local, alpha)
+    assert (final >= np.minimum(initial, local) - 1e-6).all() and (final <= np.maximum(initial, local) + 1e-6).all()

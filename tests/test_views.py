@@ -1,0 +1,98 @@
+"""CAM boxes, crops and the view threshold: the authors' numbers, and what must hold for any map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ccd_core.classifier import class_maps
+from ccd_core.views import cam_box, cam_boxes, crop_shape, crop_views, moved_boxes, normalize_cam, random_boxes, view_threshold
+
+
+def inclusive(boxes: np.ndarray) -> np.ndarray:
+    """Half-open to both ends inside, as the recorded boxes are."""
+    return np.where(boxes < 0, -1, boxes - np.array([0, 0, 1, 1]))
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_boxes_as_recorded(golden, index):
+    data = golden("cam_box")
+    cams, size = torch.from_numpy(data[f"cam_{index}"]), tuple(int(side) for side in data[f"size_{index}"])
+    np.testing.assert_array_equal(inclusive(cam_boxes(cams, size, 0.95, 0)), data[f"extent_inclusive_{index}"])
+    reference = cam_boxes(cams, size, 0.95, 80, "first_last")
+    np.testing.assert_array_equal(reference, data[f"reference_box_{index}"])
+
+
+@pytest.mark.parametrize("frame", ["640x640", "640x480", "480x640"])
+def test_hard_maps_as_recorded(golden, frame):
+    data = golden("extra_cam_box")
+    cams, size = torch.from_numpy(data["cam"]), tuple(map(int, frame.split("x")))
+    np.testing.assert_array_equal(inclusive(cam_boxes(cams, size, 0.95, 0)), data[f"extent_inclusive_{frame}"])
+    reference = cam_boxes(cams, size, 0.95, 80, "first_last")
+    np.testing.assert_array_equal(reference, data[f"reference_box_{frame}"])
+
+
+def test_crop_shapes_as_recorded(golden):
+    data = golden("extra_cam_box")
+    for (x0, y0, x1, y1), expected in zip(data["crop_box"], data["crop_hw"], strict=True):
+        assert crop_shape(int(y1 - y0), int(x1 - x0), 640) == tuple(expected)
+
+
+@pytest.mark.parametrize("boost", [1.0, 3.0])
+def test_class_maps_as_recorded(golden, boost):
+    data = golden("classifier")
+    cam = class_maps(*(torch.from_numpy(data[key]) for key in ("features", "weight", "bias")), boost)
+    np.testing.assert_allclose(cam.numpy(), data[f"cam_alpha{boost}"], atol=1e-5)
+    np.testing.assert_allclose(cam.mean((2, 3)).numpy(), data[f"logits_alpha{boost}"], atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, -5.0])
+def test_a_flat_map_has_no_box(value):
+    assert cam_box(torch.full((10, 10), value), (640, 640)) is None
+    assert float(normalize_cam(torch.full((1, 10, 10), value)).abs().max()) == 0
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(2, 12), st.integers(2, 12), st.floats(0.05, 0.98), st.integers(0, 300))
+def test_a_box_lies_in_the_frame_and_grows_with_the_offset(seed, h, w, threshold, offset):
+    cam = torch.randn(h, w, generator=torch.Generator().manual_seed(seed))
+    tight, wide = cam_box(cam, (120, 160), threshold, 0), cam_box(cam, (120, 160), threshold, offset)
+    assert 0 <= wide[0] <= tight[0] < tight[2] <= wide[2] <= 160
+    assert 0 <= wide[1] <= tight[1] < tight[3] <= wide[3] <= 120
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.floats(0.1, 0.9), st.floats(0.0, 0.09))
+def test_a_lower_threshold_never_shrinks_a_box(seed, threshold, less):
+    cam = torch.randn(8, 8, generator=torch.Generator().manual_seed(seed))
+    high, low = cam_box(cam, (96, 96), threshold, 0), cam_box(cam, (96, 96), threshold - less, 0)
+    assert low[0] <= high[0] and low[1] <= high[1] and low[2] >= high[2] and low[3] >= high[3]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 12), st.floats(0.1, 14), st.integers(0, 1000))
+def test_mean_views_is_met_exactly(images, classes, mean_views, seed):
+    scores = np.random.default_rng(seed).random((images, classes))
+    above = int((scores > view_threshold(scores, mean_views)).sum())
+    assert above == min(round(mean_views * images), scores.size)
+
+
+def test_crops_keep_their_aspect_and_content():
+    image = torch.zeros(3, 640, 640)
+    image[:, 100:200, 300:500] = 255
+    (crop,) = crop_views(image, [(300, 100, 500, 200)], 640)
+    assert crop.shape == (3, 320, 640) and float(crop.min()) == 255
+    (rounded,) = crop_views(image, [(300, 100, 500, 190)], 128, 16)
+    assert all(side % 16 == 0 for side in rounded.shape[1:]) and max(rounded.shape) == 128
+
+
+def test_control_boxes_lie_in_the_frame():
+    rng = np.random.default_rng(0)
+    boxes = random_boxes(500, (480, 640), rng)
+    moved = moved_boxes(boxes, (480, 640), rng)
+    for some in (boxes, moved):
+        assert (some[:, :2] >= 0).all() and (some[:, 2] <= 640).all() and (some[:, 3] <= 480).all() and (some[:, 2:] > some[:, :2]).all()
+    np.testing.assert_array_equal(moved[:, 2:] - moved[:, :2], boxes[:, 2:] - boxes[:, :2])
