@@ -47,7 +47,11 @@ def class_maps(features: Tensor, weight: Tensor, bias: Tensor | None, boost: flo
 
 def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
     try:
-        return _timm_backbone(name.removeprefix("timm:"), imagenet, options) if name.startswith("timm:") else _torchvision_resnet(name, imagenet, options)
+        return (
+            _timm_backbone(name.removeprefix("timm:"), imagenet, options)
+            if name.startswith("timm:")
+            else _torchvision_resnet(name, imagenet, options)
+        )
     except UserError:
         raise
     except TypeError as error:

@@ -17,7 +17,9 @@ from rich.table import Table
 
 from ccd_core.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Multi-label image classifiers from images without labels (CCD).")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Multi-label image classifiers from images without labels (CCD)."
+)
 runs_app = typer.Typer(no_args_is_help=True, help="List, show and delete the runs of a workspace.")
 app.add_typer(runs_app, name="runs")
 console = Console()
@@ -38,7 +40,9 @@ def run(
     dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")] = None,
     classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. Without it: a new one in the workspace.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")] = False,
     queue: Annotated[bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")] = False,
@@ -97,7 +101,14 @@ class StageBars:
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        columns = [TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn()]
+        columns = [
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+        ]
         self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self.tasks: dict[str, Any] = {}
 
@@ -130,7 +141,9 @@ def _summary(finished: Any, seconds: float) -> None:
             console.print(f"    ... all are in {finished.file('log.txt')}")
     if report.get("val"):
         labels = report["labels"]["final"] or {"mAP": float("nan")}
-        console.print(f"  validation mAP {report['val']['mAP']:.1f}, final labels' mAP {labels['mAP']:.1f} (percent; epoch {report['epoch'] + 1} kept)")
+        console.print(
+            f"  validation mAP {report['val']['mAP']:.1f}, final labels' mAP {labels['mAP']:.1f} (percent; epoch {report['epoch'] + 1} kept)"
+        )
     console.print(f"  look at it: ccd app --run {finished.path}\n  use it:     ccd predict {finished.path} IMAGE...", soft_wrap=True)
 
 
@@ -142,7 +155,9 @@ def evaluate(path: RunPath, as_json: Json = False, split: Annotated[str, typer.O
     opened = Run.open(path)
     report = opened.load_ap().get(split)
     if report is None:
-        raise UserError(f"Run {opened.name} has no scores against ground truth for split {split} (status {opened.status}; a folder needs labels.csv).")
+        raise UserError(
+            f"Run {opened.name} has no scores against ground truth for split {split} (status {opened.status}; a folder needs labels.csv)."
+        )
     values = {"run": str(path), "split": split, "epoch": opened.load_ap()["epoch"]} | report
     if as_json:
         print(json.dumps(values))
@@ -221,7 +236,13 @@ def runs_list(workspace: Workspace = Path("runs"), as_json: Json = False) -> Non
     from ccd_core.runs import list_runs
 
     rows = [
-        {"run": one.name, "status": one.status, "stage": one.state.get("stage"), "data": one.config.data.spec, "mAP": (one.load_ap().get("val") or {}).get("mAP")}
+        {
+            "run": one.name,
+            "status": one.status,
+            "stage": one.state.get("stage"),
+            "data": one.config.data.spec,
+            "mAP": (one.load_ap().get("val") or {}).get("mAP"),
+        }
         for one in list_runs(workspace)
     ]
     if as_json:
@@ -239,7 +260,11 @@ def runs_show(path: RunPath) -> None:
     from ccd_core.runs import Run
 
     opened = Run.open(path)
-    print(json.dumps({"status": opened.status, "state": opened.state, "config": opened.config.model_dump(mode="json"), "recorded": opened.recorded}, indent=1))
+    print(
+        json.dumps(
+            {"status": opened.status, "state": opened.state, "config": opened.config.model_dump(mode="json"), "recorded": opened.recorded}, indent=1
+        )
+    )
 
 
 @runs_app.command("delete")
@@ -264,7 +289,9 @@ def doctor(as_json: Json = False) -> None:
         print(json.dumps([vars(finding) for finding in findings]))
     else:
         for finding in findings:
-            console.print(f"{'[green]ok [/]' if finding.ok else '[yellow]!! [/]'} {finding.what:<14} {finding.found}", soft_wrap=True, highlight=False)
+            console.print(
+                f"{'[green]ok [/]' if finding.ok else '[yellow]!! [/]'} {finding.what:<14} {finding.found}", soft_wrap=True, highlight=False
+            )
             if finding.advice:
                 console.print(f"{'':<18} {finding.advice}", style="dim", soft_wrap=True, highlight=False)
     if any(finding.needed and not finding.ok for finding in findings):

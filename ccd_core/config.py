@@ -88,7 +88,9 @@ class TrainingSettings(Section):
     weight_decay: float = Field(0.0, ge=0, description="Weight decay (none in paper or code).")
     schedule: Literal["constant", "cosine"] = Field("constant", description="Learning rate over the epochs.")
     beta: float = Field(1.0, ge=0, description="Weight of the consistency loss after warm-up (Eq. 8).")
-    jitter: float = Field(0.5, ge=0, le=1, description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue (code: 0.5).")
+    jitter: float = Field(
+        0.5, ge=0, le=1, description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue (code: 0.5)."
+    )
     shared_flip: bool = Field(True, description="Weak and strong copy are flipped alike; the code flips them independently.")
     keep: Literal["first_local_minimum", "last"] = Field(
         "first_local_minimum", description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP (4.1), or the last."

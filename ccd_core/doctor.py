@@ -50,9 +50,14 @@ def _gpu() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        names = [f"{torch.cuda.get_device_name(i)} ({torch.cuda.get_device_properties(i).total_memory / 2**30:.0f} GiB)" for i in range(torch.cuda.device_count())]
+        names = [
+            f"{torch.cuda.get_device_name(i)} ({torch.cuda.get_device_properties(i).total_memory / 2**30:.0f} GiB)"
+            for i in range(torch.cuda.device_count())
+        ]
         return Finding("GPU", ", ".join(names))
-    return Finding("GPU", "none that torch can use", False, False, "The demo runs on a CPU; presets paper and reference need a CUDA GPU to end within hours.")
+    return Finding(
+        "GPU", "none that torch can use", False, False, "The demo runs on a CPU; presets paper and reference need a CUDA GPU to end within hours."
+    )
 
 
 def _memory() -> Finding:
@@ -67,7 +72,13 @@ def _disk() -> Finding:
 
 def _demo() -> Finding:
     there = (DEMO_CLIP / "open_clip_model.safetensors").is_file()
-    return Finding("demo CLIP", str(DEMO_CLIP) if there else "missing", there, True, "" if there else "Fetch the project again; assets/demo_clip is not complete.")
+    return Finding(
+        "demo CLIP",
+        str(DEMO_CLIP) if there else "missing",
+        there,
+        True,
+        "" if there else "Fetch the project again; assets/demo_clip is not complete.",
+    )
 
 
 def _weights() -> Finding:

@@ -138,9 +138,7 @@ def _views_of(
         found["box"].append(boxes)
         found["p"].append(teacher.view_probabilities(crops, text, config.clip.batch_size).numpy())
     empty = {"image": (0,), "class_index": (0,), "cam_box": (0, 4), "box": (0, 4), "p": (0, len(text))}
-    return {
-        key: np.concatenate(parts) if parts else np.empty(empty[key], np.float32 if key == "p" else np.int64) for key, parts in found.items()
-    }
+    return {key: np.concatenate(parts) if parts else np.empty(empty[key], np.float32 if key == "p" else np.int64) for key, parts in found.items()}
 
 
 def _write_views(run: Run, images: ImageList, scores: np.ndarray, views: dict[str, np.ndarray]) -> None:

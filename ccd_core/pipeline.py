@@ -107,9 +107,7 @@ def load_teacher(config: CCDConfig, classes: tuple[str, ...], accelerator: Accel
     return teacher, teacher.encode_text(classes, settings.prompt)
 
 
-def global_probabilities(
-    teacher: ClipTeacher, text: torch.Tensor, images: ImageList, config: CCDConfig, run: Run, progress: Progress
-) -> np.ndarray:
+def global_probabilities(teacher: ClipTeacher, text: torch.Tensor, images: ImageList, config: CCDConfig, run: Run, progress: Progress) -> np.ndarray:
     """[N, C] what CLIP says of each whole image, squeezed into a square (Eq. 1-3)."""
     if run.has("global.npz"):
         return run.load_global()["p_global"]

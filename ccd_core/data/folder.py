@@ -87,7 +87,9 @@ def _read_labels(path: Path, classes: tuple[str, ...], files: set[str]) -> tuple
     columns = {name: place for place, name in enumerate(header) if place}
     unknown = [name for name in columns if name not in ("labels", "split") and name not in classes]
     if unknown or ("labels" not in columns and not set(columns) & set(classes)):
-        raise UserError(f"{path}: {f'column {unknown[0]!r} is no class' if unknown else 'no column is a class'}; the classes are {', '.join(classes)}.")
+        raise UserError(
+            f"{path}: {f'column {unknown[0]!r} is no class' if unknown else 'no column is a class'}; the classes are {', '.join(classes)}."
+        )
     by_name: dict[str, list[str]] = {}
     for name in files:
         by_name.setdefault(Path(name).name, []).append(name)

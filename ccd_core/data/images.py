@@ -138,3 +138,13 @@ def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
     except Exception:  # a damaged EXIF block is no reason to lose the picture
         return picture
     return picture.transpose(turn) if turn is not None else picture
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Width and height as `read_image` gives them, from the header alone. Raises ImageError where it is no image."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{Path(path).name} is not an image that can be read: {error}.") from None
