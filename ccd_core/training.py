@@ -159,7 +159,7 @@ class Trainer:
     def load(self, path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         self.epoch, self.rows = int(header["epoch"]), json.loads(header["rows"])
         self.plain_model.load_state_dict({name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")})
         state: dict[int, dict[str, Tensor]] = {}

@@ -25,3 +25,35 @@ def golden():
 @pytest.fixture(scope="session")
 def golden_json():
     return lambda name: json.loads((GOLDEN / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def tiny_scenes(tmp_path_factory) -> Path:
+    """A VOC-style data set of 40 + 16 toy scenes."""
+    from ccd_core.data.toy_scenes import write_dataset
+
+    return write_dataset(tmp_path_factory.mktemp("scenes"), {"train": 40, "val": 16})
+
+
+def tiny_config(scenes: Path, **changes):
+    """Settings under which a whole run takes seconds: a very small classifier on small pictures, the real demo CLIP."""
+    from ccd_core.config import CCDConfig
+
+    small = {
+        "data": {"spec": f"demo:{scenes}", "workers": 0},
+        "device": "cpu",
+        "precision": "fp32",
+        "clip": {"size": 96, "batch_size": 32, "round_to": 32},
+        "classifier": {"backbone": "timm:test_resnet", "backbone_options": {}, "weights": None, "image_size": 64, "cam_size": 64},
+        "views": {"threshold": {"mean_views": 2.0}, "frame": 160, "offset": 20},
+        "training": {"epochs": 4, "warmup_epochs": 2, "keep": "last"},
+    }
+    return CCDConfig.preset("demo").changed(**small).changed(**changes)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_scenes, tmp_path_factory):
+    """A finished run on the tiny scenes."""
+    from ccd_core.pipeline import run_ccd
+
+    return run_ccd(tiny_config(tiny_scenes), tmp_path_factory.mktemp("runs") / "tiny")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ccd_core.data import Dataset, Progress
-from ccd_core.data.toy_scenes import CLASSES, write_dataset
+from ccd_core.data.toy_scenes import CLASSES, SPLITS, write_dataset
 from ccd_core.data.voc import voc_dataset
 
 
 def open_demo(spec: str, root: Path, progress: Progress | None = None) -> Dataset:
-    if not (root / "ImageSets" / "Main" / "train.txt").is_file() or root.name == "toy-scenes-v1":
+    if not all((root / "ImageSets" / "Main" / f"{split}.txt").is_file() for split in SPLITS):
         write_dataset(root, progress=progress)
     return voc_dataset(spec, root, {"train": "train", "val": "val"}, CLASSES)

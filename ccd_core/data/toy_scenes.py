@@ -1,6 +1,6 @@
 """Toy scenes: drawn multi-label images with known boxes, written as a VOC-style data set.
 
-    python -m ccd_core.data.toy_scenes DIR        # draws the demo's data set into DIR
+    python -m ccd_core.data.toy_scenes [DIR]      # draws the demo's data set, unless it is there
 
 `draw_scene` makes image `index` of a world from `(seed, index)` alone, at any size. Scenes have one
 to five classes (or none), uneven class frequencies, places that favour some classes, classes that
@@ -306,5 +306,8 @@ if __name__ == "__main__":
 
     from tqdm import tqdm
 
-    with tqdm(total=sum(SPLITS.values()), desc="drawing toy scenes", unit="image") as bar:
-        write_dataset(sys.argv[1], progress=lambda done, total: bar.update(done - bar.n))
+    from ccd_core.data import demo_root
+
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else demo_root()
+    with tqdm(total=sum(SPLITS.values()), desc="drawing toy scenes", unit="image", disable=None) as bar:
+        write_dataset(target, progress=lambda done, total: bar.update(done - bar.n))

@@ -10,6 +10,7 @@ classes that the demo classifier's backbone is pre-trained on, none of which is 
 from __future__ import annotations
 
 import colorsys
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -270,7 +271,7 @@ def umbrella(rng) -> list[Stroke]:
     two = bright(rng) if rng.random() < 0.6 else one
     strokes = [line(np.concatenate([[(0, -0.9), (0, 0.75)], arc(0.15, 0.78, 0.15, 0.17, 180, 0)]), 0.08, (70.0, 60.0, 60.0))]
     edges = np.linspace(-1, 1, 5)
-    for i, (left, right) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (left, right) in enumerate(itertools.pairwise(edges)):
         rim = arc((left + right) / 2, 0, (right - left) / 2, 0.14, 180, 0)
         strokes.append(polygon(np.concatenate([_canopy(left), rim, _canopy(right)[::-1]]), (one, two)[i % 2]))
     return strokes

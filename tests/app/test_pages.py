@@ -1,0 +1,72 @@
+"""Every page on a finished run, without a browser: what a person reads there."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+PAGES = ["overview", "clip_bias", "cam_boxes", "labels", "results", "predict", "train"]
+
+
+@pytest.fixture
+def app(tiny_run, monkeypatch):
+    monkeypatch.setenv("CCD_RUNS", str(tiny_run.path.parent))
+    monkeypatch.delenv("CCD_OPEN_RUN", raising=False)
+
+    def open_page(page: str, **query):
+        test = AppTest.from_file("../../app/main.py", default_timeout=120)
+        test.query_params["run"] = query.pop("run", "tiny")
+        for name, value in query.items():
+            test.query_params[name] = value
+        test.run()
+        return test.switch_page(f"../pages/{page}.py").run() if page != "overview" else test
+
+    return open_page
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_without_an_error(app, page):
+    test = app(page)
+    assert not test.exception and not test.error
+    assert test.title[0].value
+
+
+def test_overview_shows_the_runs_numbers(app, tiny_run):
+    values = {metric.label: metric.value for metric in app("overview").metric}
+    assert values["Validation mAP"] == f"{tiny_run.load_ap()['val']['mAP']:.1f} %"
+    assert values["Training images"] == "40"
+
+
+def test_an_unknown_run_in_a_link_is_said(app):
+    test = app("overview", run="nonsense")
+    assert "no run 'nonsense'" in test.error[0].value and test.metric
+
+
+def test_the_entropy_slider_changes_what_is_measured(app):
+    test = app("clip_bias")
+    before = {metric.label: metric.value for metric in test.metric}
+    test.slider(key="entropy").set_value(0.05).run()
+    after = {metric.label: metric.value for metric in test.metric}
+    assert not test.exception and int(after["Images used"].split()[0]) < int(before["Images used"].split()[0])
+
+
+def test_label_settings_are_handed_to_the_command_line(app):
+    test = app("labels")
+    test.slider(key="alpha").set_value(0.8).run()
+    assert not test.exception and any("labels.alpha=0.8" in caption.value for caption in test.caption)
+
+
+def test_a_bad_data_set_on_train_is_a_sentence_and_the_form_stays(app):
+    test = app("train")
+    spec = next(box for box in test.text_input if box.label == "Data set")
+    spec.set_value("folder:/nowhere").run()
+    test.button(key="start").click().run()
+    assert "no folder /nowhere" in test.error[0].value
+    assert next(box for box in test.text_input if box.label == "Data set").value == "folder:/nowhere"
+
+
+def test_a_run_name_cannot_leave_the_workspace(app):
+    test = app("train")
+    test.text_input(key="name").set_value("../outside").run()
+    test.button(key="start").click().run()
+    assert "letters, digits" in test.error[0].value

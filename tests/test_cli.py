@@ -1,0 +1,87 @@
+"""The command line as people type it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def ccd(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "ccd_core.cli", *map(str, arguments)], capture_output=True, text=True, timeout=240, **options)
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["eval"], ["predict"], ["runs"], ["doctor"], ["app"]])
+def test_help(command):
+    result = ccd(*command, "--help")
+    assert result.returncode == 0 and "Usage" in result.stdout
+
+
+def test_eval(tiny_run):
+    result = ccd("eval", tiny_run.path, "--json")
+    assert result.returncode == 0
+    report = json.loads(result.stdout)
+    assert set(report["AP"]) == set(tiny_run.classes) and 0 < report["mAP"] <= 100 and report["epoch"] == 3
+
+
+def test_predict_goes_on_after_a_bad_file(tiny_run, tiny_scenes, tmp_path):
+    (tmp_path / "bad.jpg").write_text("no picture")
+    good = sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:2]
+    result = ccd("predict", tiny_run.path, *good, tmp_path / "bad.jpg", "--csv", tmp_path / "out.csv", "--threshold", "0.1")
+    assert result.returncode == 0 and "bad.jpg" in result.stderr and "Traceback" not in result.stderr
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert len(rows) == 2 and set(tiny_run.classes) < set(rows[0])
+    answers = json.loads(ccd("predict", tiny_run.path, good[0], "--json").stdout)
+    for name, score in answers[0]["scores"].items():
+        assert score == pytest.approx(float(rows[0][name]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["eval", "/nowhere"], "/nowhere is not a run"),
+        (["predict", "/nowhere", "a.jpg"], "/nowhere is not a run"),
+        (["run", "--preset", "papre"], "no preset 'papre'"),
+        (["run", "--dataset", "folder:/nowhere"], "no folder /nowhere"),
+        (["run", "--dataset", "vco2012:/data"], "no data set 'vco2012:/data'"),
+        (["run", "--dataset", "voc2012:/nowhere"], "VOCtrainval_11-May-2012.tar"),
+        (["run", "--set", "labels.alpha=7"], "labels.alpha"),
+        (["run", "--resume"], "--resume needs --out"),
+        (["run", "--set", "device=tpu"], "no device 'tpu'"),
+    ],
+)
+def test_mistakes_get_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, tiny_scenes):
+    result = ccd(*arguments, cwd=tmp_path, env=_environment(tiny_scenes))
+    assert result.returncode == 2 and sentence in " ".join(result.stderr.split()) and "Traceback" not in result.stderr
+
+
+def _environment(home):
+    import os
+
+    return os.environ | {"CCD_HOME": str(home.parent / "home"), "PYTHONPATH": os.getcwd()} | ({} if (home.parent / "home").exists() else _link(home))
+
+
+def _link(scenes):
+    """The demo's folder, so that no command of these tests draws 2,000 pictures."""
+    home = scenes.parent / "home"
+    home.mkdir()
+    (home / "toy-scenes-v1").symlink_to(scenes)
+    return {}
+
+
+def test_runs_list_show_delete(tiny_run, tmp_path):
+    import shutil
+
+    shutil.copytree(tiny_run.path, tmp_path / "copy")
+    listed = json.loads(ccd("runs", "list", "--workspace", tmp_path, "--json").stdout)
+    assert [row["run"] for row in listed] == ["copy"] and listed[0]["status"] == "finished"
+    assert json.loads(ccd("runs", "show", tmp_path / "copy").stdout)["config"]["preset_name"] == "demo"
+    assert ccd("runs", "delete", tmp_path / "copy", "--yes").returncode == 0 and not (tmp_path / "copy").exists()
+
+
+def test_doctor_says_what_there_is():
+    result = ccd("doctor", "--json")
+    assert {entry["what"] for entry in json.loads(result.stdout)} >= {"python", "torch", "GPU", "disk", "weights"}

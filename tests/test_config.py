@@ -1,0 +1,61 @@
+"""Settings: the presets of the paper, files, changes from the command line, and sentences for what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from ccd_core.config import PRESETS, CCDConfig, load_config
+from ccd_core.errors import UserError
+
+
+def test_the_paper_is_the_default():
+    config = CCDConfig.preset("paper")
+    assert (config.clip.model, config.clip.pretrained, config.clip.size) == ("RN50x64", "openai", 640)
+    assert (config.bias.entropy_threshold, config.views.cam_threshold, config.views.offset) == (0.5, 0.95, 80)
+    assert (config.labels.alpha, config.training.epochs, config.training.warmup_epochs) == (0.4, 10, 2)
+    assert config.classifier.backbone == "resnet101" and config.views.threshold.mean_views == 10
+
+
+def test_the_reference_has_the_quirks():
+    config = CCDConfig.preset("reference")
+    assert (config.classifier.backbone, config.classifier.cam_boost, config.labels.alpha) == ("resnet50", 3.0, 0.2)
+    assert (config.clip.normalisation, config.bias.entropy_threshold, config.views.box) == ("imagenet", 2.0, "first_last")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_yaml_there_and_back(name, tmp_path):
+    config = CCDConfig.preset(name)
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert CCDConfig.from_yaml(tmp_path / "config.yaml") == config
+
+
+def test_changes_override_file_and_preset(tmp_path):
+    (tmp_path / "mine.yaml").write_text("seed: 3\nlabels: {alpha: 0.3}\n")
+    config = load_config("demo", tmp_path / "mine.yaml", ["labels.alpha=0.1", "training.learning_rate=1e-4", "views.threshold=0.5"])
+    assert (config.seed, config.labels.alpha, config.training.learning_rate, config.views.threshold) == (3, 0.1, 1e-4, 0.5)
+    assert load_config("demo", None, ["views.threshold={mean_views: 3}"]).views.threshold.mean_views == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("clip.sise=3", "there is no setting clip.sise"),
+        ("labels.alpha=2", r"setting labels.alpha: .* \(got 2\)"),
+        ("labels.alpha", "takes KEY=VALUE"),
+        ("bias.mode=sometimes", "setting bias.mode"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(change, sentence):
+    with pytest.raises(UserError, match=sentence) as error:
+        load_config("demo", None, [change])
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_no_settings(tmp_path):
+    (tmp_path / "broken.yaml").write_text("a: [1")
+    with pytest.raises(UserError, match="is not YAML"):
+        CCDConfig.from_yaml(tmp_path / "broken.yaml")
+    with pytest.raises(UserError, match="cannot be read"):
+        CCDConfig.from_yaml(tmp_path / "nowhere.yaml")
+    with pytest.raises(UserError, match="no preset 'papre'"):
+        CCDConfig.preset("papre")

@@ -1,0 +1,127 @@
+"""The whole algorithm on a tiny data set: what a run leaves behind, resuming, and what ground truth may not touch."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from ccd_core.config import CCDConfig
+from ccd_core.data import GroundTruth
+from ccd_core.errors import UserError
+from ccd_core.labels import update_labels
+from ccd_core.pipeline import run_ccd
+from ccd_core.runs import Run
+from tests.conftest import tiny_config
+
+
+def test_a_run_leaves_every_artefact(tiny_run):
+    for name in ("config.yaml", "state.json", "metrics.csv", "global.npz", "labels.npz", "views.parquet", "bias.json", "log.txt", "scores/ap.json"):
+        assert tiny_run.has(*name.split("/")), name
+    assert tiny_run.status == "finished"
+    assert set(tiny_run.state["seconds"]) == {"images", "global", "warm-up", "views", "training", "scores"}
+    labels, views = tiny_run.load_labels(), tiny_run.load_views()
+    assert labels["final"].shape == (40, 16) and np.isfinite(labels["final"]).all()
+    assert len(views) == pytest.approx(80, abs=4)  # 2 an image; a flat map has no box
+    assert ((views[["x0", "y0"]] >= 0).all() & (views[["x1", "y1"]] <= 160).all().to_numpy()).all()
+    np.testing.assert_allclose(np.stack(views["probabilities"]).sum(1), 1, atol=1e-4)
+    np.testing.assert_allclose(update_labels(labels["initial"], labels["local"], 0.4), labels["final"], atol=1e-6)
+    assert list(tiny_run.load_metrics()["phase"]) == ["warm-up", "warm-up", "main", "main"]
+    assert not list(tiny_run.path.rglob("*.partial")) and not list(tiny_run.file("partial").glob("*"))
+
+
+def test_a_finished_run_is_not_done_again(tiny_run):
+    before = tiny_run.file("checkpoints", "best.safetensors").stat().st_mtime
+    assert run_ccd(tiny_run.config, tiny_run.path).status == "finished"
+    assert tiny_run.file("checkpoints", "best.safetensors").stat().st_mtime == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(tiny_run):
+    with pytest.raises(UserError, match=r"other settings \(labels.alpha\)"):
+        run_ccd(tiny_run.config.changed(labels={"alpha": 0.3}), tiny_run.path)
+
+
+def assert_same_result(one: Run, other: Run) -> None:
+    for key, values in one.load_labels().items():
+        np.testing.assert_array_equal(values, other.load_labels()[key], err_msg=key)
+    weights = load_file(other.file("checkpoints", "best.safetensors"))
+    for name, value in load_file(one.file("checkpoints", "best.safetensors")).items():
+        assert (value == weights[name]).all(), name
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scenes, tmp_path, moment):
+    out = tmp_path / "killed"
+    Run.create(out, tiny_run.config, tiny_run.classes)
+    command = [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--out", str(out)]
+    environment = os.environ | {"CCD_DEBUG": "1"}
+    rng = random.Random(moment)
+    for _ in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        until = time.time() + 60
+        while time.time() < until and Run.open(out).state.get("status") != "running" and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0.0, 4.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert Run.open(out).status in ("failed", "finished", "created")
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment, timeout=200)
+    assert_same_result(tiny_run, Run.open(out))
+
+
+def test_ground_truth_changes_nothing_but_the_scores(tiny_run, tiny_scenes, tmp_path, monkeypatch):
+    rows = GroundTruth.rows
+    monkeypatch.setattr(GroundTruth, "rows", lambda self, ids: 1 - rows(self, ids))
+    upside_down = run_ccd(tiny_config(tiny_scenes), tmp_path / "run")
+    assert_same_result(tiny_run, upside_down)
+    assert upside_down.load_ap()["val"]["mAP"] != tiny_run.load_ap()["val"]["mAP"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"bias": {"mode": "none"}}, {"bias": {"mode": "constant"}}, {"views": {"policy": "random"}}, {"views": {"policy": "moved"}}]
+)
+def test_rows_and_controls_of_the_ablation_run(tiny_scenes, tmp_path, changes):
+    run = run_ccd(tiny_config(tiny_scenes, **changes, training={"epochs": 2, "warmup_epochs": 1}), tmp_path / "run")
+    assert run.status == "finished" and len(run.load_views())
+
+
+def test_without_the_update_the_initial_labels_stay(tiny_scenes, tmp_path):
+    run = run_ccd(tiny_config(tiny_scenes, labels={"update": False}, training={"epochs": 2, "warmup_epochs": 1}), tmp_path / "run")
+    labels = run.load_labels()
+    np.testing.assert_array_equal(labels["initial"], labels["final"])
+    assert not run.has("views.parquet")
+
+
+def test_one_class_and_broken_files(tmp_path, tiny_scenes):
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    for number, path in enumerate(sorted((tiny_scenes / "JPEGImages").glob("*.jpg"))[:12]):
+        (folder / "deep" / f"{number}.jpg").write_bytes(path.read_bytes())
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "folder.png").mkdir()
+    (folder / "cut.jpg").write_bytes((folder / "deep" / "0.jpg").read_bytes()[:4000])
+    (folder / "classes.txt").write_text("house\n")
+    config = tiny_config(
+        tiny_scenes, data={"spec": f"folder:{folder}"}, training={"epochs": 2, "warmup_epochs": 1}, views={"threshold": {"mean_views": 1.0}}
+    )
+    run = run_ccd(config, tmp_path / "run")
+    assert {entry["id"] for entry in run.state["skipped"]} == {"empty.jpg", "text.jpg", "folder.png", "cut.jpg"}
+    assert len(run.load_labels()["ids"]) == 12 and run.load_ap() == {}
+    assert np.isfinite(run.load_scores("train")["scores"]).all()
+
+
+def test_nothing_readable_is_said(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
+    (tmp_path / "photos" / "classes.txt").write_text("house\ncar\n")
+    with pytest.raises(UserError, match="None of the 1 training images"):
+        run_ccd(CCDConfig.preset("demo").changed(data={"spec": f"folder:{tmp_path / 'photos'}"}), tmp_path / "run")
+    assert Run.open(tmp_path / "run").status == "failed"
