@@ -68,7 +68,7 @@ def _step(count: int, by: int) -> None:
 
 def pick_image(ids: Sequence[str]) -> str:
     """Number of the image, with previous and next (keys: left and right arrow); `?n=` in the link."""
-    back, number, forward, search = st.columns([1, 2, 1, 4], vertical_alignment="bottom")
+    back, number, forward, search = st.columns([1.4, 1.6, 1.2, 4], vertical_alignment="bottom")
     back.button("Previous", icon=":material/arrow_back:", shortcut="Left", on_click=_step, args=(len(ids), -1), width="stretch")
     if st.session_state.get("n", 1) > len(ids):
         st.session_state["n"] = 1

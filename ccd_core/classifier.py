@@ -76,7 +76,9 @@ def _torchvision_resnet(name: str, imagenet: bool, options: dict[str, Any]) -> n
 
 
 class TimmFeatures(nn.Module):
-    def __init__(self, network: nn.Module):
+    network: Any
+
+    def __init__(self, network: Any):
         super().__init__()
         self.network = network
 
@@ -89,7 +91,7 @@ def _timm_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
 
     if not timm.is_model(name):
         raise UserError(f"timm has no model {name!r}; `python -c 'import timm; print(timm.list_models())'` lists them.")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     return TimmFeatures(timm.create_model(name, pretrained=imagenet, num_classes=0, global_pool="", **values))
 
 

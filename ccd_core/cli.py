@@ -186,7 +186,7 @@ def predict(
     limits: float | dict[str, float] = _read_thresholds(thresholds) if thresholds else threshold
     predictor = Predictor.open(path, device)
     predictions = predictor.predict(_expand(images))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"image": str(one.path), "labels": one.labels(predictor.classes, limits)}
         | ({"error": one.error} if one.scores is None else {"scores": dict(zip(predictor.classes, map(float, one.scores), strict=True))})
         for one in predictions

@@ -33,8 +33,9 @@ class ClipTeacher:
     >>> p = teacher.probabilities(images, text)
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Any, device: torch.device, precision: str = "fp32"):
-        self.model, self.tokenizer, self.device, self.precision = model.eval().requires_grad_(False).to(device), tokenizer, device, precision
+    def __init__(self, model: Any, tokenizer: Any, device: torch.device, precision: str = "fp32"):
+        self.model: Any = model.eval().requires_grad_(False).to(device)
+        self.tokenizer, self.device, self.precision = tokenizer, device, precision
         self.visual = _any_size(model.visual)
         if device.type == "cuda" or precision == "bf16":
             self.visual.to(memory_format=torch.channels_last)
@@ -128,7 +129,9 @@ class AnySizePool(nn.Module):
     grid at hand and rounded to half precision, as in the authors' code.
     """
 
-    def __init__(self, pool: nn.Module):
+    pool: Any
+
+    def __init__(self, pool: Any):
         super().__init__()
         self.pool = pool
         self.native = round((pool.positional_embedding.shape[0] - 1) ** 0.5)
@@ -144,7 +147,9 @@ class AnySizePool(nn.Module):
 class AnySizeViT(nn.Module):
     """A vision transformer for any size: its patch positions are resized as above, without the rounding."""
 
-    def __init__(self, visual: nn.Module):
+    visual: Any
+
+    def __init__(self, visual: Any):
         super().__init__()
         self.visual = visual
         self._resized: dict[tuple[int, int], Tensor] = {}
@@ -161,7 +166,9 @@ class AnySizeViT(nn.Module):
 class OneSize(nn.Module):
     """A tower whose positions are not known here: it takes its own size only, and says so."""
 
-    def __init__(self, visual: nn.Module):
+    visual: Any
+
+    def __init__(self, visual: Any):
         super().__init__()
         self.visual = visual
         size = visual.image_size
@@ -176,7 +183,7 @@ class OneSize(nn.Module):
         return self.visual(x)
 
 
-def _any_size(visual: nn.Module) -> nn.Module:
+def _any_size(visual: Any) -> nn.Module:
     if hasattr(visual, "attnpool") and hasattr(visual.attnpool, "positional_embedding"):
         visual.attnpool = AnySizePool(visual.attnpool)
         return visual

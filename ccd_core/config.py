@@ -153,7 +153,7 @@ _PRESET_CHANGES: dict[str, dict[str, Any]] = {
             "backbone": "timm:resnet18",
             "backbone_options": {"channels": [32, 64, 128, 256], "output_stride": 16},
             "weights": "demo",
-            "image_size": 160,
+            "image_size": 128,
             "cam_size": 160,
         },
         "views": {"threshold": {"mean_views": 6.0}},

@@ -89,7 +89,7 @@ def usable_pictures(dataset: Dataset, config: CCDConfig, run: Run, progress: Pro
         done = 0
         for pictures in splits:
             count = len(pictures)
-            skipped |= pictures.check(lambda n, before=done: advance(before + n))
+            skipped |= pictures.check(_after(advance, done))
             done += count
     for image, reason in skipped.items():
         log.warning("skipped %s: %s", image, reason)
@@ -98,6 +98,11 @@ def usable_pictures(dataset: Dataset, config: CCDConfig, run: Run, progress: Pro
     if not len(train):
         raise UserError(f"None of the {len(dataset.splits['train'])} training images of {settings.spec} can be read.")
     return train, val
+
+
+def _after(advance: Callable[[int], None], before: int) -> Callable[[int], None]:
+    """Count on from what earlier splits did."""
+    return lambda done: advance(before + done)
 
 
 def load_teacher(config: CCDConfig, classes: tuple[str, ...], accelerator: Accelerator) -> tuple[ClipTeacher, torch.Tensor]:
@@ -192,7 +197,7 @@ def write_scores(
         for split, pictures in splits.items():
             if not len(pictures):
                 continue
-            scores = predict_scores(model, pictures, accelerator, advance=lambda n, before=done: advance(before + n))
+            scores = predict_scores(model, pictures, accelerator, advance=_after(advance, done))
             done += len(pictures)
             write_arrays(run.file("scores", f"{split}.npz"), ids=np.array(pictures.images.ids), scores=scores)
             report[split] = scorer.report(split, pictures.images.ids, scores)

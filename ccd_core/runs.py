@@ -300,14 +300,15 @@ class Progress:
     @contextmanager
     def stage(self, name: str, total: int, detail: str = "") -> Iterator[Callable[[int], None]]:
         """Yields `advance(done)`, to be called with the number of items done so far."""
-        began, state = time.time(), {"first": None}
+        began = time.time()
+        state: dict[str, tuple[float, int] | None] = {"first": None}
         timings = self.run.state.get("seconds", {})
 
         def advance(done: int) -> None:
             now = time.time()
             if state["first"] is None:
                 state["first"] = (now, done)  # what an earlier session did is not this one's speed
-            since, before = state["first"]
+            since, before = state["first"] or (now, done)
             eta = (now - since) / (done - before) * (total - done) if done > before else None
             if self.reporter:
                 self.reporter(name, done, total, detail)

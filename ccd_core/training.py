@@ -52,13 +52,13 @@ class Trainer:
 
     def __init__(self, model: CamClassifier, settings: TrainingSettings, accelerator: Accelerator, run: Run, progress: Progress, seed: int):
         self.settings, self.accelerator, self.run, self.progress, self.seed = settings, accelerator, run, progress, seed
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": model.backbone.parameters(), "lr": settings.learning_rate},
             {"params": model.head.parameters(), "lr": settings.learning_rate * settings.head_factor},
         ]
         maker = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = maker(groups, weight_decay=settings.weight_decay)
-        self.base_rates = [group["lr"] for group in groups]
+        self.base_rates = [float(group["lr"]) for group in groups]
         model = model.to(memory_format=torch.channels_last)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.plain_model = model

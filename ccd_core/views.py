@@ -52,7 +52,7 @@ class Profile:
 
 def _first_and_last(above: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First True, one past the last True, and whether there is any, in each row of [M, L]."""
-    return above.argmax(1), above.shape[1] - above[:, ::-1].argmax(1), above.any(1)
+    return above.argmax(1), above.shape[1] - above[:, ::-1].argmax(1), np.asarray(above.any(1))
 
 
 def add_offset(boxes: np.ndarray, offset: int, size: tuple[int, int]) -> np.ndarray:

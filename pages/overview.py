@@ -56,7 +56,7 @@ with right:
 st.subheader("Look at")
 links = [
     ("clip_bias", "CLIP bias: which classes does CLIP favour?"),
-    ("cam_boxes", "CAM boxes: where did the classifier send CLIP to look again?"),
+    ("cam_boxes", "CAM boxes: where does CLIP look again?"),
     ("labels", "Labels: what changed from global to final?"),
     ("results", "Results: how good is each class?"),
     ("predict", "Predict: label your own images"),

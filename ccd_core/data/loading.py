@@ -91,5 +91,5 @@ class Pictures:
                 chosen = order[begin : begin + batch_size]
                 yield chosen, self._pixels[torch.from_numpy(chosen)]
         else:
-            for indices, pixels, _ in read_batches(self.images, self.size, batch_size, order, self.workers):
+            for indices, pixels, _ in read_batches(self.images, self.size, batch_size, order.tolist(), self.workers):
                 yield np.array(indices), pixels

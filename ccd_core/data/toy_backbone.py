@@ -12,6 +12,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,8 +25,8 @@ from ccd_core.clip import normalise
 from ccd_core.config import CCDConfig
 from ccd_core.data.toy_scenes import abstract_world, draw_scene
 
-CLASSES, POOL, SEED = 80, 8_000, 90_000
-STEPS, BATCH, LEARNING_RATE = 1_100, 32, 2e-3
+CLASSES, POOL, SEED = 80, 6_000, 90_000
+STEPS, BATCH, LEARNING_RATE = 600, 32, 2e-3
 
 
 def draw_pool(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,11 +46,11 @@ def _draw(job: tuple[int, int]) -> tuple[np.ndarray, list[int]]:
     return cv2.resize(scene.image, (size, size), interpolation=cv2.INTER_AREA), [int(name) for name, _ in scene.objects]
 
 
-def train(steps: int, pool_size: int, size: int) -> tuple[torch.nn.Module, list[dict]]:
+def train(steps: int, pool_size: int, size: int) -> tuple[Any, list[dict]]:
     settings = CCDConfig.preset("demo").classifier
     torch.manual_seed(SEED)
     pixels, labels = draw_pool(pool_size, size)
-    model = CamClassifier(settings.backbone, CLASSES, None, **settings.backbone_options).to(memory_format=torch.channels_last)
+    model: Any = CamClassifier(settings.backbone, CLASSES, None, **settings.backbone_options).to(memory_format=torch.channels_last)
     torch.nn.init.constant_(model.head.bias, -3.0)  # most classes are absent from most pictures
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)

@@ -20,6 +20,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ import torch.nn.functional as F
 
 from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "embed_dim": 128,
     "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
@@ -105,11 +106,11 @@ def make_batch(rng, pool: list[Scene], size: int) -> tuple[torch.Tensor, torch.T
         picture = cv2.resize(scene.image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
         picture = picture[:, ::-1] if rng.random() < 0.5 else picture
         images[i] = np.clip(picture * rng.uniform(0.85, 1.15), 0, 255)
-    images = (images / 255 - PREPROCESS["mean"]) / PREPROCESS["std"]
-    return torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2), torch.tensor(words)
+    normalised = (images / 255 - PREPROCESS["mean"]) / PREPROCESS["std"]
+    return torch.from_numpy(normalised.astype(np.float32)).permute(0, 3, 1, 2), torch.tensor(words)
 
 
-def build_model() -> torch.nn.Module:
+def build_model() -> Any:
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
     torch.manual_seed(SEED)
@@ -120,7 +121,7 @@ def build_model() -> torch.nn.Module:
     return model
 
 
-def train(steps: int, pool_size: int, out: Path) -> tuple[torch.nn.Module, list[dict]]:
+def train(steps: int, pool_size: int, out: Path) -> tuple[Any, list[dict]]:
     from open_clip.tokenizer import SimpleTokenizer
 
     pool, rng = draw_pool(pool_size), np.random.default_rng(SEED)
@@ -160,7 +161,7 @@ def train(steps: int, pool_size: int, out: Path) -> tuple[torch.nn.Module, list[
     return model.eval(), history
 
 
-def save(model: torch.nn.Module, out: Path) -> None:
+def save(model: Any, out: Path) -> None:
     """Weights as fp16 safetensors beside open_clip's own config file, as `local-dir:` loads them."""
     from open_clip.tokenizer import SimpleTokenizer
     from safetensors.torch import save_file

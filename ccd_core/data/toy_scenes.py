@@ -43,7 +43,7 @@ SHAPES = ((640, 480), (640, 480), (640, 427), (480, 640), (600, 450))  # width, 
 FLYING = {"balloon", "kite"}  # everything else mostly stands below the horizon
 SIZE_RANGE = (0.10, 0.45)  # of the image's shorter side
 FIRST_OBJECT_AT_LEAST = 0.24  # pictures are taken of something
-SPLITS = {"train": 1500, "val": 500}
+SPLITS = {"train": 1200, "val": 400}
 SEED = 2025
 
 
@@ -116,7 +116,7 @@ def _choose_classes(rng, place: str, max_classes: int, world: World) -> list[str
 
 def _place_objects(rng, wanted: list[str], width: int, height: int, horizon: float, world: World) -> list:
     """Give every wanted object a size, turn and position with little overlap; drop what finds no room."""
-    placed = []
+    placed: list[tuple] = []
     for rank, name in enumerate(wanted):
         strokes = world.draw(name, rng)
         lowest = 0.04 if name in FLYING or rng.random() < 0.25 else horizon / height

@@ -1,0 +1,112 @@
+"""The app in a real browser: what a person does first on the pages that AppTest cannot drive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def address(tiny_run):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"CCD_RUNS": str(tiny_run.path.parent)}
+    command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", str(tiny_run.path.parent)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    until = time.time() + 60
+    while time.time() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None and not os.environ.get("CI"):
+        pytest.skip("no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    opened = browser.new_page(viewport={"width": 1300, "height": 1100})
+    opened.set_default_timeout(60_000)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("name", ["", "clip_bias", "cam_boxes", "labels", "results", "predict", "train"])
+def test_every_page_paints(page, address, name):
+    page.goto(f"{address}/{name}?run=tiny")
+    page.wait_for_selector("h1")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    assert page.locator("[data-testid=stException]").count() == 0 and page.locator("[data-testid=stAlertContentError]").count() == 0
+
+
+def test_boxes_move_while_a_slider_is_dragged(page, address):
+    page.goto(f"{address}/cam_boxes?run=tiny")
+    slider = page.locator("input.offset")
+    slider.wait_for()
+    page.locator("input.view").evaluate("(e) => { e.value = 0; e.dispatchEvent(new Event('input')) }")
+    widths = []
+    for value in (0, 40):
+        slider.evaluate(f"(e) => {{ e.value = {value}; e.dispatchEvent(new Event('input')) }}")
+        widths.append(float(page.locator("rect.view-box").get_attribute("width")))
+    tight = float(page.locator("rect.cam-box").get_attribute("width"))
+    assert widths[0] == tight and widths[0] < widths[1] <= tight + 80  # no round trip to the server in between
+    boxes = []
+    for step in (69, 0):
+        page.locator("input.cam").evaluate(f"(e) => {{ e.value = {step}; e.dispatchEvent(new Event('input')) }}")
+        boxes.append(float(page.locator("rect.cam-box").get_attribute("width")))
+    assert boxes[1] > boxes[0]
+
+
+def test_an_upload_gets_labels_and_a_bad_one_a_sentence(page, address, tiny_scenes, tmp_path):
+    (tmp_path / "broken.jpg").write_text("no picture")
+    good = next(iter(sorted((Path(tiny_scenes) / "JPEGImages").glob("val*.jpg"))))
+    page.goto(f"{address}/predict?run=tiny&threshold=0.01")
+    page.locator("input[type=file]").set_input_files([str(good), str(tmp_path / "broken.jpg")])
+    page.get_by_text("broken.jpg", exact=False).first.wait_for()
+    page.locator("[data-testid=stAlertContentError]").first.wait_for()
+    assert "broken.jpg" in page.locator("[data-testid=stAlertContentError]").first.inner_text()
+    page.get_by_role("button", name="CSV").wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_run_is_started_watched_and_stopped(page, address, tiny_run, tiny_scenes):
+    from ccd_core.runs import Run
+
+    page.goto(f"{address}/train")
+    page.get_by_label("Name").fill("from-browser")
+    page.get_by_label("Data set").fill(f"demo:{tiny_scenes}")
+    page.get_by_label("Data set").press("Enter")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Stop").first.wait_for()
+    page.get_by_role("button", name="Stop").first.click()
+    path = tiny_run.path.parent / "from-browser"
+    until = time.time() + 60
+    while time.time() < until and Run.open(path).status not in ("stopped", "finished"):
+        time.sleep(0.5)
+    assert Run.open(path).status in ("stopped", "finished")
+    shutil.rmtree(path)
