@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from ccd_core.errors import UserError
 
-DEMO_BACKBONE = Path(__file__).resolve().parent.parent / "assets" / "demo_backbone.safetensors"
-
 
 class CamClassifier(nn.Module):
     """Multi-label classifier with class activation maps.
 
-    backbone: a torchvision ResNet ("resnet101") or any timm CNN ("timm:convnext_tiny"); weights: "imagenet", "demo", the path of a
-    safetensors file of backbone weights, or None for random ones; further keyword arguments go to the backbone's
+    backbone: a torchvision ResNet ("resnet101"), any timm CNN ("timm:convnext_tiny") or "clip:demo", the demo CLIP's own image tower, which
+    comes with its weights; weights: "imagenet", the path of a safetensors file of backbone weights, or None for random ones; further keyword arguments go to the backbone's
     constructor. Raises UserError where there is no such backbone or its weights cannot be had.
 
     >>> logits, cam = CamClassifier("resnet101", num_classes=20)(x, return_cam=True)     # logits == cam.mean((2, 3))
@@ -30,7 +28,7 @@ class CamClassifier(nn.Module):
         self.head = nn.Conv2d(_feature_channels(self.backbone, backbone), num_classes, 1)
         self.cam_boost = cam_boost
         if weights not in (None, "imagenet"):
-            load_backbone(self.backbone, DEMO_BACKBONE if weights == "demo" else Path(weights))
+            load_backbone(self.backbone, Path(weights))
 
     def forward(self, x: Tensor, return_cam: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """x: [B, 3, H, W] normalised -> logits [B, C], and with `return_cam` the raw maps [B, C, h, w] too."""
@@ -47,6 +45,8 @@ def class_maps(features: Tensor, weight: Tensor, bias: Tensor | None, boost: flo
 
 def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
     try:
+        if name == "clip:demo":
+            return ClipTower(**options)
         return (
             _timm_backbone(name.removeprefix("timm:"), imagenet, options)
             if name.startswith("timm:")
@@ -67,12 +67,29 @@ def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
 def _torchvision_resnet(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
     import torchvision
 
-    if name not in torchvision.models.list_models(module=torchvision.models.resnet):
-        known = ", ".join(torchvision.models.list_models(module=torchvision.models.resnet))
-        raise UserError(f"There is no torchvision ResNet {name!r}; there are {known}; for others write timm:NAME.")
+    known = [model for model in torchvision.models.list_models(module=torchvision.models) if model.startswith(("resnet", "resnext", "wide_resnet"))]
+    if name not in known:
+        raise UserError(f"There is no torchvision ResNet {name!r}; there are {', '.join(known)}; for others write timm:NAME.")
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"] if imagenet else None
     network = torchvision.models.get_model(name, weights=weights, **options)
     return nn.Sequential(OrderedDict((key, part) for key, part in network.named_children() if key not in ("avgpool", "fc")))
+
+
+class ClipTower(nn.Module):
+    """The convolutions of the demo CLIP's ModifiedResNet without its attention pool; the last stage keeps its resolution (stride 16)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from ccd_core.clip import ClipTeacher
+
+        visual = ClipTeacher.load("demo").model.visual.requires_grad_(True)
+        visual.attnpool = nn.Identity()
+        visual.layer4[0].avgpool = nn.Identity()
+        visual.layer4[0].downsample[0] = nn.Identity()
+        self.visual = visual
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.visual(x)
 
 
 class TimmFeatures(nn.Module):

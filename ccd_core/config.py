@@ -48,9 +48,9 @@ class BiasSettings(Section):
 
 
 class ClassifierSettings(Section):
-    backbone: str = Field("resnet101", description="torchvision ResNet name, or timm:NAME (4.1).")
+    backbone: str = Field("resnet101", description="torchvision ResNet name, timm:NAME, or clip:demo (4.1).")
     backbone_options: dict[str, Any] = Field(default_factory=dict, description="Further arguments of the backbone's constructor.")
-    weights: str | None = Field("imagenet", description="imagenet, demo, a local safetensors file, or null for random weights.")
+    weights: str | None = Field("imagenet", description="imagenet, a local safetensors file, or null for random weights.")
     image_size: int = Field(448, ge=32, description="Side of a training image, pixels.")
     cam_size: int = Field(640, ge=32, description="Side of the image that CAMs are computed from, pixels (4.1).")
     cam_boost: float = Field(1.0, gt=0, description="Positive activations are multiplied by this (code: 3).")
@@ -150,14 +150,13 @@ _PRESET_CHANGES: dict[str, dict[str, Any]] = {
         "clip": {"model": "demo", "pretrained": None, "size": 128, "batch_size": 64, "round_to": 16},
         "bias": {"entropy_threshold": 1.5},
         "classifier": {
-            "backbone": "timm:resnet18",
-            "backbone_options": {"channels": [32, 64, 128, 256], "output_stride": 16},
-            "weights": "demo",
+            "backbone": "clip:demo",
+            "weights": None,
             "image_size": 128,
             "cam_size": 160,
         },
         "views": {"threshold": {"mean_views": 6.0}},
-        "training": {"epochs": 6, "warmup_epochs": 2, "learning_rate": 5e-4, "head_factor": 4.0, "schedule": "cosine", "positive_label": 0.5},
+        "training": {"epochs": 7, "warmup_epochs": 2, "learning_rate": 1e-3, "head_factor": 4.0, "schedule": "cosine", "positive_label": 0.5},
     },
 }
 

@@ -77,7 +77,7 @@ def test_the_demo_clip_is_what_its_record_says():
     assert record["bias_most_over_least"] >= 2
 
 
-def test_the_demo_backbone_fits_its_preset():
+def test_the_demo_classifier_starts_from_the_demo_clip():
     settings = CCDConfig.preset("demo").classifier
     model = CamClassifier(settings.backbone, 16, settings.weights, **settings.backbone_options)
     logits, cam = model(torch.zeros(1, 3, 128, 128), return_cam=True)

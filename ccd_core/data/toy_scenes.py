@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ccd_core.data.toy_shapes import CLUTTER, DRAWINGS, Stroke, abstract_drawing, hsv
+from ccd_core.data.toy_shapes import CLUTTER, DRAWINGS, Stroke, hsv
 
 CLASSES = tuple(DRAWINGS)
 FREQUENCY = dict(
@@ -54,20 +54,19 @@ class Scene:
     objects: list[tuple[str, tuple[int, int, int, int]]]  # class name, box (x0, y0, x1, y1) half-open
 
 
-def draw_scene(seed: int, index: int, scale: float = 1.0, *, max_classes: int = 5, vocabulary: World | None = None) -> Scene:
+def draw_scene(seed: int, index: int, scale: float = 1.0) -> Scene:
     """Scene `index` of the world of `seed`; `scale` 1 is 640x480 or so, smaller is the same picture, smaller."""
     rng = np.random.default_rng([seed, index])
-    vocabulary = vocabulary or DEMO_WORLD
     width, height = SHAPES[rng.integers(len(SHAPES))]
     place = str(rng.choice(list(PLACES)))
-    wanted = _choose_classes(rng, place, max_classes, vocabulary)
+    wanted = _choose_classes(rng, place)
     horizon = rng.uniform(0.35, 0.65) * height
     canvas = _background(rng, place, width, height, horizon, scale)
     for _ in range(rng.integers(0, 7)):
         side = rng.uniform(0.05, 0.22) * min(width, height)
         strokes = CLUTTER[rng.integers(len(CLUTTER))](rng)
         _paint(canvas, strokes, _affine(rng, side, *rng.uniform(0.05, 0.95, 2) * (width, height)), scale)
-    placed = _place_objects(rng, wanted, width, height, horizon, vocabulary)
+    placed = _place_objects(rng, wanted, width, height, horizon)
     objects = []
     for name, strokes, transform, _ in sorted(placed, key=lambda item: item[3][3]):  # lower objects are nearer
         _paint(canvas, strokes, transform, scale)
@@ -75,37 +74,12 @@ def draw_scene(seed: int, index: int, scale: float = 1.0, *, max_classes: int = 
     return Scene(_finish(rng, canvas, place), place, objects)
 
 
-@dataclass(frozen=True)
-class World:
-    """Which classes a scene may hold, how often, and how each is drawn."""
-
-    names: Sequence[str]
-    weights: Callable[[str], np.ndarray]  # place -> unnormalised weight of every name
-    draw: Callable[[str, np.random.Generator], list[Stroke]]
-
-
-def _demo_weights(place: str) -> np.ndarray:
-    return np.array([FREQUENCY[name] * PLACES[place].get(name, 1) for name in CLASSES])
-
-
-DEMO_WORLD = World(CLASSES, _demo_weights, lambda name, rng: DRAWINGS[name](rng))
-
-
-def _abstract(name: str, rng) -> list[Stroke]:
-    return abstract_drawing(int(name), rng)
-
-
-def abstract_world(classes: int) -> World:
-    """Scenes of made-up objects, none of them a class of the demo."""
-    return World([str(i) for i in range(classes)], lambda place: np.ones(classes), _abstract)
-
-
-def _choose_classes(rng, place: str, max_classes: int, world: World) -> list[str]:
-    count = min(int(rng.choice(len(COUNT_WEIGHTS), p=COUNT_WEIGHTS)), max_classes)
+def _choose_classes(rng, place: str) -> list[str]:
+    count = int(rng.choice(len(COUNT_WEIGHTS), p=COUNT_WEIGHTS))
     if count == 0:
         return []
-    weights = world.weights(place)
-    chosen = list(rng.choice(world.names, count, replace=False, p=weights / weights.sum()))
+    weights = np.array([FREQUENCY[name] * PLACES[place].get(name, 1) for name in CLASSES])
+    chosen = list(rng.choice(CLASSES, count, replace=False, p=weights / weights.sum()))
     friend = TOGETHER.get(chosen[0])
     if friend and count > 1 and friend not in chosen and rng.random() < 0.3:
         chosen[1] = friend
@@ -114,11 +88,11 @@ def _choose_classes(rng, place: str, max_classes: int, world: World) -> list[str
     return [str(name) for name in chosen]
 
 
-def _place_objects(rng, wanted: list[str], width: int, height: int, horizon: float, world: World) -> list:
+def _place_objects(rng, wanted: list[str], width: int, height: int, horizon: float) -> list:
     """Give every wanted object a size, turn and position with little overlap; drop what finds no room."""
     placed: list[tuple] = []
     for rank, name in enumerate(wanted):
-        strokes = world.draw(name, rng)
+        strokes = DRAWINGS[name](rng)
         lowest = 0.04 if name in FLYING or rng.random() < 0.25 else horizon / height
         for attempt in range(30):
             low = FIRST_OBJECT_AT_LEAST if rank == 0 else SIZE_RANGE[0]

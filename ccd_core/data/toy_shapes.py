@@ -2,9 +2,8 @@
 
 A drawing lives in the square [-1, 1] x [-1, 1] (x to the right, y down) and is a list of
 `Stroke`s, painted in order. Because it is a list of points, one drawing gives the same picture at
-every resolution and its bounding box is exact. `DRAWINGS` are the 16 classes of the demo,
-`CLUTTER` things that belong to no class, and `abstract_drawing` makes up classes of its own: the
-classes that the demo classifier's backbone is pre-trained on, none of which is a demo class.
+every resolution and its bounding box is exact. `DRAWINGS` are the 16 classes of the demo and
+`CLUTTER` things that belong to no class.
 """
 
 from __future__ import annotations
@@ -333,31 +332,3 @@ def sign(rng) -> list[Stroke]:
 
 
 CLUTTER = (rock, cloud, bush, crate, ball, fence, sign)
-
-
-def abstract_drawing(kind: int, rng) -> list[Stroke]:
-    """An object of made-up class `kind`: 3 to 5 simple shapes in an arrangement that is the class's own.
-
-    The arrangement comes from `kind` alone; colours and small displacements come from `rng`, so
-    that a class has variety as the demo's classes have.
-    """
-    design = np.random.default_rng([77, kind])
-    palette = [bright(rng) for _ in range(2)] + [shade(bright(rng), 0.5)]
-    strokes = []
-    for part in range(int(design.integers(3, 6))):
-        cx, cy = design.uniform(-0.55, 0.55, 2) + rng.normal(0, 0.03, 2)
-        rx, ry = design.uniform(0.18, 0.55, 2) * rng.uniform(0.9, 1.1, 2)
-        colour, form, turn = palette[part % 3], int(design.integers(5)), design.uniform(0, 360)
-        if form == 0:
-            strokes.append(ellipse(cx, cy, rx, ry, colour))
-        elif form == 1:
-            corners = arc(cx, cy, rx, ry, turn, turn + 360)[:: 32 // int(design.integers(3, 6))]
-            strokes.append(polygon(corners, colour))
-        elif form == 2:
-            strokes.append(line(arc(cx, cy, rx, ry, turn, turn + design.choice([180, 270, 360])), 0.13, colour))
-        elif form == 3:
-            strokes.append(rectangle(cx - rx, cy - ry * 0.5, cx + rx, cy + ry * 0.5, colour))
-        else:
-            zigzag = [(cx - rx, cy - ry), (cx + rx, cy - ry / 3), (cx - rx, cy + ry / 3), (cx + rx, cy + ry)]
-            strokes.append(line(zigzag, 0.13, colour))
-    return strokes
