@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -81,6 +82,7 @@ def _run(settings: Any, out: Path, queue: bool) -> None:
     from ccd_core.pipeline import Stopped, run_ccd
     from ccd_core.runs import Run
 
+    logging.getLogger("ccd").propagate = False  # the log goes to the run's log.txt; here there are bars and a summary
     began = time.time()
     with StageBars() as bars:
         try:

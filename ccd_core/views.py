@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Box = tuple[int, int, int, int]
+SMALLEST_SIDE = 32  # pixels; CLIP's towers see nothing in less, so a thinner view is stretched to it
 EPSILON = 1e-5  # in the denominator of the normalisation; a map with less range than this has no box
 
 
@@ -126,6 +127,6 @@ def crop_shape(height: int, width: int, longer_side: int, round_to: int = 1) -> 
     scale = np.float32(1) / np.float32(max(height, width)) * np.float32(longer_side)
     sides = int(np.float32(height) * scale), int(np.float32(width) * scale)
     if round_to == 1:
-        return max(sides[0], 1), max(sides[1], 1)
-    rounded = [max(round_to, round(side / round_to) * round_to) for side in sides]
+        return max(sides[0], SMALLEST_SIDE), max(sides[1], SMALLEST_SIDE)
+    rounded = [max(SMALLEST_SIDE, round(side / round_to) * round_to) for side in sides]
     return rounded[0], rounded[1]
