@@ -32,7 +32,7 @@ def known_runs() -> dict[str, Path]:
     if opened:
         found = {Path(opened).name: Path(opened)} | found
     if (DEMO_RUN / "config.yaml").is_file():
-        found["demo"] = DEMO_RUN
+        found.setdefault(DEMO_RUN.name, DEMO_RUN)
     return found
 
 
