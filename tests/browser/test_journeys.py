@@ -98,9 +98,9 @@ def test_a_run_is_started_watched_and_stopped(page, address, tiny_run, tiny_scen
     from ccd_core.runs import Run
 
     page.goto(f"{address}/train")
-    page.get_by_label("Name").fill("from-browser")
-    page.get_by_label("Data set").fill(f"demo:{tiny_scenes}")
-    page.get_by_label("Data set").press("Enter")
+    page.get_by_role("textbox", name="Name", exact=True).fill("from-browser")
+    page.get_by_role("textbox", name="Data set", exact=True).fill(f"demo:{tiny_scenes}")
+    page.get_by_role("textbox", name="Data set", exact=True).press("Enter")
     page.get_by_role("button", name="Start").click()
     page.get_by_role("button", name="Stop").first.wait_for()
     page.get_by_role("button", name="Stop").first.click()
