@@ -74,6 +74,10 @@ def run(
         out = out or workspace / time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S")
         if (out / "config.yaml").exists():
             raise UserError(f"{out} already holds a run; add --resume to go on with it, or choose another --out.")
+    if not settings.data.spec.startswith("demo"):  # before torch is loaded, so that a wrong path is said at once; the demo may need drawing
+        from ccd_core.data import open_dataset
+
+        open_dataset(settings.data.spec, settings.data.classes)
     _run(settings, out, queue)
 
 
