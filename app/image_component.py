@@ -30,7 +30,7 @@ HTML = """
 """
 
 CSS = """
-.all { display: flex; gap: 1.5rem; flex-wrap: wrap; font-family: var(--st-font); color: var(--st-text-color); }
+.all { display: flex; align-items: flex-start; gap: 1.5rem; flex-wrap: wrap; font-family: var(--st-font); color: var(--st-text-color); }
 .stage { position: relative; flex: 3 1 420px; max-width: 760px; line-height: 0; }
 .stage img { width: 100%; border-radius: 8px; }
 .stage canvas, .stage svg { position: absolute; inset: 0; width: 100%; height: 100%; border-radius: 8px; }
