@@ -83,7 +83,7 @@ class Trainer:
             self._save()
             log.info("epoch %d (%s): loss %.4f, mAP on training labels %.1f%s", row["epoch"], phase, loss, row["train_map"],
                      "" if score is None else f", validation mAP {100 * score:.1f}")  # fmt: skip
-        if phase == "main" or until == self.settings.epochs:
+        if (phase == "main" or until == self.settings.epochs) and not self._kept():
             self._keep()
         if phase == "warm-up":
             shutil.copy2(self.run.file("checkpoints", "last.safetensors"), self.run.file("checkpoints", "warmup.safetensors"))
@@ -131,6 +131,9 @@ class Trainer:
     def _stopped(self, phase: str) -> bool:
         stops = self.settings.keep == "first_local_minimum" and phase == "main"
         return stops and first_local_minimum(self._main_maps()) is not None
+
+    def _kept(self) -> bool:
+        return self.run.has("checkpoints", "best.json") and self.run.load_json("checkpoints", "best.json")["epoch"] == self.epoch - 1
 
     def _keep(self) -> None:
         """Write the model as it is now: the early stop has just fired, or the last epoch is over."""
