@@ -6,6 +6,7 @@ hand, so that 640x640 pictures and crops of any aspect ratio can be encoded; all
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -88,7 +89,19 @@ class ClipTeacher:
     @torch.inference_mode()
     def probabilities(self, x: Tensor, text: Tensor) -> Tensor:
         """[B, C] float32 softmax over classes of cosine / tau (Eq. 1-2); x as in `encode_image`, text [C, D]."""
-        return (self.logit_scale * self.encode_image(x) @ text.T).softmax(-1)
+        return self.classify(self.encode_image(x), text)
+
+    def classify(self, embeddings: Tensor, text: Tensor) -> Tensor:
+        """[B, C] float32 softmax over classes of cosine / tau (Eq. 1-2) of unit-length embeddings [B, D] and [C, D]."""
+        return (self.logit_scale * embeddings @ text.T).softmax(-1)
+
+    def fingerprint(self) -> str:
+        """A hash of the image tower's weights."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, value in sorted(self.visual.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     def normalise(self, pixels: Tensor, statistics: str = "clip") -> Tensor:
         """Pixels [..., 3, H, W] of 0-255 to what the tower expects; `statistics` clip (its own) or imagenet (the code's)."""

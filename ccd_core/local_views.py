@@ -1,7 +1,8 @@
 """Find every image's local views with the warmed-up classifier and ask CLIP about them (Sec. 3.2, Eq. 4).
 
 Two passes over the training images: the first scores them, which gives the view threshold exactly; the second
-computes the CAMs of the classes above it, their boxes, and CLIP's probabilities for the crops.
+computes the CAMs of the classes above it, their boxes, and CLIP's probabilities for the crops. Crops wait until many
+of the same shape can share a batch.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ccd_core.views import add_offset, cam_boxes, crop_views, moved_boxes, rando
 
 log = logging.getLogger("ccd")
 BATCH, CHUNK = 8, 256  # images in one CAM pass; images whose views are written together
+WAITING_BYTES = 400e6  # crops that wait for CLIP
 
 
 def find_views(
@@ -63,9 +65,10 @@ def find_views(
 @torch.inference_mode()
 def class_maps_of(model: CamClassifier, pixels: Tensor, cam_size: int, accelerator: Accelerator) -> tuple[Tensor, Tensor]:
     """Logits [B, C] and raw maps [B, C, h, w] in float32 of frames [B, 3, S, S] uint8."""
-    x = normalise(pixels.to(accelerator.device))
+    x = pixels.to(accelerator.device)
     if x.shape[-1] != cam_size:
-        x = F.interpolate(x, (cam_size, cam_size), mode="bilinear", align_corners=False, antialias=True)
+        x = F.interpolate(x.float(), (cam_size, cam_size), mode="bilinear", align_corners=False, antialias=True)
+    x = normalise(x)
     with accelerator.autocast():
         logits, cam = model(x.contiguous(memory_format=torch.channels_last), return_cam=True)
     return logits.float(), cam.float()
@@ -111,6 +114,11 @@ def _views_of(
     size = (config.views.frame, config.views.frame)
     rng = np.random.default_rng([config.seed, part.start])
     found: dict[str, list] = {key: [] for key in ("image", "class_index", "cam_box", "box", "p")}
+    crops: list[Tensor] = []
+
+    def ask(crops: list[Tensor]) -> np.ndarray:
+        return teacher.view_probabilities([teacher.normalise(crop, config.clip.normalisation) for crop in crops], text, config.clip.batch_size).numpy()
+
     done = len(images) + part.start
     batches = read_batches(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers)
     for indices, pixels, _ in batches:
@@ -128,15 +136,16 @@ def _views_of(
             boxes = random_boxes(len(boxes), size, rng)
         elif config.views.policy == "moved":
             boxes = moved_boxes(boxes, size, rng)
-        frames = teacher.normalise(pixels, config.clip.normalisation)
-        crops: list[Tensor] = []
         for row in range(len(indices)):
-            crops += crop_views(frames[row], boxes[rows == row].tolist(), config.clip.size, config.clip.round_to)
+            crops += crop_views(pixels[row], boxes[rows == row].tolist(), config.clip.size, config.clip.round_to)
+        if sum(crop.nbytes for crop in crops) > WAITING_BYTES:
+            found["p"].append(ask(crops))
+            crops = []
         found["image"].append(np.array(indices)[rows])
         found["class_index"].append(classes)
         found["cam_box"].append(tight)
         found["box"].append(boxes)
-        found["p"].append(teacher.view_probabilities(crops, text, config.clip.batch_size).numpy())
+    found["p"].append(ask(crops))
     empty = {"image": (0,), "class_index": (0,), "cam_box": (0, 4), "box": (0, 4), "p": (0, len(text))}
     return {key: np.concatenate(parts) if parts else np.empty(empty[key], np.float32 if key == "p" else np.int64) for key, parts in found.items()}
 

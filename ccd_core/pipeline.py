@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
+from ccd_core import cache
 from ccd_core.bias import Bias, bias_in_use, clip_bias, debias, entropy
 from ccd_core.classifier import CamClassifier
 from ccd_core.clip import ClipTeacher
@@ -117,20 +119,37 @@ def global_probabilities(teacher: ClipTeacher, text: torch.Tensor, images: Image
     if run.has("global.npz"):
         return run.load_global()["p_global"]
     with progress.stage("global", len(images)) as advance:
-
-        def compute(part: slice) -> dict[str, np.ndarray]:
-            rows = []
-            batches = read_batches(images, config.clip.size, config.clip.batch_size, range(part.start, part.stop), config.data.workers)
-            for _, pixels, _ in batches:
-                x = teacher.normalise(pixels.to(teacher.device), config.clip.normalisation)
-                rows.append(teacher.probabilities(x, text).cpu().numpy())
-                advance(part.start + sum(map(len, rows)))
-            return {"p": np.concatenate(rows)}
-
-        p_global = run.chunks("global", len(images), CHUNK, compute)["p"]
+        kept = cache.embeddings_file(images, teacher_settings(teacher, config))
+        embeddings = cache.read(kept, len(images))
+        if embeddings is None:
+            embeddings = global_embeddings(teacher, images, config, run, advance)
+            cache.keep(kept, embeddings)
+        else:
+            log.info("CLIP's embeddings of these images are kept from an earlier run")
+        p_global = teacher.classify(torch.from_numpy(embeddings), text.cpu()).numpy()
     write_arrays(run.file("global.npz"), ids=np.array(images.ids), p_global=p_global, entropy=entropy(p_global))
     run.drop_chunks("global")
     return p_global
+
+
+def global_embeddings(teacher: ClipTeacher, images: ImageList, config: CCDConfig, run: Run, advance: Callable[[int], None]) -> np.ndarray:
+    """[N, D] float32 unit-length embeddings of the whole images."""
+
+    def compute(part: slice) -> dict[str, np.ndarray]:
+        rows = []
+        batches = read_batches(images, config.clip.size, config.clip.batch_size, range(part.start, part.stop), config.data.workers)
+        for _, pixels, _ in batches:
+            rows.append(teacher.encode_image(teacher.normalise(pixels.to(teacher.device), config.clip.normalisation)).cpu().numpy())
+            advance(part.start + sum(map(len, rows)))
+        return {"embeddings": np.concatenate(rows)}
+
+    return run.chunks("global", len(images), CHUNK, compute)["embeddings"]
+
+
+def teacher_settings(teacher: ClipTeacher, config: CCDConfig) -> dict[str, Any]:
+    """All that an image's embedding depends on beside the image."""
+    chosen = {key: getattr(config.clip, key) for key in ("size", "normalisation", "batch_size")}
+    return chosen | {"weights": teacher.fingerprint(), "precision": teacher.precision, "device": teacher.device.type, "torch": torch.__version__}
 
 
 def measure_bias(p_global: np.ndarray, config: CCDConfig, run: Run) -> Bias:

@@ -68,7 +68,7 @@ def _link(scenes):
     """The demo's folder, so that no command of these tests draws 2,000 pictures."""
     home = scenes.parent / "home"
     home.mkdir()
-    (home / "toy-scenes-v1").symlink_to(scenes)
+    (home / "toy-scenes-v2").symlink_to(scenes)
     return {}
 
 

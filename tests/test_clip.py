@@ -7,8 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ccd_core.bias import Bias
 from ccd_core.clip import ClipTeacher
+from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
+from ccd_core.pipeline import final_labels, local_labels
+from ccd_core.views import add_offset, cam_boxes, crop_views
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,38 @@ def test_features_as_recorded_at_every_size(golden, golden_json, teachers, name)
         x = torch.from_numpy(source[key]).float()
         np.testing.assert_allclose(teacher.encode_image(x).numpy(), data[f"unit_feature_{size}"], atol=2e-5, err_msg=size)
         np.testing.assert_allclose(teacher.probabilities(x, text).numpy(), data[f"prob_{size}"], atol=2e-3, err_msg=size)
+
+
+@pytest.mark.parametrize(("preset", "kind"), [("reference", "reference"), ("paper", "extent")])
+def test_the_whole_step_of_an_image_as_recorded(golden, teachers, preset, kind):
+    """Logits and maps -> boxes -> crops -> CLIP -> labels, as in local_views.py and pipeline.py, on the recorded images."""
+    data, teacher, config = golden("extra_views"), teachers["extra_clip_rn"], CCDConfig.preset(preset)
+    text, views, probabilities = torch.from_numpy(data["unit_text_feature"]), [], []
+    for index in range(4):
+        size = tuple(int(side) for side in data[f"size_{index}"])
+        image = torch.from_numpy(data[f"small_image_{index}"]).float().repeat_interleave(8, 1).repeat_interleave(8, 2)
+        assert image.shape[1:] == size
+        whole = teacher.probabilities(image[None], text)[0]
+        np.testing.assert_allclose(whole, data[f"global_prob_{index}"], atol=1e-3)
+        classes = np.flatnonzero(1 / (1 + np.exp(-data["classifier_logits"][index])) >= 0.05)
+        if not len(classes):
+            continue
+        maps = torch.from_numpy(data["cam"][index, classes])
+        boxes = cam_boxes(maps, size, config.views.cam_threshold, config.views.offset, config.views.box)
+        if kind == "extent":  # recorded with both ends inside the box, then cut as if half-open: one pixel less than here
+            boxes = add_offset(cam_boxes(maps, size, config.views.cam_threshold, 0) - np.array([0, 0, 1, 1]), config.views.offset, size)
+        crops = crop_views(image, boxes.tolist(), config.clip.size, round_to=1)
+        views += [(index, name, *box, *crop.shape[1:]) for name, box, crop in zip(classes, boxes.tolist(), crops, strict=True)]
+        probabilities.append(teacher.view_probabilities(crops, text).numpy())
+    found, asked = np.array(views), np.concatenate(probabilities)
+    np.testing.assert_array_equal(found[:, :2].T, [data["view_image"], data["view_class"]])
+    np.testing.assert_array_equal(found[:, 2:6], data[f"{kind}_box"])
+    np.testing.assert_array_equal(found[:, 6:], data[f"{kind}_crop_hw"])
+    np.testing.assert_allclose(asked, data[f"{kind}_view_prob"], atol=1e-3)
+    if preset == "reference":
+        bias = Bias(data["bias"], np.ones(20), np.ones(4, bool), np.ones(20, bool))
+        local = local_labels(4, found[:, 0], asked, bias, config)
+        np.testing.assert_allclose(final_labels(data["initial"], local, bias, config), data["reference_final_floor"], atol=1e-3)
 
 
 def test_openai_weights_get_quick_gelu(teachers):

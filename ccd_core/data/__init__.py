@@ -97,9 +97,14 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
     return dataset
 
 
+def home() -> Path:
+    """Where the project keeps what can be made again: $CCD_HOME, or ~/.cache/ccd."""
+    return Path(os.environ.get("CCD_HOME") or "~/.cache/ccd").expanduser()
+
+
 def demo_root() -> Path:
-    """Where the demo's images are drawn: toy-scenes-v1 in $CCD_HOME, or in ~/.cache/ccd."""
-    return Path(os.environ.get("CCD_HOME") or "~/.cache/ccd").expanduser() / "toy-scenes-v1"
+    """Where the demo's images are drawn."""
+    return home() / "toy-scenes-v2"
 
 
 # An opener takes the spec, its place, a file of classes or None, and a progress callback or None. Each imports

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ccd_core.clip import normalise, resize_positions
 from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene
 
 MODEL: dict[str, Any] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
+    "vision_cfg": {"image_size": 128, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
 }
 PREPROCESS = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
@@ -47,8 +49,11 @@ TEMPLATES = ("a photo of the {}", "a photo of the {}", "a drawing of the {}", "a
 PROMPT = "a photo of the {}"
 SALIENCE_POWER = 2.5
 WHOLE_PICTURES = 0.35  # the share of training pictures that are not cropped
-SEED, POOL, POOL_SCALE = 7_000, 14_000, 0.45
-STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2_400, 64, 2e-3, 0.1, 60
+CLOSE_UPS, WIDEST = (1.05, 1.5), 4.0  # side of a window in sides of its object: at first, and at last
+WIDE_FROM = 0.65  # the share of the steps after which windows are as wide as they get
+SEED, POOL, POOL_SCALE = 7_000, 10_000, 0.45
+STAGES = ((4_000, 64), (600, 128))  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
+BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 64, 2e-3, 0.1, 300
 WORDS = (*CLASSES, *PLACES)
 
 
@@ -62,13 +67,18 @@ def _draw(job: tuple[int, int, float]) -> Scene:
     return draw_scene(*job)
 
 
-def random_crop(rng, scene: Scene) -> tuple[int, int, int, int]:
-    """A window of the picture: the whole of it, or composed around one of its objects, as photographs are."""
+def random_crop(rng, scene: Scene, wide: float = 1.0) -> tuple[int, int, int, int]:
+    """A window of the picture: the whole of it, or composed around one of its objects, as photographs are.
+
+    wide: 0 to 1, from close-ups of one object to all there is. Training begins with close-ups, where a caption is easy
+    to understand; begun with whole scenes it needs several times as many pictures.
+    """
     height, width = scene.image.shape[:2]
-    if rng.random() < WHOLE_PICTURES or not scene.objects:
+    if rng.random() < WHOLE_PICTURES * wide or not scene.objects:
         return 0, 0, width, height
     _, (x0, y0, x1, y1) = scene.objects[rng.integers(len(scene.objects))]
-    side = max(x1 - x0, y1 - y0, 12) * np.exp(rng.uniform(np.log(1.15), np.log(4.0)))
+    widest = CLOSE_UPS[1] * (WIDEST / CLOSE_UPS[1]) ** wide
+    side = max(x1 - x0, y1 - y0, 12) * np.exp(rng.uniform(np.log(CLOSE_UPS[0]), np.log(widest)))
     aspect = np.exp(rng.uniform(-0.3, 0.3))
     w, h = int(min(side * aspect, width)), int(min(side / aspect, height))
     x = int(np.clip((x0 + x1) / 2 + rng.normal(0, 0.12) * w - w / 2, 0, width - w))
@@ -96,18 +106,17 @@ def caption_word(rng, scene: Scene, crop: tuple[int, int, int, int]) -> str:
     return str(rng.choice(others)) if rng.random() < chance else word
 
 
-def make_batch(rng, pool: list[Scene], size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def make_batch(rng, pool: list[Scene], size: int, wide: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
     """[B, 3, size, size] normalised crops and [B] the word of each caption."""
-    images, words = np.empty((BATCH, size, size, 3), np.float32), []
+    images, words = np.empty((BATCH, size, size, 3), np.uint8), []
     for i in range(BATCH):
         scene = pool[rng.integers(len(pool))]
-        x0, y0, x1, y1 = crop = random_crop(rng, scene)
+        x0, y0, x1, y1 = crop = random_crop(rng, scene, wide)
         words.append(WORDS.index(caption_word(rng, scene, crop)))
         picture = cv2.resize(scene.image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
-        picture = picture[:, ::-1] if rng.random() < 0.5 else picture
-        images[i] = np.clip(picture * rng.uniform(0.85, 1.15), 0, 255)
-    normalised = (images / 255 - PREPROCESS["mean"]) / PREPROCESS["std"]
-    return torch.from_numpy(normalised.astype(np.float32)).permute(0, 3, 1, 2), torch.tensor(words)
+        images[i] = cv2.convertScaleAbs(picture[:, ::-1] if rng.random() < 0.5 else picture, alpha=rng.uniform(0.85, 1.15))
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return normalise(pixels, PREPROCESS["mean"], PREPROCESS["std"]), torch.tensor(words)
 
 
 def build_model() -> Any:
@@ -121,24 +130,49 @@ def build_model() -> Any:
     return model
 
 
-def train(steps: int, pool_size: int, out: Path) -> tuple[Any, list[dict]]:
+@torch.no_grad()
+def centre(model: Any, images: torch.Tensor, tokens: torch.Tensor) -> None:
+    """Shift both towers' first outputs to mean zero: as drawn, all prompts, and all pictures, are nearly equal."""
+    last = model.ln_final.register_forward_hook(lambda module, _, output: ends.append(output[torch.arange(len(tokens)), tokens.argmax(-1)]))
+    ends: list[torch.Tensor] = []
+    model.encode_text(tokens)
+    last.remove()
+    model.ln_final.bias -= ends[0].mean(0)
+    model.visual.attnpool.c_proj.bias -= model.visual(images).mean(0)
+
+
+def set_size(visual: Any, positions: torch.Tensor, size: int) -> None:
+    """Make the tower take pictures of `size` pixels: its positional embedding becomes `positions` resized to that grid."""
+    native, grid = round((len(positions) - 1) ** 0.5), size // 32
+    resized = resize_positions(positions, (native, native), (grid, grid), rounded=False)
+    visual.attnpool.positional_embedding.data = resized.clone()
+
+
+def train(stages: Sequence[tuple[int, int]], pool_size: int, out: Path) -> tuple[Any, list[dict]]:
     from open_clip.tokenizer import SimpleTokenizer
 
     pool, rng = draw_pool(pool_size), np.random.default_rng(SEED)
     tokenize = SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])
     tokens = torch.stack([tokenize([template.format(word) for template in TEMPLATES]) for word in WORDS])  # [W, T, L]
+    steps, sizes = sum(count for count, _ in stages), [size for count, size in stages for _ in range(count)]
     model = build_model()
     model.visual.to(memory_format=torch.channels_last)
+    set_size(model.visual, model.visual.attnpool.positional_embedding.data, sizes[0])
+    centre(model, make_batch(rng, pool, sizes[0], wide=0)[0], tokens.flatten(0, 1))
     decayed = [p for p in model.parameters() if p.ndim >= 2 and p is not model.token_embedding.weight]
     kept = [p for p in model.parameters() if not any(p is d for d in decayed)]
     groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": kept, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps, pct_start=min(0.3, WARM_UP / steps), cycle_momentum=False
     )
     history, began, running = [], time.time(), 0.0
     for step in range(1, steps + 1):
-        images, words = make_batch(rng, pool, MODEL["vision_cfg"]["image_size"])
+        if step > 1 and sizes[step - 1] != sizes[step - 2]:
+            positions = model.visual.attnpool.positional_embedding
+            set_size(model.visual, positions.data, sizes[step - 1])
+            optimizer.state.pop(positions, None)  # its moments have the old shape
+        images, words = make_batch(rng, pool, sizes[step - 1], min(1.0, step / (WIDE_FROM * steps)))
         chosen = tokens[torch.arange(len(WORDS)), torch.from_numpy(rng.integers(0, len(TEMPLATES), len(WORDS)))]
         text = F.normalize(model.encode_text(chosen), dim=-1)
         with torch.autocast("cpu", torch.bfloat16):
@@ -154,10 +188,8 @@ def train(steps: int, pool_size: int, out: Path) -> tuple[Any, list[dict]]:
             model.logit_scale.clamp_(max=float(np.log(100)))
         running = 0.98 * running + 0.02 * loss.item() if step > 1 else loss.item()
         if step % 100 == 0 or step == steps:
-            history.append({"step": step, "seconds": round(time.time() - began), "loss": round(running, 3)})
+            history.append({"step": step, "size": sizes[step - 1], "seconds": round(time.time() - began), "loss": round(running, 3)})
             print(history[-1], f"logit scale {model.logit_scale.exp().item():.1f}", flush=True)
-        if step % 500 == 0:
-            save(model, out)
     return model.eval(), history
 
 
@@ -178,14 +210,14 @@ def save(model: Any, out: Path) -> None:
     (out / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def main(out: Path, steps: int = STEPS, pool_size: int = POOL) -> None:
+def main(out: Path, stages: Sequence[tuple[int, int]] = STAGES, pool_size: int = POOL) -> None:
     began = time.time()
-    model, history = train(steps, pool_size, out)
+    model, history = train(stages, pool_size, out)
     save(model, out)
     settings = {
-        "command": f"python -m ccd_core.data.toy_clip --out assets/demo_clip --steps {steps} --pool {pool_size}",
+        "command": "python -m ccd_core.data.toy_clip --out assets/demo_clip",
         "model": MODEL,
-        "steps": steps,
+        "stages": [{"steps": steps, "size": size} for steps, size in stages],
         "batch": BATCH,
         "learning_rate": LEARNING_RATE,
         "weight_decay": WEIGHT_DECAY,
@@ -195,6 +227,7 @@ def main(out: Path, steps: int = STEPS, pool_size: int = POOL) -> None:
         "salience_power": SALIENCE_POWER,
         "templates": list(TEMPLATES),
         "seconds": round(time.time() - began),
+        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "history": history,
     }
@@ -206,7 +239,7 @@ if __name__ == "__main__":
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights, e.g. assets/demo_clip")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, help="train this many steps at the first size only, for a quick try")
     parser.add_argument("--pool", type=int, default=POOL, help="how many scenes to draw")
     arguments = parser.parse_args()
-    main(arguments.out, arguments.steps, arguments.pool)
+    main(arguments.out, ((arguments.steps, STAGES[0][1]),) if arguments.steps else STAGES, arguments.pool)

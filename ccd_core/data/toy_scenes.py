@@ -42,7 +42,7 @@ COUNT_WEIGHTS = (0.05, 0.27, 0.27, 0.22, 0.12, 0.07)  # 0 to 5 classes
 SHAPES = ((640, 480), (640, 480), (640, 427), (480, 640), (600, 450))  # width, height
 FLYING = {"balloon", "kite"}  # everything else mostly stands below the horizon
 SIZE_RANGE = (0.10, 0.45)  # of the image's shorter side
-FIRST_OBJECT_AT_LEAST = 0.24  # pictures are taken of something
+FIRST_OBJECT_AT_LEAST = 0.28  # pictures are taken of something
 SPLITS = {"train": 1200, "val": 400}
 SEED = 2025
 
@@ -96,7 +96,7 @@ def _place_objects(rng, wanted: list[str], width: int, height: int, horizon: flo
         lowest = 0.04 if name in FLYING or rng.random() < 0.25 else horizon / height
         for attempt in range(30):
             low = FIRST_OBJECT_AT_LEAST if rank == 0 else SIZE_RANGE[0]
-            side = rng.uniform(low, SIZE_RANGE[1]) * min(width, height) * (1 - 0.02 * attempt)
+            side = rng.triangular(low, SIZE_RANGE[1], SIZE_RANGE[1]) * min(width, height) * (1 - 0.02 * attempt)
             at = rng.uniform((0.04, lowest), 0.96) * (width, height)
             at = np.clip(at, 0.5 * side, np.array([width, height]) - 0.5 * side)
             transform = _affine(rng, side, *at)
