@@ -77,9 +77,11 @@ def class_maps_of(model: CamClassifier, pixels: Tensor, cam_size: int, accelerat
 def _scores(model: CamClassifier, images: ImageList, config: CCDConfig, accelerator: Accelerator, run: Run, advance) -> np.ndarray:
     """[N, C] the classifier's probabilities at the size that CAMs are computed at."""
 
+    size = min(config.classifier.cam_size, config.views.frame)  # a photograph is quicker read when it may come smaller
+
     def compute(part: slice) -> dict[str, np.ndarray]:
         rows = []
-        batches = read_batches(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers)
+        batches = read_batches(images, size, BATCH, range(part.start, part.stop), config.data.workers)
         for _, pixels, _ in batches:
             logits, _ = class_maps_of(model, pixels, config.classifier.cam_size, accelerator)
             rows.append(torch.sigmoid(logits).cpu().numpy())

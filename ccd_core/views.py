@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,16 +26,21 @@ def normalize_cam(cam: Tensor) -> Tensor:
 class Profile:
     """Highest normalised value of every row and column of each map: enough to give its box at any threshold.
 
-    cams: [M, h, w] raw maps. They are resized bilinearly to `size` (H, W) and only then normalised, each on its own.
+    cams: [M, h, w] raw maps. They are resized bilinearly to `size` (H, W) and only then normalised, each on its own. Between two
+    cells of the raw map the resized one is linear, so its extremes lie at the first or the last pixel there: of a row of
+    640 pixels over 20 cells, 42 are computed.
     """
 
     def __init__(self, cams: Tensor, size: tuple[int, int]):
-        full = F.interpolate(cams.float()[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-        low, high = full.amin((1, 2)), full.amax((1, 2))
-        self.size, self.maps = size, full
-        self.low, self.range = low[:, None], (high - low + EPSILON)[:, None]
-        self.rows = ((full.amax(2) - self.low) / self.range).cpu().numpy()  # [M, H]
-        self.columns = ((full.amax(1) - self.low) / self.range).cpu().numpy()  # [M, W]
+        self.cams, self.size = cams.float(), size
+        down, across = (_Axis(pixels, cells, cams.device) for pixels, cells in zip(size, cams.shape[1:], strict=True))
+        wide = across.resize(self.cams, 2, across.turns)  # columns before rows, as torch does, so that rounding is the same
+        rows = down.resize(wide, 1).amax(2)  # [M, H]
+        columns = down.resize(across.resize(self.cams, 2), 1, down.turns).amax(1)  # [M, W]
+        low = down.resize(wide, 1, down.turns).amin((1, 2))
+        self.low, self.range = low[:, None], (rows.amax(1) - low + EPSILON)[:, None]
+        self.rows = ((rows - self.low) / self.range).cpu().numpy()
+        self.columns = ((columns - self.low) / self.range).cpu().numpy()
 
     def extents(self, threshold: float) -> np.ndarray:
         """[M, 4] int smallest boxes around the pixels above `threshold`; -1 where there is none."""
@@ -44,11 +50,31 @@ class Profile:
 
     def first_last(self, threshold: float) -> np.ndarray:
         """[M, 4] like `extents`, but spanned by the first and the last such pixel in row order, as the authors' code does."""
-        above = ((self.maps - self.low[..., None]) / self.range[..., None] > threshold).flatten(1).cpu().numpy()
+        maps = F.interpolate(self.cams[:, None], self.size, mode="bilinear", align_corners=False)[:, 0]
+        above = ((maps - self.low[..., None]) / self.range[..., None] > threshold).flatten(1).cpu().numpy()
         first, last, found = _first_and_last(above)
         (y_first, x_first), (y_last, x_last) = np.divmod(first, self.size[1]), np.divmod(last - 1, self.size[1])
         boxes = np.stack([np.minimum(x_first, x_last), y_first, np.maximum(x_first, x_last), y_last], 1)
         return np.where(found[:, None], boxes, -1)
+
+
+class _Axis:
+    """Bilinear resizing of one axis from `cells` to `pixels`, at all pixels or at some (half-pixel centres, as in torch)."""
+
+    def __init__(self, pixels: int, cells: int, device: torch.device):
+        place = ((torch.arange(pixels, device=device) + 0.5) * (cells / pixels) - 0.5).clamp(min=0)
+        self.before = place.long()
+        self.after = (self.before + 1).clamp(max=cells - 1)
+        self.weight = place - self.before
+        change = self.before.diff() > 0
+        edge = torch.ones(1, dtype=torch.bool, device=device)
+        self.turns = (torch.cat([change, edge]) | torch.cat([edge, change])).nonzero()[:, 0]  # [T] pixels beside a cell's centre
+
+    def resize(self, maps: Tensor, axis: int, pixels: Tensor | None = None) -> Tensor:
+        """`maps` [M, h, w] with `axis` (1 or 2) resized."""
+        before, after, weight = (x if pixels is None else x[pixels] for x in (self.before, self.after, self.weight))
+        weight = weight[:, None] if axis == 1 else weight
+        return maps.index_select(axis, before) * (1 - weight) + maps.index_select(axis, after) * weight
 
 
 def _first_and_last(above: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call
 
 from ccd_core.clip import normalise, resize_positions
 from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene
@@ -52,7 +53,7 @@ WHOLE_PICTURES = 0.35  # the share of training pictures that are not cropped
 CLOSE_UPS, WIDEST = (1.05, 1.5), 4.0  # side of a window in sides of its object: at first, and at last
 WIDE_FROM = 0.65  # the share of the steps after which windows are as wide as they get
 SEED, POOL, POOL_SCALE = 7_000, 10_000, 0.45
-STAGES = ((4_000, 64), (600, 128))  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
+STAGES = ((4_500, 64), (1_200, 128))  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
 BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 64, 2e-3, 0.1, 300
 WORDS = (*CLASSES, *PLACES)
 
@@ -138,14 +139,16 @@ def centre(model: Any, images: torch.Tensor, tokens: torch.Tensor) -> None:
     model.encode_text(tokens)
     last.remove()
     model.ln_final.bias -= ends[0].mean(0)
-    model.visual.attnpool.c_proj.bias -= model.visual(images).mean(0)
+    model.visual.attnpool.c_proj.bias -= encode_images(model.visual, images).mean(0)
 
 
-def set_size(visual: Any, positions: torch.Tensor, size: int) -> None:
-    """Make the tower take pictures of `size` pixels: its positional embedding becomes `positions` resized to that grid."""
-    native, grid = round((len(positions) - 1) ** 0.5), size // 32
-    resized = resize_positions(positions, (native, native), (grid, grid), rounded=False)
-    visual.attnpool.positional_embedding.data = resized.clone()
+def encode_images(visual: Any, images: torch.Tensor) -> torch.Tensor:
+    """[B, D] of pictures of any size: the positional embedding is resized to their grid, and learns through that."""
+    positions = visual.attnpool.positional_embedding
+    native = round((len(positions) - 1) ** 0.5)
+    grid = (images.shape[-2] // 32, images.shape[-1] // 32)
+    resized = resize_positions(positions, (native, native), grid, rounded=False)
+    return functional_call(visual, {"attnpool.positional_embedding": resized}, (images,))
 
 
 def train(stages: Sequence[tuple[int, int]], pool_size: int, out: Path) -> tuple[Any, list[dict]]:
@@ -157,7 +160,6 @@ def train(stages: Sequence[tuple[int, int]], pool_size: int, out: Path) -> tuple
     steps, sizes = sum(count for count, _ in stages), [size for count, size in stages for _ in range(count)]
     model = build_model()
     model.visual.to(memory_format=torch.channels_last)
-    set_size(model.visual, model.visual.attnpool.positional_embedding.data, sizes[0])
     centre(model, make_batch(rng, pool, sizes[0], wide=0)[0], tokens.flatten(0, 1))
     decayed = [p for p in model.parameters() if p.ndim >= 2 and p is not model.token_embedding.weight]
     kept = [p for p in model.parameters() if not any(p is d for d in decayed)]
@@ -168,15 +170,11 @@ def train(stages: Sequence[tuple[int, int]], pool_size: int, out: Path) -> tuple
     )
     history, began, running = [], time.time(), 0.0
     for step in range(1, steps + 1):
-        if step > 1 and sizes[step - 1] != sizes[step - 2]:
-            positions = model.visual.attnpool.positional_embedding
-            set_size(model.visual, positions.data, sizes[step - 1])
-            optimizer.state.pop(positions, None)  # its moments have the old shape
         images, words = make_batch(rng, pool, sizes[step - 1], min(1.0, step / (WIDE_FROM * steps)))
         chosen = tokens[torch.arange(len(WORDS)), torch.from_numpy(rng.integers(0, len(TEMPLATES), len(WORDS)))]
         text = F.normalize(model.encode_text(chosen), dim=-1)
         with torch.autocast("cpu", torch.bfloat16):
-            features = model.visual(images.to(memory_format=torch.channels_last))
+            features = encode_images(model.visual, images.to(memory_format=torch.channels_last))
         logits = model.logit_scale.exp() * F.normalize(features.float(), dim=-1) @ text.T
         loss = F.cross_entropy(logits, words)
         optimizer.zero_grad()
