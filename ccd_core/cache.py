@@ -35,9 +35,9 @@ def read(path: Path, count: int) -> np.ndarray | None:
     """The kept embeddings [count, D] float32, or None where there are none that can be read."""
     try:
         kept = np.load(path, allow_pickle=False)
-    except (OSError, ValueError):
+        path.touch()
+    except (OSError, ValueError, EOFError):
         return None
-    path.touch()
     return kept if kept.ndim == 2 and len(kept) == count else None
 
 

@@ -47,9 +47,10 @@ def _cpu_has_bf16() -> bool:
     """Instructions for bf16 products; without them bf16 is emulated and slower than fp32."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="ignore") as file:
-            return any(word in file.read() for word in ("avx512_bf16", "amx_bf16"))
+            flags = file.read()
     except OSError:
         return False
+    return any(word in flags for word in ("avx512_bf16", "amx_bf16"))
 
 
 def describe(accelerator: Accelerator) -> str:

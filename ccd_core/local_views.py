@@ -119,7 +119,9 @@ def _views_of(
     crops: list[Tensor] = []
 
     def ask(crops: list[Tensor]) -> np.ndarray:
-        return teacher.view_probabilities([teacher.normalise(crop, config.clip.normalisation) for crop in crops], text, config.clip.batch_size).numpy()
+        return teacher.view_probabilities(
+            [teacher.normalise(crop, config.clip.normalisation) for crop in crops], text, config.clip.batch_size
+        ).numpy()
 
     done = len(images) + part.start
     batches = read_batches(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers)

@@ -11,6 +11,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_embeddings_are_left_behind(tmp_path_factory):
+    """CLIP's embeddings of the tests' passing pictures do not go into the user's cache."""
+    from ccd_core import cache
+
+    home, cache.home = cache.home, lambda: Path(os.environ.get("CCD_HOME") or tmp_path_factory.getbasetemp() / "home")
+    yield
+    cache.home = home
+
+
 @pytest.fixture(scope="session")
 def golden():
     """`golden("bias")`: arrays recorded from the authors' implementation."""

@@ -61,7 +61,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scen
     out = tmp_path / "killed"
     Run.create(out, tiny_run.config, tiny_run.classes)
     command = [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--out", str(out)]
-    environment = os.environ | {"CCD_DEBUG": "1"}
+    environment = os.environ | {"CCD_DEBUG": "1", "CCD_HOME": str(tmp_path / "home")}  # nothing kept from other runs
     rng = random.Random(moment)
     for _ in range(3):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)

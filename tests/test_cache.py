@@ -1,0 +1,92 @@
+"""CLIP's embeddings are kept between runs: used when nothing they depend on has changed, and never otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from ccd_core import cache
+from ccd_core.clip import ClipTeacher
+from ccd_core.data import ImageList, open_dataset
+from ccd_core.device import make_accelerator
+from ccd_core.pipeline import global_probabilities, load_teacher, teacher_settings
+from ccd_core.runs import Progress, Run
+from tests.conftest import tiny_config
+
+
+@pytest.fixture
+def ask(tiny_scenes, tmp_path, monkeypatch):
+    """`ask("name")`: the global stage in a run of that name -> its probabilities and how many images CLIP was given."""
+    monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
+    config = tiny_config(tiny_scenes)
+    dataset = open_dataset(config.data.spec)
+    teacher, text = load_teacher(config, dataset.classes, make_accelerator("cpu", "fp32"))
+    encoded = []
+    encode = ClipTeacher.encode_image
+    monkeypatch.setattr(ClipTeacher, "encode_image", lambda self, x: encoded.append(len(x)) or encode(self, x))
+
+    def once(name: str) -> tuple[np.ndarray, int]:
+        encoded.clear()
+        run = Run.create(tmp_path / name, config, dataset.classes)
+        return global_probabilities(teacher, text, dataset.splits["train"], config, run, Progress(run)), sum(encoded)
+
+    return once
+
+
+def test_a_second_run_on_the_same_images_asks_clip_nothing(ask, tmp_path):
+    first, count = ask("first")
+    again, count_again = ask("again")
+    assert (count, count_again) == (40, 0)
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00 and no more", np.zeros(3).tobytes()])
+def test_a_kept_file_that_cannot_be_read_is_made_again(ask, tmp_path, damage):
+    first, _ = ask("first")
+    (kept,) = (tmp_path / "home" / "embeddings").glob("*.npy")
+    kept.write_bytes(damage)
+    again, count = ask("again")
+    assert count == 40
+    np.testing.assert_array_equal(first, again)
+
+
+def test_whatever_the_numbers_depend_on_makes_another_name(tiny_scenes, tmp_path):
+    config = tiny_config(tiny_scenes)
+    dataset = open_dataset(config.data.spec)
+    teacher, _ = load_teacher(config, dataset.classes, make_accelerator("cpu", "fp32"))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    paths = tuple(shutil.copy(path, folder) for path in dataset.splits["train"].paths[:2])
+    images = ImageList(("a", "b"), tuple(map(type(dataset.splits["train"].paths[0]), paths)))
+
+    def name(changes: dict | None = None) -> str:
+        return cache.embeddings_file(images, teacher_settings(teacher, config.changed(**(changes or {})))).name
+
+    before = name()
+    assert name({"bias": {"entropy_threshold": 0.7}, "clip": {"prompt": "one {}"}}) == before  # no embedding changes with these
+    names = [before, name({"clip": {"size": 64}}), name({"clip": {"normalisation": "imagenet"}})]
+    os.utime(images.paths[0], (1, 1))
+    names.append(name())
+    with torch.no_grad():
+        next(iter(teacher.visual.parameters())).add_(1)
+    names.append(name())
+    assert len(set(names)) == len(names)
+
+
+def test_the_oldest_go_where_the_files_are_too_large_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT_BYTES", 3_000)
+    for age, name in ((30, "old"), (20, "middle"), (10, "new")):
+        cache.keep(tmp_path / f"{name}.npy", np.zeros((10, 32), np.float32))
+        os.utime(tmp_path / f"{name}.npy", (1e9 - age, 1e9 - age))
+    cache.keep(tmp_path / "newest.npy", np.zeros((10, 32), np.float32))
+    assert sorted(path.stem for path in tmp_path.glob("*.npy")) == ["new", "newest"]
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    cache.keep(tmp_path / "file" / "x.npy", np.zeros((1, 1), np.float32))
+    assert "not kept" in caplog.text
