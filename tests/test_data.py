@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_photos_come_upright(tmp_path, orientation):
 
 
 def broken_files(folder: Path) -> list[Path]:
-    """Ten files that look like images and cannot be used."""
+    """Twelve files that look like images and cannot be used, all that is in `folder` then."""
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)).save(folder / "whole.png")
     Image.open(folder / "whole.png").save(folder / "whole.jpg")
     Image.open(folder / "whole.png").save(folder / "whole.webp")
@@ -84,6 +85,8 @@ def broken_files(folder: Path) -> list[Path]:
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
     (folder / "bomb.png").write_bytes(bomb)
     (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    Image.new("L", (1, 1)).save(folder / "dot.png")
+    os.mkfifo(folder / "pipe.jpeg")
     for name in ("whole.png", "whole.jpg", "whole.webp", "whole.tiff"):
         (folder / name).unlink()
     return sorted(folder.iterdir())
@@ -91,7 +94,7 @@ def broken_files(folder: Path) -> list[Path]:
 
 def test_each_broken_file_is_one_sentence_that_names_it(tmp_path):
     files = broken_files(tmp_path)
-    assert len(files) == 10
+    assert len(files) == 12
     for path in files:
         with pytest.raises(ImageError) as error:
             read_image(path)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ccd_core.labels import update_labels
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs import Run
 from tests.conftest import tiny_config
+from tests.test_data import broken_files
 
 
 def test_a_run_leaves_every_artefact(tiny_run):
@@ -104,16 +106,15 @@ def test_one_class_and_broken_files(tmp_path, tiny_scenes):
     (folder / "deep").mkdir(parents=True)
     for number, path in enumerate(sorted((tiny_scenes / "JPEGImages").glob("*.jpg"))[:12]):
         (folder / "deep" / f"{number}.jpg").write_bytes(path.read_bytes())
-    (folder / "empty.jpg").write_bytes(b"")
-    (folder / "text.jpg").write_text("not a picture")
-    (folder / "folder.png").mkdir()
-    (folder / "cut.jpg").write_bytes((folder / "deep" / "0.jpg").read_bytes()[:4000])
+    (folder / "broken").mkdir()
+    broken = broken_files(folder / "broken")
     (folder / "classes.txt").write_text("house\n")
     config = tiny_config(
         tiny_scenes, data={"spec": f"folder:{folder}"}, training={"epochs": 2, "warmup_epochs": 1}, views={"threshold": {"mean_views": 1.0}}
     )
     run = run_ccd(config, tmp_path / "run")
-    assert {entry["id"] for entry in run.state["skipped"]} == {"empty.jpg", "text.jpg", "folder.png", "cut.jpg"}
+    assert {entry["id"] for entry in run.state["skipped"]} == {f"broken/{path.name}" for path in broken}
+    assert all(Path(entry["id"]).name in entry["reason"] for entry in run.state["skipped"])
     assert len(run.load_labels()["ids"]) == 12 and run.load_ap() == {}
     assert np.isfinite(run.load_scores("train")["scores"]).all()
 
