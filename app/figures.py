@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8C8C8C"
 KINDS = {"ground truth": GREY, "global": SKY, "initial": BLUE, "local": ORANGE, "final": GREEN, "classifier": PURPLE}
 
+VALUES = {"textposition": "outside", "textfont_size": 12, "cliponaxis": False, "constraintext": "none"}  # numbers on bars, readable on any bar
+
 
 def _layout(figure: go.Figure, height: int, revision: str, **axes) -> go.Figure:
     figure.update_layout(
@@ -35,6 +37,7 @@ def bias_bars(classes: Sequence[str], bias: np.ndarray, count: np.ndarray, estim
             y=bias[order],
             marker={"color": BLUE, "pattern": {"shape": ["" if estimated[i] else "/" for i in order]}},
             text=[f"{bias[i]:.2f}" for i in order],
+            **VALUES,
             customdata=[[int(count[i]), "measured" if estimated[i] else "fallback: never top-1 of a low-entropy image"] for i in order],
             hovertemplate="%{x}: bias %{y:.3f}<br>%{customdata[0]} images (%{customdata[1]})<extra></extra>",
         )
@@ -52,7 +55,7 @@ def count_bars(classes: Sequence[str], counts: dict[str, np.ndarray]) -> go.Figu
 
 def entropy_histogram(entropy: np.ndarray, threshold: float) -> go.Figure:
     figure = go.Figure(go.Histogram(x=entropy, nbinsx=50, marker_color=SKY, hovertemplate="%{x}: %{y} images<extra></extra>"))
-    figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2}, annotation_text="threshold")
+    figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2}, annotation_text="threshold", annotation_position="top right")
     return _layout(figure, 230, "entropy", xaxis={"title": "entropy of CLIP's probabilities (nats)"}, yaxis={"title": "images"})
 
 
@@ -68,11 +71,19 @@ def ap_bars(columns: dict[str, dict[str, float | None]]) -> go.Figure:
     names = sorted((name for name, value in first.items() if value is not None), key=lambda name: first[name] or 0)
     colours = (GREEN, SKY, ORANGE, PURPLE)
     bars = [
-        go.Bar(name=kind, y=names, x=[values.get(name) for name in names], orientation="h", marker_color=colours[i % 4], texttemplate="%{x:.1f}")
+        go.Bar(
+            name=kind,
+            y=names,
+            x=[values.get(name) for name in names],
+            orientation="h",
+            marker_color=colours[i % 4],
+            texttemplate="%{x:.1f}",
+            **VALUES,
+        )
         for i, (kind, values) in enumerate(columns.items())
     ]
     return _layout(
-        go.Figure(bars), max(300, 26 * len(names) * len(bars) // 2 + 120), "ap", barmode="group", xaxis={"range": [0, 105], "title": "AP (%)"}
+        go.Figure(bars), max(300, len(names) * (10 + 16 * len(bars)) + 120), "ap", barmode="group", xaxis={"range": [0, 108], "title": "AP (%)"}
     )
 
 
@@ -89,7 +100,7 @@ def learning_curves(metrics: pd.DataFrame, kept: int | None) -> go.Figure:
             x0=0.5, x1=warm_up + 0.5, fillcolor=ORANGE, opacity=0.12, line_width=0, annotation_text="warm-up", annotation_position="top left"
         )
     if kept is not None:
-        figure.add_vline(x=kept + 1, line={"color": VERMILION, "dash": "dot"}, annotation_text="kept")
+        figure.add_vline(x=kept + 1, line={"color": VERMILION, "dash": "dot"}, annotation_text="kept", annotation_position="bottom left")
     return _layout(figure, 320, "curves", xaxis={"title": "epoch", "dtick": 1}, yaxis={"title": "mAP (%)"})
 
 
@@ -97,7 +108,9 @@ def measure_bars(rows: dict[str, dict[str, float | None]]) -> go.Figure:
     """mAP, micro-AP and F1 (percent) of each kind of label."""
     colours = {"mAP": GREEN, "micro_AP": SKY, "F1": ORANGE}
     bars = [
-        go.Bar(name=name.replace("_", "-"), x=list(rows), y=[row[name] for row in rows.values()], marker_color=colour, texttemplate="%{y:.1f}")
+        go.Bar(
+            name=name.replace("_", "-"), x=list(rows), y=[row[name] for row in rows.values()], marker_color=colour, texttemplate="%{y:.0f}", **VALUES
+        )
         for name, colour in colours.items()
     ]
     return _layout(go.Figure(bars), 320, "measures", barmode="group", yaxis={"range": [0, 105], "title": "percent"})
