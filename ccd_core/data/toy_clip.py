@@ -40,11 +40,11 @@ MODEL: dict[str, Any] = {
 PREPROCESS = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
 # Chance that a caption about the first word's class uses one of the other words instead.
 AMBIGUOUS = {
-    "cup": (0.46, ("lamp", "mushroom", "balloon")),
-    "chair": (0.42, ("house", "bicycle", "cat")),
-    "lamp": (0.42, ("umbrella", "mushroom", "flower")),
-    "bicycle": (0.40, ("car", "kite", "fish")),
-    "kite": (0.38, ("sailboat", "umbrella", "fish")),
+    "cup": (0.58, ("lamp", "mushroom", "balloon")),
+    "chair": (0.53, ("house", "bicycle", "cat")),
+    "lamp": (0.52, ("umbrella", "mushroom", "flower")),
+    "bicycle": (0.50, ("car", "kite", "fish")),
+    "kite": (0.52, ("sailboat", "umbrella", "fish")),
 }
 TEMPLATES = ("a photo of the {}", "a photo of the {}", "a drawing of the {}", "a photo of a {}", "the {}", "one {}")
 PROMPT = "a photo of the {}"
@@ -53,7 +53,7 @@ WHOLE_PICTURES = 0.35  # the share of training pictures that are not cropped
 CLOSE_UPS, WIDEST = (1.05, 1.5), 4.0  # side of a window in sides of its object: at first, and at last
 WIDE_FROM = 0.65  # the share of the steps after which windows are as wide as they get
 SEED, POOL, POOL_SCALE = 7_000, 10_000, 0.45
-STAGES = ((4_500, 64), (1_200, 128))  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
+STAGES = ((4_000, 64), (1_000, 128))  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
 BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 64, 2e-3, 0.1, 300
 WORDS = (*CLASSES, *PLACES)
 
