@@ -1,0 +1,120 @@
+"""Speed and memory, measured on this machine.
+
+python benchmarks/speed.py run [--repeat 1]     a demo run from scratch: seconds by stage, and the most memory it and its workers held
+python benchmarks/speed.py paint [--repeat 5]   from `ccd app` to the first page painted in chromium
+python benchmarks/speed.py boxes                CAM boxes beside the plain way: resize every map to the frame, then look for its extremes
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+
+def held_by(process: psutil.Process) -> int:
+    """Bytes of memory that a process and its children hold together, what they share counted once."""
+    total = 0
+    for member in (process, *process.children(recursive=True)):
+        try:
+            total += member.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+def measure_run(repeat: int) -> None:
+    print("| run | seconds | peak memory, GiB | by stage |\n|---|---|---|---|")
+    for number in range(repeat):
+        with tempfile.TemporaryDirectory() as home:
+            scenes = Path.home() / ".cache" / "ccd"
+            environment = os.environ | {"CCD_HOME": home}
+            if scenes.is_dir():
+                for folder in scenes.glob("toy-scenes*"):
+                    Path(home, folder.name).symlink_to(folder)
+            out, began, peak = Path(home, "run"), time.time(), 0
+            command = [sys.executable, "-m", "ccd_core.cli", "run", "--preset", "demo", "--out", str(out)]
+            process = psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while process.poll() is None:
+                peak = max(peak, held_by(process))
+                time.sleep(0.5)
+            seconds = time.time() - began
+            stages = json.loads((out / "state.json").read_text())["seconds"]
+            print(f"| {number + 1} | {seconds:.0f} | {peak / 2**30:.2f} | {', '.join(f'{name} {value:.0f}' for name, value in stages.items())} |")
+
+
+def measure_paint(repeat: int) -> None:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    seconds: dict[str, list[float]] = {"cold start": [], "reload": []}
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as workspace:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        for _ in range(repeat):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            page = browser.new_page()
+            began = time.time()
+            command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", workspace]
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                time.sleep(0.02)
+            for name in seconds:
+                page.goto(f"http://127.0.0.1:{port}/")
+                page.locator(".js-plotly-plot .main-svg").first.wait_for()
+                seconds[name].append(time.time() - began)
+                began = time.time()
+            page.close()
+            server.terminate()
+            server.wait()
+        browser.close()
+    print("| to the first chart of the Overview | median seconds | all |\n|---|---|---|")
+    for name, values in seconds.items():
+        print(f"| {name} | {statistics.median(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |")
+
+
+def measure_boxes(repeat: int) -> None:
+    import torch
+    import torch.nn.functional as F
+
+    from ccd_core.views import cam_boxes
+
+    def plainly(cams: torch.Tensor) -> None:
+        full = F.interpolate(cams[:, None], (640, 640), mode="bilinear", align_corners=False)[:, 0]
+        low, high = full.amin((1, 2), keepdim=True), full.amax((1, 2), keepdim=True)
+        above = (full - low) / (high - low + 1e-5) > 0.95
+        above.any(1), above.any(2)
+
+    print("| maps | plain, ms | ours, ms | ratio |\n|---|---|---|---|")
+    for count, cells in ((48, 10), (48, 20), (160, 20)):
+        cams = torch.randn(count, cells, cells)
+        works = {"plain": plainly, "ours": functools.partial(cam_boxes, size=(640, 640))}
+        times: dict[str, list[float]] = {name: [] for name in works}
+        for _ in range(max(repeat, 15)):
+            for name, work in works.items():
+                began = time.perf_counter()
+                work(cams)
+                times[name].append(1e3 * (time.perf_counter() - began))
+        plain, ours = (statistics.median(values) for values in times.values())
+        print(f"| {count} of {cells} x {cells} to 640 x 640 | {plain:.1f} | {ours:.1f} | {plain / ours:.0f} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "paint", "boxes"))
+    parser.add_argument("--repeat", type=int, help="how often (default: 1 run, 5 starts of the app)")
+    arguments = parser.parse_args()
+    {"run": measure_run, "paint": measure_paint, "boxes": measure_boxes}[arguments.what](arguments.repeat or (1 if arguments.what == "run" else 5))
