@@ -1,6 +1,6 @@
-"""From what CLIP says of the views to the label that is trained on (Sec. 3.2, Eq. 5-7).
+"""From what CLIP says of the images and their views to the labels that are trained on (Sec. 3.2-3.3, Eq. 5-7).
 
-Works on numpy arrays and on torch tensors alike and needs neither torch nor a browser to be imported.
+Needs neither torch nor a browser to be imported. `aggregate_views` and `update_labels` work on tensors too.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
+from ccd_core.bias import Bias, bias_in_use, debias
+from ccd_core.config import CCDConfig
 
 
 def aggregate_views(view_probs: Any) -> Any:
@@ -39,3 +42,23 @@ def local_probabilities(images: int, view_image: np.ndarray, view_probs: np.ndar
     local = np.full((images, view_probs.shape[1]), np.nan, np.float32)
     np.fmax.at(local, view_image, view_probs.astype(np.float32))
     return local
+
+
+def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+    """l_initial = clip(max(p, floor) / b, 0, 1), or p itself where debiasing is off (Sec. 3.3)."""
+    divisor = bias_in_use(bias, config.bias.mode)
+    return p if divisor is None else debias(p, divisor, config.bias.floor)
+
+
+def local_labels(count: int, view_image: np.ndarray, p_views: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+    """[N, C] debiased maximum over each image's views (Eq. 5-6); rows of NaN where an image has none."""
+    local = local_probabilities(count, view_image, p_views)
+    if not config.labels.views_required:
+        local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
+    divisor = bias_in_use(bias, config.bias.mode)
+    return local if divisor is None else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
+
+
+def final_labels(initial: np.ndarray, local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+    """l_final = alpha l_initial + (1 - alpha) l_local (Eq. 7)."""
+    return update_labels(initial, local, config.labels.alpha)

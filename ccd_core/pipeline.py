@@ -21,7 +21,7 @@ import torch
 from accelerate import Accelerator
 
 from ccd_core import cache
-from ccd_core.bias import Bias, bias_in_use, clip_bias, debias, entropy
+from ccd_core.bias import Bias, clip_bias, entropy
 from ccd_core.classifier import CamClassifier
 from ccd_core.clip import ClipTeacher
 from ccd_core.config import CCDConfig
@@ -29,7 +29,7 @@ from ccd_core.data import Dataset, ImageList, open_dataset
 from ccd_core.data.loading import Pictures, read_batches
 from ccd_core.device import describe, make_accelerator
 from ccd_core.errors import UserError
-from ccd_core.labels import local_probabilities, update_labels
+from ccd_core.labels import final_labels, initial_labels, local_labels
 from ccd_core.local_views import find_views
 from ccd_core.runs import Progress, Run, this_process, write_arrays, write_json
 from ccd_core.scoring import Scorer
@@ -170,26 +170,6 @@ def measure_bias(p_global: np.ndarray, config: CCDConfig, run: Run) -> Bias:
     if unmeasured:
         log.warning("no low-entropy image has %s as its top class; their bias is taken from all images instead", ", ".join(unmeasured))
     return bias
-
-
-def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
-    """l_initial = clip(max(p, floor) / b, 0, 1), or p itself where debiasing is off (Sec. 3.3)."""
-    divisor = bias_in_use(bias, config.bias.mode)
-    return p if divisor is None else debias(p, divisor, config.bias.floor)
-
-
-def local_labels(count: int, view_image: np.ndarray, p_views: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
-    """[N, C] debiased maximum over each image's views (Eq. 5-6); rows of NaN where an image has none."""
-    local = local_probabilities(count, view_image, p_views)
-    if not config.labels.views_required:
-        local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
-    divisor = bias_in_use(bias, config.bias.mode)
-    return local if divisor is None else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
-
-
-def final_labels(initial: np.ndarray, local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
-    """l_final = alpha l_initial + (1 - alpha) l_local (Eq. 7)."""
-    return update_labels(initial, local, config.labels.alpha)
 
 
 def make_classifier(config: CCDConfig, classes: int) -> CamClassifier:

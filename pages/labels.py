@@ -7,8 +7,8 @@ import streamlit as st
 
 from app import figures, loaders
 from app.widgets import current_run, explain, friendly_errors, pick_image, require
-from ccd_core.bias import bias_in_use, clip_bias, debias
-from ccd_core.labels import local_probabilities, update_labels
+from ccd_core.bias import clip_bias
+from ccd_core.labels import final_labels, initial_labels, local_labels
 from ccd_core.metrics import average_precision, summary
 
 run = current_run()
@@ -49,16 +49,16 @@ with all_images:
     )
     debiased = columns[3].toggle("debias", settings.bias.mode != "none", key="debias", bind="query-params")
 
-    divisor = bias_in_use(clip_bias(p, threshold), "class" if debiased else "none")
-    initial = p if divisor is None else debias(p, divisor, floor)
-    final = initial
+    mode = "none" if not debiased else "class" if settings.bias.mode == "none" else settings.bias.mode
+    chosen = settings.changed(labels={"alpha": alpha}, bias={"floor": floor, "entropy_threshold": threshold, "mode": mode})
+    bias = clip_bias(p, threshold)
+    initial = final = initial_labels(p, bias, chosen)
     if run.has("views.parquet"):
         views = loaders.views(run)
         place = {name: i for i, name in enumerate(ids.tolist())}
         probabilities = np.stack(views["probabilities"].to_list()).astype(np.float32) if len(views) else np.empty((0, len(classes)), np.float32)
-        local = local_probabilities(len(ids), views["image"].map(place).to_numpy(int), probabilities)
-        local = local if divisor is None else debias(local, divisor, floor)
-        final = update_labels(initial, local, alpha)
+        local = local_labels(len(ids), views["image"].map(place).to_numpy(int), probabilities, bias, chosen)
+        final = final_labels(initial, local, bias, chosen)
     columns = st.columns(2)
     if truth is not None:
         rows, targets = truth
@@ -75,5 +75,5 @@ with all_images:
         )
         columns[1].plotly_chart(figures.count_bars(classes, {"final label > 0.5": (final > 0.5).sum(0)}), key="label_counts")
     st.caption(
-        f"To train with these settings: `ccd run --config {run.path}/config.yaml --set labels.alpha={alpha:g} --set bias.floor={floor:g} --set bias.entropy_threshold={threshold:g} --set bias.mode={'class' if debiased else 'none'}`"
+        f"To train with these settings: `ccd run --config {run.path}/config.yaml --set labels.alpha={alpha:g} --set bias.floor={floor:g} --set bias.entropy_threshold={threshold:g} --set bias.mode={mode}`"
     )

@@ -11,7 +11,7 @@ from ccd_core.bias import Bias
 from ccd_core.clip import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.pipeline import final_labels, local_labels
+from ccd_core.labels import final_labels, local_labels
 from ccd_core.views import add_offset, cam_boxes, crop_views
 
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from ccd_core.bias import Bias
 from ccd_core.config import CCDConfig
-from ccd_core.labels import aggregate_views, local_probabilities, update_labels
-from ccd_core.pipeline import final_labels, local_labels
+from ccd_core.labels import aggregate_views, final_labels, local_labels, local_probabilities, update_labels
 
 
 @pytest.mark.parametrize(("preset", "name"), [("paper", "paper"), ("reference", "reference")])
