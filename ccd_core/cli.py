@@ -21,7 +21,7 @@ from ccd_core.errors import UserError
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Multi-label image classifiers from images without labels (CCD)."
 )
-runs_app = typer.Typer(no_args_is_help=True, help="List, show and delete the runs of a workspace.")
+runs_app = typer.Typer(help="List, show and delete the runs of a workspace; `ccd runs` alone lists them.")
 app.add_typer(runs_app, name="runs")
 console = Console()
 
@@ -234,6 +234,13 @@ def _read_thresholds(path: Path) -> dict[str, float]:
         return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
     except (OSError, ValueError, AttributeError, TypeError):
         raise UserError(f'The thresholds file {path} must be JSON such as {{"cat": 0.4, "dog": 0.6}}.') from None
+
+
+@runs_app.callback(invoke_without_command=True)
+def runs_alone(context: typer.Context, workspace: Workspace = Path("runs")) -> None:
+    context.default_map = {"list": {"workspace": workspace}}
+    if context.invoked_subcommand is None:
+        runs_list(workspace)
 
 
 @runs_app.command("list")

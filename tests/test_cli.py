@@ -27,6 +27,12 @@ def test_eval(tiny_run):
     assert set(report["AP"]) == set(tiny_run.classes) and 0 < report["mAP"] <= 100 and report["epoch"] == 3
 
 
+@pytest.mark.parametrize("arguments", [(), ("list",)])
+def test_runs_lists_the_workspace(tiny_run, arguments):
+    result = ccd("runs", "--workspace", tiny_run.path.parent, *arguments)
+    assert result.returncode == 0 and "tiny" in result.stdout and "finished" in result.stdout
+
+
 def test_predict_goes_on_after_a_bad_file(tiny_run, tiny_scenes, tmp_path):
     (tmp_path / "bad.jpg").write_text("no picture")
     good = sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:2]
