@@ -65,11 +65,11 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scen
     command = [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--out", str(out)]
     environment = os.environ | {"CCD_DEBUG": "1", "CCD_HOME": str(tmp_path / "home")}  # nothing kept from other runs
     rng = random.Random(moment)
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         until = time.time() + 60
-        while time.time() < until and Run.open(out).state.get("status") != "running" and process.poll() is None:
-            time.sleep(0.02)
+        while time.time() < until and Run.open(out).state.get("pid") != process.pid and process.poll() is None:
+            time.sleep(0.02)  # until this process, not the one before it, is at work
         time.sleep(rng.uniform(0.0, 4.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
