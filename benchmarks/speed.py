@@ -34,7 +34,7 @@ def held_by(process: psutil.Process) -> int:
     return total
 
 
-def measure_run(repeat: int) -> None:
+def measure_run(repeat: int, keep: Path | None) -> None:
     print("| run | seconds | peak memory, GiB | by stage |\n|---|---|---|---|")
     for number in range(repeat):
         with tempfile.TemporaryDirectory() as home:
@@ -51,6 +51,8 @@ def measure_run(repeat: int) -> None:
                 time.sleep(0.5)
             seconds = time.time() - began
             stages = json.loads((out / "state.json").read_text())["seconds"]
+            if keep:
+                shutil.copytree(out, keep, dirs_exist_ok=True)
             print(f"| {number + 1} | {seconds:.0f} | {peak / 2**30:.2f} | {', '.join(f'{name} {value:.0f}' for name, value in stages.items())} |")
 
 
@@ -116,5 +118,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "paint", "boxes"))
     parser.add_argument("--repeat", type=int, help="how often (default: 1 run, 5 starts of the app)")
+    parser.add_argument("--keep", type=Path, help="folder that the (last) run is copied to")
     arguments = parser.parse_args()
-    {"run": measure_run, "paint": measure_paint, "boxes": measure_boxes}[arguments.what](arguments.repeat or (1 if arguments.what == "run" else 5))
+    if arguments.what == "run":
+        measure_run(arguments.repeat or 1, arguments.keep)
+    else:
+        {"paint": measure_paint, "boxes": measure_boxes}[arguments.what](arguments.repeat or 5)
