@@ -238,14 +238,22 @@ def _read_thresholds(path: Path) -> dict[str, float]:
 
 @runs_app.callback(invoke_without_command=True)
 def runs_alone(context: typer.Context, workspace: Workspace = Path("runs")) -> None:
-    context.default_map = {"list": {"workspace": workspace}}
+    context.obj = workspace
     if context.invoked_subcommand is None:
-        runs_list(workspace)
+        print_runs(workspace)
 
 
 @runs_app.command("list")
-def runs_list(workspace: Workspace = Path("runs"), as_json: Json = False) -> None:
+def runs_list(
+    context: typer.Context,
+    workspace: Annotated[Path | None, typer.Option("--workspace", help="Folder that holds the runs [default: as for `ccd runs`].")] = None,
+    as_json: Json = False,
+) -> None:
     """The runs of the workspace, newest first."""
+    print_runs(workspace or context.obj, as_json)
+
+
+def print_runs(workspace: Path, as_json: bool = False) -> None:
     from ccd_core.runs import list_runs
 
     rows = [
