@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import torch
 
+from ccd_core.bias import clip_bias
 from ccd_core.clip import ClipTeacher
+from ccd_core.config import CCDConfig
 from ccd_core.data.toy_clip import AMBIGUOUS
 from ccd_core.data.toy_scenes import CLASSES, draw_scene
 from ccd_core.metrics import summary
@@ -56,6 +58,7 @@ def main() -> None:
             crop = scene.image[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
             in_scene.append(p[row, CLASSES.index(name)])
             alone.append(ask([crop])[0, CLASSES.index(name)])
+    bias = clip_bias(p, CCDConfig.preset("demo").bias.entropy_threshold).value  # as a run measures it
     clear = [value for name, value in mean_top.items() if name not in AMBIGUOUS]
     result = {
         "images": arguments.images,
@@ -63,7 +66,8 @@ def main() -> None:
         "one_object_accuracy": round(float(right.mean()), 3),
         "mean_top1_unambiguous": round(float(np.mean(clear)), 3),
         "mean_top1_ambiguous": {name: mean_top.get(name) for name in AMBIGUOUS},
-        "bias_most_over_least": round(max(mean_top.values()) / min(mean_top.values()), 2),
+        "clip_bias_most_over_least": round(float(bias.max() / bias.min()), 2),
+        "mean_top1_most_over_least": round(max(mean_top.values()) / min(mean_top.values()), 2),
         "less_salient_object_in_scene": round(float(np.mean(in_scene)), 3),
         "same_object_cropped_alone": round(float(np.mean(alone)), 3),
         "global_labels_percent": {name: round(100 * value, 1) for name, value in summary(p, targets).items()},
