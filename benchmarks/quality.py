@@ -118,7 +118,7 @@ def main() -> None:
     base = CCDConfig.preset("demo").changed(data={"spec": f"demo:{scenes}"})
     groups: dict[str, list[str]] = {}
     for row in arguments.rows:
-        groups.setdefault(ROWS.get(row, {}).get("bias", {}).get("mode", "class") if row in ROWS else row, []).append(row)
+        groups.setdefault(ROWS[row].get("bias", {}).get("mode", "class") if row in ROWS else row, []).append(row)
     longest_first = sorted(groups.values(), key=len, reverse=True)
     jobs = [(arguments.out, base.changed(seed=seed), rows) for rows in longest_first for seed in range(arguments.seeds)]
     with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:

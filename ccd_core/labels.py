@@ -59,6 +59,6 @@ def local_labels(count: int, view_image: np.ndarray, p_views: np.ndarray, bias: 
     return local if divisor is None else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
 
 
-def final_labels(initial: np.ndarray, local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+def final_labels(initial: np.ndarray, local: np.ndarray, config: CCDConfig) -> np.ndarray:
     """l_final = alpha l_initial + (1 - alpha) l_local (Eq. 7)."""
     return update_labels(initial, local, config.labels.alpha)

@@ -71,7 +71,7 @@ def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None
         if config.labels.update:
             view_image, p_views = find_views(model, teacher, text, train.images, config, accelerator, run, progress)  # Sec. 3.2, Eq. 4
             local = local_labels(len(train), view_image, p_views, bias, config)  # Eq. 5-6
-            final = final_labels(initial, local, bias, config)  # Eq. 7
+            final = final_labels(initial, local, config)  # Eq. 7
             write_labels(run, train.images.ids, initial, local, final, view_image)
             trainer.train(train, final, config.training.epochs, "main", validate)  # Eq. 8
         else:

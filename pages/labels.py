@@ -58,7 +58,7 @@ with all_images:
         place = {name: i for i, name in enumerate(ids.tolist())}
         probabilities = np.stack(views["probabilities"].to_list()).astype(np.float32) if len(views) else np.empty((0, len(classes)), np.float32)
         local = local_labels(len(ids), views["image"].map(place).to_numpy(int), probabilities, bias, chosen)
-        final = final_labels(initial, local, bias, chosen)
+        final = final_labels(initial, local, chosen)
     columns = st.columns(2)
     if truth is not None:
         rows, targets = truth

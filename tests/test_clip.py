@@ -72,7 +72,7 @@ def test_the_whole_step_of_an_image_as_recorded(golden, teachers, preset, kind):
     if preset == "reference":
         bias = Bias(data["bias"], np.ones(20), np.ones(4, bool), np.ones(20, bool))
         local = local_labels(4, found[:, 0], asked, bias, config)
-        np.testing.assert_allclose(final_labels(data["initial"], local, bias, config), data["reference_final_floor"], atol=1e-3)
+        np.testing.assert_allclose(final_labels(data["initial"], local, config), data["reference_final_floor"], atol=1e-3)
 
 
 def test_openai_weights_get_quick_gelu(teachers):

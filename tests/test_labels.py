@@ -21,7 +21,7 @@ def test_final_labels_as_recorded(golden, preset, name, floor, suffix):
     bias = Bias(data["bias"], np.ones(20), np.ones(50, bool), np.ones(20, bool))
     view_image = np.repeat(np.arange(50), data["n_views"])
     local = local_labels(50, view_image, data["view_probs"], bias, config)
-    np.testing.assert_allclose(final_labels(data["initial"], local, bias, config), data[f"{name}_final_{suffix}"], atol=1e-6)
+    np.testing.assert_allclose(final_labels(data["initial"], local, config), data[f"{name}_final_{suffix}"], atol=1e-6)
 
 
 def test_maximum_over_views():

@@ -151,7 +151,7 @@ def encode_images(visual: Any, images: torch.Tensor) -> torch.Tensor:
     return functional_call(visual, {"attnpool.positional_embedding": resized}, (images,))
 
 
-def train(stages: Sequence[tuple[int, int]], pool_size: int, out: Path) -> tuple[Any, list[dict]]:
+def train(stages: Sequence[tuple[int, int]], pool_size: int) -> tuple[Any, list[dict]]:
     from open_clip.tokenizer import SimpleTokenizer
 
     pool, rng = draw_pool(pool_size), np.random.default_rng(SEED)
@@ -210,7 +210,7 @@ def save(model: Any, out: Path) -> None:
 
 def main(out: Path, stages: Sequence[tuple[int, int]] = STAGES, pool_size: int = POOL) -> None:
     began = time.time()
-    model, history = train(stages, pool_size, out)
+    model, history = train(stages, pool_size)
     save(model, out)
     settings = {
         "command": "python -m ccd_core.data.toy_clip --out assets/demo_clip",
