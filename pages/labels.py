@@ -65,7 +65,9 @@ with all_images:
         measures = {"this run's final": labels["final"], "global": p, "initial, as set": initial, "final, as set": final}
         measures = {name: {key: 100 * value for key, value in summary(values[rows], targets).items()} for name, values in measures.items()}
         columns[0].plotly_chart(figures.measure_bars(measures), key="label_measures")
-        columns[0].caption("AP of a class depends on its ranking only, so debiasing moves mAP little or not at all; F1 at 0.5 and micro-AP show it.")
+        columns[0].caption(
+            "Dividing a class by its bias keeps its ranking and so its AP; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 at 0.5."
+        )
         aps = {"as set": average_precision(final[rows], targets), "this run": average_precision(labels["final"][rows], targets)}
         percent = {name: {c: None if np.isnan(v) else 100 * v for c, v in zip(classes, values, strict=True)} for name, values in aps.items()}
         columns[1].plotly_chart(figures.ap_bars(percent), key="label_ap")

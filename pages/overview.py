@@ -48,7 +48,7 @@ with right:
     if rows:
         st.plotly_chart(figures.measure_bars(rows), key="measures")
         st.caption(
-            "Against ground truth, which labels and training never see. Dividing a class by its bias does not change its ranking, so mAP cannot show what debiasing does; micro-AP and F1 at 0.5 can."
+            "Against ground truth, which labels and training never see. Dividing a class by its bias keeps its ranking; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 at 0.5."
         )
     else:
         st.info("Without ground truth there is nothing to score labels against. The pages Labels and Predict show what they are.")
