@@ -73,6 +73,16 @@ def views(run: Run) -> pd.DataFrame:
     return _views(str(run.path), _changed(run, "views.parquet"))
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _view_probabilities(path: str, changed: float) -> np.ndarray:
+    return Run.open(path).load_view_probabilities()
+
+
+def view_probabilities(run: Run) -> np.ndarray:
+    """[V, C] float32 in the order of `views`; shared between sessions, not to be written to."""
+    return _view_probabilities(str(run.path), _changed(run, "views.parquet"))
+
+
 @st.cache_resource(max_entries=4, show_spinner="Opening the data set ...")
 def _dataset(spec: str, classes: str | None) -> Dataset:
     return open_dataset(spec, Path(classes) if classes else None)
@@ -145,8 +155,8 @@ def _predictor(path: str) -> PredictorClient:
 
 @st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
 def explain(run_path: str, image: str, thresholds: tuple[float, ...]) -> dict[str, Any]:
-    return _predictor(run_path).explain(image, thresholds)
+    return _predictor(run_path).ask("explain", path=image, thresholds=list(thresholds))
 
 
 def predict(run: Run, paths: list[Path]) -> dict[str, Any]:
-    return _predictor(str(run.path)).predict(paths)
+    return _predictor(str(run.path)).ask("predict", paths=[str(path) for path in paths])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from app import loaders
@@ -56,10 +58,20 @@ def require(run: Run, file: str, what: str) -> None:
         st.stop()
 
 
-def explain(title: str, text: str, equation: str) -> None:
-    with st.popover(title, icon=":material/help:"):
+def page_header(title: str, lead: str, text: str, equation: str) -> None:
+    """A page's title, the question it answers in one sentence, and the explanation with its equation one click away."""
+    left, right = st.columns([6, 1], vertical_alignment="bottom")
+    left.title(title)
+    left.caption(lead)
+    with right.popover("Explain", icon=":material/help:", width="stretch"):
         st.write(text)
         st.latex(equation)
+
+
+def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
+    """A plotly figure that can be downloaded under the name `key`; returns what `st.plotly_chart` returns."""
+    config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": key}}
+    return st.plotly_chart(figure, key=key, config=config, **options)
 
 
 def _step(count: int, by: int) -> None:

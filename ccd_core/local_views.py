@@ -57,9 +57,7 @@ def find_views(
         run.drop_chunks("view-scores")
     table = run.load_views()
     row_of = {image: row for row, image in enumerate(images.ids)}
-    indices = table["image"].map(row_of).to_numpy(int)
-    probabilities = np.stack(table["probabilities"].to_list()) if len(table) else np.empty((0, len(run.classes)), np.float32)
-    return indices, probabilities.astype(np.float32)
+    return table["image"].map(row_of).to_numpy(int), run.load_view_probabilities()
 
 
 @torch.inference_mode()

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
+import pyarrow.parquet as pq
 import yaml
 
 from ccd_core.config import CCDConfig, build
@@ -158,10 +159,20 @@ class Run:
         return self._arrays(f"scores/{split}.npz")
 
     def load_views(self) -> pd.DataFrame:
-        """One row a local view: image, class, score, cam_x0..cam_y1 and x0..y1 in pixels of the frame, probabilities."""
+        """One row a local view: image and class (categories), score, cam_x0..cam_y1 and x0..y1 in pixels of the frame."""
+        names = [name for name in pq.read_schema(self._views_file()).names if name != "probabilities"]
+        return pq.read_table(self._views_file(), columns=names, read_dictionary=["image", "class"]).to_pandas()
+
+    def load_view_probabilities(self) -> np.ndarray:
+        """[V, C] float32 what CLIP says of each local view, in the order of `load_views`."""
+        column = pq.read_table(self._views_file(), columns=["probabilities"]).column(0)
+        values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+        return np.concatenate([np.empty(0, np.float32), *values]).astype(np.float32, copy=False).reshape(-1, len(self.classes))
+
+    def _views_file(self) -> Path:
         if not self.has("views.parquet"):
             raise UserError(f"Run {self.name} has no views.parquet yet; it is made after warm-up.")
-        return pd.read_parquet(self.file("views.parquet"))
+        return self.file("views.parquet")
 
     def load_bias(self) -> dict[str, Any]:
         """bias.json: per class value, count, mean probability, estimated; and the entropy threshold."""

@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,9 @@ class PredictorClient:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
-    def predict(self, paths: Sequence[str | Path]) -> dict[str, Any]:
-        """{"scores": [[C] or None for an unusable image, ...], "errors": {path: sentence}}"""
-        return self._ask({"ask": "predict", "paths": [str(path) for path in paths]})
-
-    def explain(self, image: str | Path, thresholds: Sequence[float]) -> dict[str, Any]:
-        """What `Predictor.explain` returns."""
-        return self._ask({"ask": "explain", "path": str(image), "thresholds": [float(value) for value in thresholds]})
+    def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
+        """The predictor's answer to one of `QUESTIONS`; arguments and answer are what JSON can hold (paths as strings)."""
+        return self._ask({"ask": question, **arguments})
 
     def close(self) -> None:
         with self._lock:
@@ -83,7 +79,7 @@ def serve(run_path: str) -> None:
                 from ccd_core.predict import Predictor
 
                 predictor = Predictor.open(run_path)
-            answer = _answer(predictor, question)
+            answer = QUESTIONS[question.pop("ask")](predictor, **question)
         except UserError as error:
             answer = {"error": str(error)}
         except Exception as error:
@@ -95,14 +91,22 @@ def serve(run_path: str) -> None:
         answers.flush()
 
 
-def _answer(predictor: Any, question: dict[str, Any]) -> dict[str, Any]:
-    if question["ask"] == "explain":
-        return predictor.explain(question["path"], question["thresholds"])
-    predictions = predictor.predict(question["paths"])
+def _predict(predictor: Any, paths: list[str]) -> dict[str, Any]:
+    """{"scores": [[C] or None for an unusable image, ...], "errors": {path: sentence}}"""
+    predictions = predictor.predict(paths)
     return {
         "scores": [None if one.scores is None else one.scores.tolist() for one in predictions],
         "errors": {str(one.path): one.error for one in predictions if one.error},
     }
+
+
+def _explain(predictor: Any, path: str, thresholds: list[float]) -> dict[str, Any]:
+    """What `Predictor.explain` returns."""
+    return predictor.explain(path, thresholds)
+
+
+# What can be asked: name -> function of the predictor and the question's arguments. A new question is one function and one entry.
+QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {"predict": _predict, "explain": _explain}
 
 
 if __name__ == "__main__":

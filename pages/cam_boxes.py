@@ -7,15 +7,15 @@ import streamlit as st
 
 from app import loaders
 from app.image_component import cam_box_view
-from app.widgets import current_run, explain, friendly_errors, pick_image, require
+from app.widgets import current_run, friendly_errors, page_header, pick_image, require
 from ccd_core.data.images import image_size
 
 THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
 
 run = current_run()
-st.title("CAM boxes")
-explain(
-    "What is this?",
+page_header(
+    "CAM boxes",
+    "Where in an image does CLIP look again, and what does it see there?",
     "The class activation map says which pixels speak for a class. The box around its brightest part, grown by the offset, is a local view: CLIP is asked again, about this part "
     "of the image only. Classes above the view threshold get one. The maps on this page are the finished classifier's; the run itself took its views after warm-up (table below).",
     r"G_c(x) = \sum_{i=1}^{Q} w_i^{c\top} g_i(x), \qquad p_c^{local} = \max_{i} p_{i,c}^{patch}",
@@ -25,7 +25,7 @@ views, ids = loaders.views(run), loaders.label_arrays(run)["ids"]
 
 left, right = st.columns(2)
 chosen = left.selectbox("Images with a view of", ["any class", *run.classes], key="class", bind="query-params")
-counts = views.groupby("image").size()
+counts = views["image"].value_counts()
 least = right.slider("Views of the image, at least", 0, int(counts.max()) if len(counts) else 1, 0, key="least_views")
 wanted = set(views.loc[views["class"] == chosen, "image"]) if chosen in run.classes else set(ids.tolist())
 shown = [name for name in ids.tolist() if name in wanted and counts.get(name, 0) >= least]
@@ -60,13 +60,14 @@ with single:
     st.subheader(f"The {len(mine)} views that the run took of {image}")
     rows = []
     for view in mine.itertuples():
-        order = np.argsort(-np.asarray(view.probabilities))[:3]
+        probabilities = loaders.view_probabilities(run)[view.Index]
+        order = np.argsort(-probabilities)[:3]
         rows.append(
             {
                 "view of": view[2],
                 "score after warm-up": view.score,
-                "CLIP sees": ", ".join(f"{run.classes[i]} {view.probabilities[i]:.2f}" for i in order),
-                "probability of the class": float(view.probabilities[run.classes.index(view[2])]),
+                "CLIP sees": ", ".join(f"{run.classes[i]} {probabilities[i]:.2f}" for i in order),
+                "probability of the class": float(probabilities[run.classes.index(view[2])]),
                 "CAM box": f"{view.cam_x0}, {view.cam_y0} to {view.cam_x1}, {view.cam_y1}",
             }
         )

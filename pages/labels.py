@@ -6,15 +6,15 @@ import numpy as np
 import streamlit as st
 
 from app import figures, loaders
-from app.widgets import current_run, explain, friendly_errors, pick_image, require
+from app.widgets import current_run, friendly_errors, page_header, pick_image, require, show_figure
 from ccd_core.bias import clip_bias
 from ccd_core.labels import final_labels, initial_labels, local_labels
 from ccd_core.metrics import average_precision, summary
 
 run = current_run()
-st.title("Labels")
-explain(
-    "What is this?",
+page_header(
+    "Labels",
+    "What does CLIP say of the whole image, of its local views, and what is trained on?",
     "The initial label is CLIP's debiased opinion of the whole image; the local label the strongest opinion over the image's local views; the final label, which the classifier "
     "is trained on, mixes both. An image without views keeps its initial label.",
     r"l^{final} = \alpha\, l^{initial} + (1 - \alpha)\, l^{local}",
@@ -36,7 +36,8 @@ with one:
     kinds = {"global": p[row], "initial": labels["initial"][row], "local": labels["local"][row], "final": labels["final"][row]}
     if truth is not None and row in truth[0]:
         kinds = {"ground truth": truth[1][truth[0].index(row)]} | kinds
-    right.plotly_chart(figures.label_bars(classes, kinds), key="label_bars")
+    with right:
+        show_figure(figures.label_bars(classes, kinds), key="label_bars")
 
 with all_images:
     settings = run.config
@@ -56,26 +57,28 @@ with all_images:
     if run.has("views.parquet"):
         views = loaders.views(run)
         place = {name: i for i, name in enumerate(ids.tolist())}
-        probabilities = np.stack(views["probabilities"].to_list()).astype(np.float32) if len(views) else np.empty((0, len(classes)), np.float32)
-        local = local_labels(len(ids), views["image"].map(place).to_numpy(int), probabilities, bias, chosen)
+        local = local_labels(len(ids), views["image"].map(place).to_numpy(int), loaders.view_probabilities(run), bias, chosen)
         final = final_labels(initial, local, chosen)
     columns = st.columns(2)
     if truth is not None:
         rows, targets = truth
         measures = {"this run's final": labels["final"], "global": p, "initial, as set": initial, "final, as set": final}
         measures = {name: {key: 100 * value for key, value in summary(values[rows], targets).items()} for name, values in measures.items()}
-        columns[0].plotly_chart(figures.measure_bars(measures), key="label_measures")
+        with columns[0]:
+            show_figure(figures.measure_bars(measures), key="label_measures")
         columns[0].caption(
             "Dividing a class by its bias keeps its ranking and so its AP; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 at 0.5."
         )
         aps = {"as set": average_precision(final[rows], targets), "this run": average_precision(labels["final"][rows], targets)}
         percent = {name: {c: None if np.isnan(v) else 100 * v for c, v in zip(classes, values, strict=True)} for name, values in aps.items()}
-        columns[1].plotly_chart(figures.ap_bars(percent), key="label_ap")
+        with columns[1]:
+            show_figure(figures.ap_bars(percent), key="label_ap")
     else:
         columns[0].info(
             "There is no ground truth for these images, so labels cannot be scored. The counts on the right show what the settings change."
         )
-        columns[1].plotly_chart(figures.count_bars(classes, {"final label > 0.5": (final > 0.5).sum(0)}), key="label_counts")
+        with columns[1]:
+            show_figure(figures.count_bars(classes, {"final label > 0.5": (final > 0.5).sum(0)}), key="label_counts")
     st.caption(
         f"To train with these settings: `ccd run --config {run.path}/config.yaml --set labels.alpha={alpha:g} --set bias.floor={floor:g} --set bias.entropy_threshold={threshold:g} --set bias.mode={mode}`"
     )

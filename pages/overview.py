@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import figures
-from app.widgets import current_run
+from app.widgets import current_run, show_figure
 
 run = current_run()
 state, report = run.state, run.load_ap()
@@ -39,14 +39,14 @@ with left:
     metrics = run.load_metrics()
     kept = run.load_json("checkpoints", "best.json")["epoch"] if run.has("checkpoints", "best.json") else None
     if len(metrics):
-        st.plotly_chart(figures.learning_curves(metrics, kept), key="curves")
+        show_figure(figures.learning_curves(metrics, kept), key="curves")
     else:
         st.info("The curves appear after the first epoch.")
 with right:
     st.subheader("Labels, stage by stage")
     rows = {kind: row for kind, row in (report.get("labels") or {}).items() if row}
     if rows:
-        st.plotly_chart(figures.measure_bars(rows), key="measures")
+        show_figure(figures.measure_bars(rows), key="measures")
         st.caption(
             "Against ground truth, which labels and training never see. Dividing a class by its bias keeps its ranking; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 at 0.5."
         )

@@ -6,12 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from app import figures, loaders
-from app.widgets import current_run, explain, require
+from app.widgets import current_run, page_header, require, show_figure
 
 run = current_run()
-st.title("Results")
-explain(
-    "What is AP?",
+page_header(
+    "Results",
+    "How good is the classifier, class by class?",
     "Average precision of a class: how far the images that have it are ranked above those that do not. 100 % is a perfect ranking; a class nobody has is left out of the mean.",
     r"\mathrm{AP}_c = \sum_n (R_n - R_{n-1})\, P_n, \qquad \mathrm{mAP} = \frac{1}{C}\sum_c \mathrm{AP}_c",
 )
@@ -53,10 +53,10 @@ with left:
             shown[other] = compared["AP"]
         else:
             st.info(f"Run {other} has no scores for {name}.")
-    st.plotly_chart(figures.ap_bars(shown), key="ap")
+    show_figure(figures.ap_bars(shown), key="ap")
 with right:
     st.subheader("Learning curves")
-    st.plotly_chart(figures.learning_curves(run.load_metrics(), report.get("epoch")), key="result_curves")
+    show_figure(figures.learning_curves(run.load_metrics(), report.get("epoch")), key="result_curves")
     best = run.load_json("checkpoints", "best.json")
     st.caption(f"Kept: epoch {best['epoch'] + 1}, {best['kept_because']}. The choice uses no ground truth.")
     table = pd.DataFrame({"class": main["AP"].keys(), "AP (%)": main["AP"].values()})

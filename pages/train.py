@@ -9,15 +9,15 @@ import time
 import streamlit as st
 
 from app import figures, loaders
-from app.widgets import explain, friendly_errors
+from app.widgets import friendly_errors, page_header, show_figure
 from ccd_core import jobs
 from ccd_core.config import PRESETS, CCDConfig
 from ccd_core.errors import UserError
 from ccd_core.runs import Run, list_runs
 
-st.title("Train")
-explain(
-    "How does it run?",
+page_header(
+    "Train",
+    "Start a run, watch it, stop it, go on with it.",
     "A run is a process of its own: closing this page, or stopping the app, stops nothing. Runs on the same device wait for each other. Everything here is read from the run's folder.",
     r"\mathcal{L}_{total} = L_{ce} + \beta L_{consist}",
 )
@@ -114,7 +114,7 @@ def show_run(run: Run) -> None:
         if status != "finished":
             metrics = run.load_metrics()
             if len(metrics):
-                st.plotly_chart(figures.learning_curves(metrics, None), key=f"live_{run.name}")
+                show_figure(figures.learning_curves(metrics, None), key=f"live_{run.name}")
         with st.expander("Log"):
             st.code("\n".join(run.log_tail(30)) or "nothing yet")
 

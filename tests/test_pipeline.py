@@ -33,7 +33,9 @@ def test_a_run_leaves_every_artefact(tiny_run):
     assert labels["final"].shape == (40, 16) and np.isfinite(labels["final"]).all()
     assert len(views) == pytest.approx(80, abs=4)  # 2 an image; a flat map has no box
     assert ((views[["x0", "y0"]] >= 0).all() & (views[["x1", "y1"]] <= 160).all().to_numpy()).all()
-    np.testing.assert_allclose(np.stack(views["probabilities"]).sum(1), 1, atol=1e-4)
+    probabilities = tiny_run.load_view_probabilities()
+    assert probabilities.shape == (len(views), 16)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-4)
     np.testing.assert_allclose(update_labels(labels["initial"], labels["local"], 0.4), labels["final"], atol=1e-6)
     assert list(tiny_run.load_metrics()["phase"]) == ["warm-up", "warm-up", "main", "main"]
     assert not list(tiny_run.path.rglob("*.partial")) and not list(tiny_run.file("partial").glob("*"))
