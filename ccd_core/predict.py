@@ -17,7 +17,7 @@ from ccd_core.errors import ImageError, UserError
 from ccd_core.local_views import class_maps_of
 from ccd_core.pipeline import load_teacher, make_classifier
 from ccd_core.runs import Run
-from ccd_core.views import Profile, normalize_cam
+from ccd_core.views import Profile, crop_views, normalize_cam
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,38 @@ class Predictor:
             "clip": self._clip_opinion(Path(path)),
         }
 
+    @torch.inference_mode()
+    def clip_views(self, path: str | Path, boxes: Sequence[Sequence[float]]) -> np.ndarray:
+        """[V, C] float32 what CLIP says of parts of an image, cut and resized as the run cuts its local views (Sec. 4.1).
+
+        boxes: (x0, y0, x1, y1) as fractions of the image, [0, 1]; each becomes whole pixels of the run's frame. Raises UserError
+        for a box without area, an unreadable image, or where CLIP's weights are not on this machine.
+        """
+        settings = self.run.config
+        places = np.array(boxes, float).reshape(-1, 4)
+        if not (np.isfinite(places).all() and (places >= 0).all() and (places <= 1).all() and (places[:, :2] < places[:, 2:]).all()):
+            raise UserError("A box is x0, y0, x1, y1 as fractions of the image from 0 to 1, with x0 < x1 and y0 < y1.")
+        frame = settings.views.frame
+        pixels = np.rint(places * frame).astype(int)
+        pixels[:, :2] = np.minimum(pixels[:, :2], frame - 1)
+        pixels[:, 2:] = np.maximum(pixels[:, 2:], pixels[:, :2] + 1)
+        teacher, text = self._clip()
+        crops = crop_views(self._square(Path(path), frame), pixels.tolist(), settings.clip.size, settings.clip.round_to)
+        views = [teacher.normalise(crop, settings.clip.normalisation) for crop in crops]
+        return teacher.view_probabilities(views, text, settings.clip.batch_size).numpy()
+
+    def _clip(self) -> tuple[ClipTeacher, torch.Tensor]:
+        """The run's CLIP and the embeddings of its classes, loaded when first needed."""
+        if self._teacher is None:
+            self._teacher = load_teacher(self.run.config, self.classes, self.accelerator)
+        return self._teacher
+
     def _clip_opinion(self, path: Path) -> list[float] | None:
         """CLIP's probabilities of the whole image; None where its weights are not on this machine."""
         try:
-            if self._teacher is None:
-                self._teacher = load_teacher(self.run.config, self.classes, self.accelerator)
+            teacher, text = self._clip()
         except UserError:
             return None
-        teacher, text = self._teacher
         pixels = self._square(path, self.run.config.clip.size)[None].to(teacher.device)
         return teacher.probabilities(teacher.normalise(pixels, self.run.config.clip.normalisation), text)[0].tolist()
 

@@ -105,8 +105,13 @@ def _explain(predictor: Any, path: str, thresholds: list[float]) -> dict[str, An
     return predictor.explain(path, thresholds)
 
 
+def _clip_views(predictor: Any, path: str, boxes: list[list[float]]) -> dict[str, Any]:
+    """{"p": [[C] of each box, ...]}: what CLIP says of parts of an image; boxes are fractions of it, [x0, y0, x1, y1]."""
+    return {"p": predictor.clip_views(path, boxes).tolist()}
+
+
 # What can be asked: name -> function of the predictor and the question's arguments. A new question is one function and one entry.
-QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {"predict": _predict, "explain": _explain}
+QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {"predict": _predict, "explain": _explain, "clip_views": _clip_views}
 
 
 if __name__ == "__main__":
