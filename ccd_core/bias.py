@@ -42,9 +42,13 @@ def clip_bias(p: Any, entropy_threshold: float = 0.5) -> Bias:
     p = _numpy(p)
     if p.ndim != 2 or 0 in p.shape:
         raise ValueError(f"p must be [N, C] with at least one image and class, got shape {p.shape}")
-    used = entropy(p) <= entropy_threshold
-    value, count = _mean_top_probability(p[used])
-    everywhere, _ = _mean_top_probability(p)
+    return bias_from_top(p.argmax(axis=1), p.max(axis=1), entropy(p) <= entropy_threshold, p.shape[1])
+
+
+def bias_from_top(top: np.ndarray, probability: np.ndarray, used: np.ndarray, classes: int) -> Bias:
+    """`clip_bias` from each image's top class [N] int, its probability [N], and whether the image's entropy is low [N] bool."""
+    value, count = _mean_by_class(top[used], probability[used], classes)
+    everywhere, _ = _mean_by_class(top, probability, classes)
     estimated = count > 0
     value = np.where(estimated, value, everywhere)
     known = np.isfinite(value)
@@ -52,12 +56,11 @@ def clip_bias(p: Any, entropy_threshold: float = 0.5) -> Bias:
     return Bias(np.maximum(value, SMALLEST).astype(np.float32), count, used, estimated)
 
 
-def _mean_top_probability(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _mean_by_class(top: np.ndarray, probability: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """[C] mean probability of each class where it is top-1 (NaN where it never is) and [C] how often that is."""
-    top = p.argmax(axis=1)
-    count = np.bincount(top, minlength=p.shape[1])
-    total = np.bincount(top, weights=p.max(axis=1) if len(p) else None, minlength=p.shape[1])
-    return np.divide(total, count, out=np.full(p.shape[1], np.nan), where=count > 0), count
+    count = np.bincount(top, minlength=classes)
+    total = np.bincount(top, weights=probability, minlength=classes)
+    return np.divide(total, count, out=np.full(classes, np.nan), where=count > 0), count
 
 
 def debias(p: Any, bias: Any, floor: float = 0.05, clamp: bool = True) -> Any:

@@ -40,7 +40,12 @@ def local_probabilities(images: int, view_image: np.ndarray, view_probs: np.ndar
     view_image: [V] int, which image a view is of; view_probs: [V, C].
     """
     local = np.full((images, view_probs.shape[1]), np.nan, np.float32)
-    np.fmax.at(local, view_image, view_probs.astype(np.float32))
+    if (np.diff(view_image) < 0).any():
+        order = np.argsort(view_image, kind="stable")
+        view_image, view_probs = view_image[order], view_probs[order]
+    first = np.flatnonzero(np.diff(view_image, prepend=-1))
+    if len(first):
+        local[view_image[first]] = np.fmax.reduceat(view_probs, first, axis=0)
     return local
 
 

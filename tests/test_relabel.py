@@ -1,0 +1,69 @@
+"""Labels made again with other settings are the labels that a run with these settings would make, and are scored alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ccd_core.bias import clip_bias, entropy
+from ccd_core.config import CCDConfig
+from ccd_core.labels import final_labels, initial_labels, local_labels
+from ccd_core.metrics import average_precision, quick_measures, summary
+from ccd_core.relabel import Evidence, relabel
+
+
+def opinions(images: int, classes: int, views: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """p_global [N, C], view_image [V] in no order and p_views [V, C]; some images have no view."""
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.full(classes, 0.3), images + views).astype(np.float32)
+    return p[:images], rng.integers(0, max(1, images - 2), views), p[images:]
+
+
+@pytest.mark.parametrize("preset", ["paper", "reference"])
+@pytest.mark.parametrize("mode", ["class", "constant", "none"])
+@pytest.mark.parametrize(("alpha", "floor", "threshold"), [(0.4, 0.05, 0.5), (0.0, 0.0, 2.0), (1.0, 0.2, 0.05)])
+def test_labels_are_those_of_a_run(preset, mode, alpha, floor, threshold):
+    config = CCDConfig.preset(preset).changed(labels={"alpha": alpha}, bias={"mode": mode, "floor": floor, "entropy_threshold": threshold})
+    p, view_image, p_views = opinions(60, 7, 200, seed=1)
+    bias = clip_bias(p, threshold)
+    initial = initial_labels(p, bias, config)
+    expected = final_labels(initial, local_labels(len(p), view_image, p_views, bias, config), config)
+
+    made = relabel(Evidence.of(p, entropy(p), view_image, p_views), config, compared_with=np.ascontiguousarray(p.T))
+    np.testing.assert_array_equal(made.final.T, expected)
+    np.testing.assert_array_equal(made.bias.value, bias.value)
+    np.testing.assert_allclose(made.change, np.abs(expected - p).max(1))
+    np.testing.assert_array_equal(made.changed_class, np.abs(expected - p).argmax(1))
+
+    without_views = relabel(Evidence.of(p, entropy(p)), config, compared_with=np.ascontiguousarray(p.T))
+    np.testing.assert_array_equal(without_views.final.T, initial)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 300), st.integers(1, 6), st.sampled_from([2, 10, 1000, 10**7]), st.floats(0, 1))
+def test_quick_measures_are_sklearns(seed, images, classes, levels, rate):
+    """AP and F1 to rounding, ties and classes without a positive included; micro-AP exactly where labels are few enough to keep apart."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.integers(0, levels + 1, (images, classes)) / levels).astype(np.float32)
+    targets = (rng.random((images, classes)) < rate).astype(np.float32)
+    quick = quick_measures(np.ascontiguousarray(labels.T), [np.flatnonzero(column) for column in targets.T])
+    np.testing.assert_allclose(quick.ap, average_precision(labels, targets), atol=1e-12)
+    if targets.any():
+        expected = summary(labels, targets)
+        assert quick.summary["mAP"] == pytest.approx(expected["mAP"], abs=1e-12)
+        assert quick.summary["F1"] == pytest.approx(expected["F1"], abs=1e-12)
+        if levels <= 1000:
+            assert quick.micro_ap == pytest.approx(expected["micro_AP"], abs=1e-12)
+    else:
+        assert np.isnan(quick.micro_ap)
+
+
+@pytest.mark.parametrize("power", [1, 4])
+def test_micro_ap_of_many_labels_is_sklearns_closely(power):
+    rng = np.random.default_rng(3)
+    labels = (rng.random((3000, 12), dtype=np.float32) ** power).clip(0.05)
+    targets = (rng.random((3000, 12)) < labels * 0.5).astype(np.float32)
+    quick = quick_measures(np.ascontiguousarray(labels.T), [np.flatnonzero(column) for column in targets.T])
+    assert quick.micro_ap == pytest.approx(summary(labels, targets)["micro_AP"], abs=2e-4)
