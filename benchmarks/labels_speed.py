@@ -51,7 +51,11 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
     made = plainly()
     works: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
         ("labels from settings", plainly, lambda: relabel(evidence, config, before)),
-        ("AP of every class, micro-AP, F1", lambda: (average_precision(made, targets), summary(made, targets)), lambda: quick_measures(before, positives)),
+        (
+            "AP of every class, micro-AP, F1",
+            lambda: (average_precision(made, targets), summary(made, targets)),
+            lambda: quick_measures(before, positives),
+        ),
         ("CLIP bias", lambda: clip_bias(p, 0.8), lambda: evidence.bias(0.8)),
     ]
     print(f"{images:,} images, {classes} classes, {views} views an image; evidence gathered once in {gathering:.2f} s\n")
