@@ -120,16 +120,11 @@ def targets(run: Run, split: str, ids: np.ndarray) -> tuple[list[int], np.ndarra
     return _targets(str(run.path), split, tuple(ids.tolist()))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _paths(spec: str, classes: str | None) -> dict[str, Path]:
-    return {image: path for split in _dataset(spec, classes).splits.values() for image, path in zip(split.ids, split.paths, strict=True)}
-
-
 def image_path(run: Run, image: str) -> Path:
-    paths = _paths(run.config.data.spec, str(run.config.data.classes) if run.config.data.classes else None)
-    if image not in paths:
+    path = dataset(run).path(image)
+    if path is None:
         raise UserError(f"The data set of this run has no image {image!r} on this machine.")
-    return paths[image]
+    return path
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

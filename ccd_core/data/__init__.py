@@ -8,10 +8,11 @@ with one function that returns a `Dataset`, and one line in `KINDS`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -21,12 +22,34 @@ Box = tuple[int, int, int, int]
 Progress = Callable[[int, int], None]  # done, total
 
 
+class Paths(Sequence[Path]):
+    """Files of one folder, kept as the names they have anyway and made into paths when asked for.
+
+    150,000 `Path` objects cost 58 MB and most of the time it takes to open a data set; see benchmarks/full_size_listing.py.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], suffix: str = ""):
+        self.folder, self.names, self.suffix = folder, names, suffix
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> Paths: ...
+    def __getitem__(self, index: int | slice) -> Path | Paths:
+        if isinstance(index, slice):
+            return Paths(self.folder, self.names[index], self.suffix)
+        return self.folder / f"{self.names[index]}{self.suffix}"
+
+
 @dataclass(frozen=True)
 class ImageList:
     """Names and places of images: all that label making and training ever see of a data set."""
 
     ids: tuple[str, ...]
-    paths: tuple[Path, ...]
+    paths: Sequence[Path]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -34,8 +57,53 @@ class ImageList:
     def without(self, ids: Collection[str]) -> ImageList:
         """The same list less the images named, such as those that cannot be read."""
         dropped = set(ids)
-        kept = [(name, path) for name, path in zip(self.ids, self.paths, strict=True) if name not in dropped]
-        return ImageList(tuple(name for name, _ in kept), tuple(path for _, path in kept))
+        rows = [row for row, name in enumerate(self.ids) if name not in dropped]
+        kept = tuple(self.ids[row] for row in rows)
+        if not isinstance(self.paths, Paths):
+            return ImageList(kept, tuple(self.paths[row] for row in rows))
+        names = kept if self.paths.names is self.ids else tuple(self.paths.names[row] for row in rows)
+        return ImageList(kept, Paths(self.paths.folder, names, self.paths.suffix))
+
+    def path(self, image: str) -> Path | None:
+        """Where one image is, by its name; None where the list does not have it."""
+        row = self._row_of.get(image)
+        return None if row is None else self.paths[row]
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.ids)}
+
+
+class Boxes(Sequence[tuple[tuple[int, Box], ...]]):
+    """Per image, (class index, (x0, y0, x1, y1)) of its objects, from three arrays instead of a million small tuples.
+
+    `offsets` int64 [N + 1] says where an image's objects begin in `classes` int16 [M] and `corners` int32 [M, 4].
+    """
+
+    def __init__(self, offsets: np.ndarray, classes: np.ndarray, corners: np.ndarray):
+        self.offsets, self.classes, self.corners = offsets, classes, corners
+
+    @classmethod
+    def of(cls, objects: Sequence[Sequence[tuple[int, Box]]]) -> Boxes:
+        """From (class index, box) of every object of every image."""
+        counts = [len(found) for found in objects]
+        flat = [entry for found in objects for entry in found]
+        corners = np.array([box for _, box in flat], np.int32).reshape(-1, 4)
+        return cls(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), np.array([c for c, _ in flat], np.int16), corners)
+
+    @classmethod
+    def none(cls, count: int) -> Boxes:
+        """For a data set of `count` images that has no boxes."""
+        return cls.of(((),) * count)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index):  # an image's objects, or those of a slice of images
+        if isinstance(index, slice):
+            return tuple(self[row] for row in range(*index.indices(len(self))))
+        first, last = self.offsets[range(len(self))[index]], self.offsets[range(len(self))[index] + 1]
+        return tuple((int(c), tuple(box)) for c, box in zip(self.classes[first:last], self.corners[first:last].tolist(), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +116,7 @@ class GroundTruth:
 
     ids: tuple[str, ...]
     targets: np.ndarray
-    boxes: tuple[tuple[tuple[int, Box], ...], ...]
+    boxes: Sequence[tuple[tuple[int, Box], ...]]
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -75,9 +143,13 @@ class Dataset:
         """What is known of a split, read when asked for; None where nothing is."""
         return self.read_ground_truth(split) if split in self.splits else None
 
+    def path(self, image: str) -> Path | None:
+        """Where an image is, in whichever split it is; None where the data set does not have it."""
+        return next((path for images in self.splits.values() if (path := images.path(image)) is not None), None)
+
 
 def open_dataset(spec: str, classes: Path | None = None, progress: Progress | None = None) -> Dataset:
-    """Open the data set that `spec` names: `demo`, `folder:DIR`, `voc2007:ROOT` or `voc2012:ROOT`.
+    """Open the data set that `spec` names: `demo`, `folder:DIR`, `voc2007:ROOT`, `voc2012:ROOT`, `coco2014:ROOT` or `nuswide:ROOT`.
 
     `classes` is a file of class names, for `folder:DIR` alone. `progress(done, total)` is called while the
     demo's images are drawn on first use. Raises UserError for what cannot be opened.
@@ -133,8 +205,27 @@ def _open_voc(year: int) -> Opener:
     return opener
 
 
-KINDS: dict[str, Opener] = {"demo": _open_demo, "folder": _open_folder, "voc2007": _open_voc(2007), "voc2012": _open_voc(2012)}
-KIND_FORMS = {"demo": "demo", "folder": "folder:DIR", "voc2007": "voc2007:ROOT", "voc2012": "voc2012:ROOT"}
+def _open_coco(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data import coco
+
+    return coco.open_coco(spec, root)
+
+
+def _open_nuswide(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data import nuswide
+
+    return nuswide.open_nuswide(spec, root)
+
+
+KINDS: dict[str, Opener] = {
+    "demo": _open_demo,
+    "folder": _open_folder,
+    "voc2007": _open_voc(2007),
+    "voc2012": _open_voc(2012),
+    "coco2014": _open_coco,
+    "nuswide": _open_nuswide,
+}
+KIND_FORMS = {kind: "demo" if kind == "demo" else "folder:DIR" if kind == "folder" else f"{kind}:ROOT" for kind in KINDS}
 
 
 def _in_words(forms: dict[str, str]) -> str:

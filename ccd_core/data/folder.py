@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data import Dataset, GroundTruth, ImageList
+from ccd_core.data import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.data.images import IMAGE_SUFFIXES
 from ccd_core.errors import UserError
 
@@ -33,7 +33,7 @@ def open_folder(spec: str, root: Path, classes: Path | None = None) -> Dataset:
 
     def read(split: str) -> GroundTruth | None:
         known = tuple(name for name in splits[split].ids if name in labels)
-        return GroundTruth(known, np.stack([labels[name] for name in known]), ((),) * len(known)) if known else None
+        return GroundTruth(known, np.stack([labels[name] for name in known]), Boxes.none(len(known))) if known else None
 
     return Dataset(spec, names, splits, read)
 
@@ -71,7 +71,8 @@ def find_images(root: Path) -> list[str]:
 
 
 def _image_list(root: Path, names: list[str]) -> ImageList:
-    return ImageList(tuple(names), tuple(root / name for name in names))
+    ids = tuple(names)
+    return ImageList(ids, Paths(root, ids))
 
 
 def _read_labels(path: Path, classes: tuple[str, ...], files: set[str]) -> tuple[dict[str, np.ndarray], set[str] | None]:

@@ -8,12 +8,14 @@ lists code "difficult only" as 0. Boxes are those of the objects that count.
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ElementTree  # torchvision's VOCDetection needs torch, which the app's process does without
 from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data import Box, Dataset, GroundTruth, ImageList
+from ccd_core.data import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
+from ccd_core.data.kept import kept_or_read
+from ccd_core.data.sources import archives_in_words
 from ccd_core.errors import UserError
 
 CLASSES = (
@@ -21,10 +23,6 @@ CLASSES = (
     "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv monitor",
 )  # fmt: skip
 LISTS = {2007: {"train": "trainval", "val": "test"}, 2012: {"train": "train", "val": "val"}}
-ARCHIVES = {
-    2007: "VOCtrainval_06-Nov-2007.tar (439 MB) and VOCtest_06-Nov-2007.tar (431 MB)",
-    2012: "VOCtrainval_11-May-2012.tar (1.9 GB)",
-}
 
 
 def open_voc(spec: str, root: Path, year: int) -> Dataset:
@@ -32,7 +30,10 @@ def open_voc(spec: str, root: Path, year: int) -> Dataset:
     candidates = [root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}", root]
     base = next((path for path in candidates if (path / "ImageSets" / "Main").is_dir()), None)
     if base is None:
-        raise UserError(f"There is no VOC {year} in {root}: unpack {ARCHIVES[year]} so that {root}/VOCdevkit/VOC{year}/ImageSets/Main is there.")
+        raise UserError(
+            f"There is no VOC {year} in {root}: unpack {archives_in_words(f'voc{year}')} so that {root}/VOCdevkit/VOC{year}/ImageSets/Main "
+            f"is there; `ccd data fetch voc{year} {root}` does it."
+        )
     return voc_dataset(spec, base, LISTS[year], CLASSES)
 
 
@@ -48,25 +49,26 @@ def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str
     if not (base / "JPEGImages").is_dir():
         raise UserError(f"The folder of images {base / 'JPEGImages'} is missing.")
 
-    def read(split: str) -> GroundTruth | None:
-        return _read_annotations(base, splits[split].ids, classes)
+    def read(split: str) -> GroundTruth:
+        ids = splits[split].ids
+        files = Paths(base / "Annotations", ids, ".xml")
+        return kept_or_read(files, f"voc 1 {classes}", lambda: _read_annotations(files, ids, classes))
 
     return Dataset(spec, tuple(classes), splits, read)
 
 
 def _image_list(base: Path, path: Path) -> ImageList:
     ids = tuple(line.split()[0] for line in path.read_text().splitlines() if line.strip())
-    return ImageList(ids, tuple(base / "JPEGImages" / f"{name}.jpg" for name in ids))
+    return ImageList(ids, Paths(base / "JPEGImages", ids, ".jpg"))
 
 
-def _read_annotations(base: Path, ids: tuple[str, ...], classes: tuple[str, ...]) -> GroundTruth:
+def _read_annotations(files: Paths, ids: tuple[str, ...], classes: tuple[str, ...]) -> GroundTruth:
     index = {name.replace(" ", ""): number for number, name in enumerate(classes)}
-    targets, boxes = np.zeros((len(ids), len(classes)), np.float32), []
-    for row, name in enumerate(ids):
-        found = _objects(base / "Annotations" / f"{name}.xml", index)
+    objects = [_objects(path, index) for path in files]
+    targets = np.zeros((len(ids), len(classes)), np.float32)
+    for row, found in enumerate(objects):
         targets[row, [number for number, _ in found]] = 1
-        boxes.append(tuple(found))
-    return GroundTruth(ids, targets, tuple(boxes))
+    return GroundTruth(ids, targets, Boxes.of(objects))
 
 
 def _objects(path: Path, index: dict[str, int]) -> list[tuple[int, Box]]:

@@ -1,0 +1,153 @@
+"""NUS-WIDE with its 81 concepts, in either of the two forms that people have.
+
+The benchmark's: formatted_{train,val}_{images,labels}.npy beside the folder Flickr, 150,000 / 60,260 images. They come from Cole et al.,
+"Multi-Label Learning from Single Positive Labels" (CVPR 2021; data/README.md of their code), who crawled again what was still on Flickr and
+split it anew, and are what the authors of CCD read (datasets.py). The paper (4.1) counts 150,000 / 60,200.
+
+The official: ImageList/{Train,Test}Imagelist.txt and Groundtruth/TrainTestLabels/Labels_CONCEPT_{Train,Test}.txt, 161,789 / 107,859 images.
+
+The benchmark's files win where both are there. Images that show none of the concepts ("none images", a fifth of them; 4.2 and supplement, 8)
+stay in both splits, with targets that are all zero.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ccd_core.data import Boxes, Dataset, GroundTruth, ImageList, Paths
+from ccd_core.data.kept import kept_or_read
+from ccd_core.errors import UserError
+
+CLASSES = (  # the order of ConceptsList/Concepts81.txt, which is that of the labels' columns
+    "airport", "animal", "beach", "bear", "birds", "boats", "book", "bridge", "buildings", "cars", "castle", "cat", "cityscape", "clouds",
+    "computer", "coral", "cow", "dancing", "dog", "earthquake", "elk", "fire", "fish", "flags", "flowers", "food", "fox", "frost", "garden",
+    "glacier", "grass", "harbor", "horses", "house", "lake", "leaf", "map", "military", "moon", "mountain", "nighttime", "ocean", "person",
+    "plane", "plants", "police", "protest", "railroad", "rainbow", "reflection", "road", "rocks", "running", "sand", "sign", "sky", "snow",
+    "soccer", "sports", "statue", "street", "sun", "sunset", "surf", "swimmers", "tattoo", "temple", "tiger", "tower", "town", "toy", "train",
+    "tree", "valley", "vehicle", "water", "waterfall", "wedding", "whales", "window", "zebra",
+)  # fmt: skip
+OFFICIAL = {"train": "Train", "val": "Test"}
+IMAGE_FOLDERS = ("Flickr", "images", "Images")
+
+
+def open_nuswide(spec: str, root: Path) -> Dataset:
+    """ROOT holds the folder Flickr and the lists of one of the two forms; without a list of test images there is no split val."""
+    base, is_benchmark = find_lists(root)
+    folder = next((base / name for name in IMAGE_FOLDERS if (base / name).is_dir()), None)
+    if folder is None:
+        raise UserError(f"The folder of images {base / 'Flickr'} is missing; `ccd data fetch nuswide {base}` says whom to ask for it.")
+    read_ids, read_targets = (_benchmark_ids, _benchmark_targets) if is_benchmark else (_official_ids, _official_targets)
+    _check_concepts(base)
+    splits = {}
+    for split in OFFICIAL:
+        if (ids := read_ids(base, split)) is not None:
+            splits[split] = ImageList(ids, Paths(folder, ids))
+
+    def read(split: str) -> GroundTruth:
+        ids = splits[split].ids
+
+        def parse() -> GroundTruth:
+            return GroundTruth(ids, read_targets(base, split, len(ids)), Boxes.none(len(ids)))
+
+        return kept_or_read([list_file(base, split), *label_files(base, split)], "nuswide 1", parse)
+
+    return Dataset(spec, CLASSES, splits, read)
+
+
+def find_lists(root: Path) -> tuple[Path, bool]:
+    """The folder with the lists, and whether they are the benchmark's. Raises UserError where there are none."""
+    places = [root, root / "NUS-WIDE", root / "nuswide"]
+    for base in places:
+        if (base / "formatted_train_images.npy").is_file():
+            return base, True
+    for base in places:
+        if (base / "ImageList" / "TrainImagelist.txt").is_file():
+            return base, False
+    raise UserError(
+        f"There is no NUS-WIDE in {root}: neither formatted_train_images.npy (the paper's split) nor ImageList/TrainImagelist.txt (the official "
+        f"one) is there; `ccd data fetch nuswide {root}` says where to get them."
+    )
+
+
+def list_file(base: Path, split: str) -> Path:
+    benchmark = base / f"formatted_{split}_images.npy"
+    return benchmark if (base / "formatted_train_images.npy").is_file() else base / "ImageList" / f"{OFFICIAL[split]}Imagelist.txt"
+
+
+def label_files(base: Path, split: str) -> list[Path]:
+    if (base / "formatted_train_images.npy").is_file():
+        return [base / f"formatted_{split}_labels.npy"]
+    return [base / "Groundtruth" / "TrainTestLabels" / f"Labels_{name}_{OFFICIAL[split]}.txt" for name in CLASSES]
+
+
+def _benchmark_ids(base: Path, split: str) -> tuple[str, ...] | None:
+    path = list_file(base, split)
+    if not path.is_file():
+        return None
+    names = _load_array(path)
+    if names.ndim != 1 or names.dtype.kind not in "US":
+        raise UserError(f"{path} must hold one list of file names and holds {names.dtype} {list(names.shape)}.")
+    return tuple(below_flickr(name) for name in names.astype(str).tolist())
+
+
+def _benchmark_targets(base: Path, split: str, count: int) -> np.ndarray:
+    path = label_files(base, split)[0]
+    labels = _load_array(path)
+    if labels.shape != (count, len(CLASSES)):
+        raise UserError(f"{path} holds labels {list(labels.shape)}, and {count} images of {len(CLASSES)} concepts are listed.")
+    return (labels > 0).astype(np.float32)
+
+
+def _load_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; it belongs to the benchmark's files for NUS-WIDE.") from None
+    except (OSError, ValueError, EOFError):
+        raise UserError(f"{path} is no array file of numpy, or is damaged.") from None
+
+
+def _official_ids(base: Path, split: str) -> tuple[str, ...] | None:
+    path = list_file(base, split)
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return tuple(below_flickr(line) for line in lines if line.strip())
+
+
+def _official_targets(base: Path, split: str, count: int) -> np.ndarray:
+    targets = np.zeros((count, len(CLASSES)), np.float32)
+    for column, path in enumerate(label_files(base, split)):
+        try:
+            text = np.fromfile(path, np.uint8)
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing; unpack Groundtruth.zip of NUS-WIDE.") from None
+        labels = text[(text == ord("0")) | (text == ord("1"))]
+        if len(labels) != count:
+            raise UserError(
+                f"{path} has {len(labels)} labels, and {list_file(base, split).name} lists {count} images; use the lists that belong together."
+            )
+        targets[:, column] = labels == ord("1")
+    return targets
+
+
+def below_flickr(text: str) -> str:
+    """The path below the images' folder, whatever machine the list was written on: C:\\ImageData\\Flickr\\actor\\1.jpg is actor/1.jpg."""
+    parts = text.strip().replace("\\", "/").split("/")
+    for name in IMAGE_FOLDERS:
+        if name in parts[:-1]:
+            return "/".join(parts[parts.index(name) + 1 :])
+    is_absolute = not parts[0] or parts[0].endswith(":")
+    return "/".join(parts[-2:] if is_absolute else [part for part in parts if part not in (".", "..")])
+
+
+def _check_concepts(base: Path) -> None:
+    path = next((path for path in (base / "ConceptsList" / "Concepts81.txt", base / "Concepts81.txt") if path.is_file()), None)
+    if path is None:
+        return
+    names = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    if tuple(names) != CLASSES:
+        odd = next((f"{ours!r} is expected and {theirs!r} is there" for ours, theirs in zip(CLASSES, names) if ours != theirs), f"{len(names)} names")
+        raise UserError(f"{path} is not NUS-WIDE's list of 81 concepts: {odd}.")

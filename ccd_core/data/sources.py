@@ -1,0 +1,95 @@
+"""Where the public data sets come from: archives with sizes, checksums and addresses, and the published counts of images.
+
+Sizes and MD5s of VOC's archives are those of torchvision (torchvision/datasets/voc.py). COCO publishes no checksums; the MD5s here are those that
+PaddleDetection's downloader checks, and that of the annotations is also the ETag of the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Archive:
+    name: str
+    bytes: int
+    md5: str
+    urls: tuple[str, ...]  # tried in this order
+
+    @property
+    def size(self) -> str:
+        return in_words(self.bytes)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public data set: how many images the paper counts (4.1), what to download, and what only a person can ask for."""
+
+    counts: dict[str, int]
+    archives: tuple[Archive, ...] = ()
+    by_hand: str = ""
+    also: dict[str, int] | None = None  # counts that are right as well
+    why_also: str = ""
+
+
+def in_words(count: int) -> str:
+    """A number of bytes as people write it: 439 MB, 13.5 GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{max(count / 1e3, 0.1):.1f} kB"
+
+
+def _voc(name: str, size: int, md5: str, year: int) -> Archive:
+    places = (
+        f"https://thor.robots.ox.ac.uk/pascal/VOC/voc{year}/",
+        f"http://host.robots.ox.ac.uk/pascal/VOC/voc{year}/",
+        "https://data.pjreddie.com/files/",
+    )
+    return Archive(name, size, md5, tuple(place + name for place in places))
+
+
+def _coco(folder: str, name: str, size: int, md5: str) -> Archive:
+    places = ("http://images.cocodataset.org/", "https://s3.amazonaws.com/images.cocodataset.org/")
+    return Archive(name, size, md5, tuple(f"{place}{folder}/{name}" for place in places))
+
+
+NUSWIDE_PAGE = "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html"
+NUSWIDE_BY_HAND = f"""NUS-WIDE's images are given out on request only, so a person has to ask:
+  1. Fill in the Agreement and Disclaimer Form on {NUSWIDE_PAGE} and mail it as the page says; the answer is a link to Flickr.zip.
+  2. Unpack it, so that DIR/Flickr/actor/0001_2124494179.jpg and its 704 sister folders are there.
+  3. For the paper's split (150,000 training and 60,200 test images) put formatted_train_images.npy, formatted_train_labels.npy,
+     formatted_val_images.npy and formatted_val_labels.npy beside Flickr; they are in the data of "Multi-Label Learning from Single Positive
+     Labels" (https://caltech.box.com/v/single-positive-multi-label) and in the "metadata" of the authors' https://github.com/k0u-id/CCD.
+     For the official split (161,789 / 107,859) unpack ImageList.zip and Groundtruth.zip of the first page there instead.
+  4. Look at the result: ccd data check nuswide:DIR"""
+
+SOURCES = {
+    "voc2007": Source(
+        {"train": 5011, "val": 4952},
+        (
+            _voc("VOCtrainval_06-Nov-2007.tar", 460032000, "c52e279531787c972589f7e41ab4ae64", 2007),
+            _voc("VOCtest_06-Nov-2007.tar", 451020800, "b6e924de25625d8de591ea690078ad9f", 2007),
+        ),
+    ),
+    "voc2012": Source(
+        {"train": 5717, "val": 5823},
+        (_voc("VOCtrainval_11-May-2012.tar", 1999639040, "6cd6e144f989b92b3379bac3b3de84fd", 2012),),
+    ),
+    "coco2014": Source(
+        {"train": 82081, "val": 40137},
+        (
+            _coco("annotations", "annotations_trainval2014.zip", 252872794, "0a379cfc70b0e71301e0f377548639bd"),
+            _coco("zips", "train2014.zip", 13510573713, "0da8c0bd3d6becc4dcb32757491aca88"),
+            _coco("zips", "val2014.zip", 6645013297, "a3d79f5ed8d289b7a7554ce06a5782b3"),
+        ),
+    ),
+    "nuswide": Source(
+        {"train": 150000, "val": 60200},
+        by_hand=NUSWIDE_BY_HAND,
+        also={"train": 150000, "val": 60260},
+        why_also="the benchmark's own files list 60,260 test images; the paper says 60,200",
+    ),
+}
+
+
+def archives_in_words(kind: str) -> str:
+    *others, last = [f"{archive.name} ({archive.size})" for archive in SOURCES[kind].archives]
+    return f"{', '.join(others)} and {last}" if others else last
