@@ -24,6 +24,7 @@ app = typer.Typer(
 runs_app = typer.Typer(help="List, show and delete the runs of a workspace; `ccd runs` alone lists them.")
 app.add_typer(runs_app, name="runs")
 console = Console()
+console_of_messages = Console(stderr=True)  # for what must not mix with a command's output
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 Workspace = Annotated[Path, typer.Option("--workspace", envvar="CCD_RUNS", help="Folder that holds the runs.")]
@@ -104,7 +105,7 @@ def _run(settings: Any, out: Path, queue: bool) -> None:
 class StageBars:
     """One progress bar a stage, with ETA; plain lines where output is no terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console = console) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = [
@@ -115,6 +116,7 @@ class StageBars:
             TextColumn("ETA"),
             TimeRemainingColumn(),
         ]
+        self.console = console
         self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self.tasks: dict[str, Any] = {}
 
@@ -122,8 +124,8 @@ class StageBars:
         name = f"{stage} ({detail})" if detail else stage
         if name not in self.tasks:
             self.tasks[name] = self.progress.add_task(name, total=total)
-            if not console.is_terminal:
-                console.print(f"{time.strftime('%H:%M:%S')} {name}: {total} images")
+            if not self.console.is_terminal:
+                self.console.print(f"{time.strftime('%H:%M:%S')} {name}: {total} images")
         self.progress.update(self.tasks[name], completed=done)
 
     def __enter__(self) -> StageBars:
@@ -181,59 +183,82 @@ def predict(
     path: RunPath,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
     as_json: Json = False,
-    csv: Annotated[Path | None, typer.Option(help="Write one row an image and one column a class.")] = None,
-    thresholds: Annotated[Path | None, typer.Option(help="JSON file of a threshold a class.")] = None,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Threshold of all classes.")] = 0.5,
+    csv: Annotated[Path | None, typer.Option(help="Write one row an image: name, labels joined by ;, and a score a class.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="JSON file of a threshold a class. Without it: the run's thresholds.json, or 0.5.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="One threshold for all classes instead.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
-    """Label images with a run's classifier. Exit code 2 if no image could be used."""
-    from ccd_core.predict import Predictor
+    """Label images with a run's classifier. Exit code 2 if no image could be used.
 
-    limits: float | dict[str, float] = _read_thresholds(thresholds) if thresholds else threshold
+    ccd predict runs/first photos/ --csv labels.csv
+    """
+    from ccd_core.answers import as_csv, as_records
+    from ccd_core.predict import Predictor
+    from ccd_core.runs import write_atomic
+
+    if thresholds and threshold is not None:
+        raise UserError("--thresholds and --threshold say the same thing twice; leave one out.")
     predictor = Predictor.open(path, device)
-    predictions = predictor.predict(_expand(images))
-    rows: list[dict[str, Any]] = [
-        {"image": str(one.path), "labels": one.labels(predictor.classes, limits)}
-        | ({"error": one.error} if one.scores is None else {"scores": dict(zip(predictor.classes, map(float, one.scores), strict=True))})
-        for one in predictions
-    ]
+    limits = _limits(predictor.run, thresholds, threshold)
+    paths = _expand(images)
+    with StageBars(console_of_messages) as bars:
+        predictions = predictor.predict(paths, advance=lambda done: bars.report("predict", done, len(paths), ""))
     for one in predictions:
         if one.error:
             print(f"skipped {one.error}", file=sys.stderr)
+    good = [(str(one.path), one.scores) for one in predictions if one.scores is not None]
     if csv:
-        import pandas as pd
-
-        from ccd_core.runs import write_atomic
-
-        table = pd.DataFrame([{"image": row["image"], "labels": ";".join(row["labels"]), **row["scores"]} for row in rows if "scores" in row])
-        write_atomic(csv, table.to_csv(index=False, float_format="%.5f"))
+        write_atomic(csv, as_csv(good, predictor.classes, limits))
+        console_of_messages.print(f"{len(good)} images labelled in {csv}; thresholds: {limits.in_words}.", soft_wrap=True, highlight=False)
     if as_json:
-        print(json.dumps(rows))
+        skipped = [{"image": str(one.path), "labels": [], "error": one.error} for one in predictions if one.error]
+        print(json.dumps(as_records(good, predictor.classes, limits) + skipped))
     elif not csv:
-        for row in rows:
-            if "scores" in row:
-                shown = ", ".join(f"{name} {row['scores'][name]:.2f}" for name in row["labels"])
-                print(f"{row['image']}: {shown or '(nothing above the threshold)'}")
-    if all("error" in row for row in rows):
+        for name, scores in good:
+            shown = ", ".join(f"{label} {scores[predictor.classes.index(label)]:.2f}" for label in limits.labels(predictor.classes, scores))
+            print(f"{name}: {shown or '(nothing above the threshold)'}")
+    if not good:
         raise typer.Exit(2)
 
 
+def _limits(opened: Any, file: Path | None, threshold: float | None) -> Any:
+    from ccd_core import thresholds
+
+    if threshold is not None:
+        return thresholds.Thresholds.same(opened.classes, threshold)
+    return (
+        thresholds.load(file, opened.classes) if file else thresholds.of_run(opened) or thresholds.Thresholds.same(opened.classes, thresholds.DEFAULT)
+    )
+
+
 def _expand(images: list[Path]) -> list[Path]:
-    from ccd_core.data.images import IMAGE_SUFFIXES
+    """Folders become the images in them and below, as a folder data set reads them."""
+    from ccd_core.data.folder import find_images
 
     found: list[Path] = []
     for path in images:
-        found += sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
+        found += [path / name for name in find_images(path)] if path.is_dir() else [path]
     if not found:
         raise UserError(f"There are no images in {', '.join(map(str, images))}.")
     return found
 
 
-def _read_thresholds(path: Path) -> dict[str, float]:
-    try:
-        return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        raise UserError(f'The thresholds file {path} must be JSON such as {{"cat": 0.4, "dog": 0.6}}.') from None
+@app.command("gradio")
+def gradio_app(
+    path: RunPath,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in.")] = "127.0.0.1",
+    share: Annotated[bool, typer.Option("--share", help="Ask gradio.live for a public link; it ends with this command.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Open the predictor alone: a page to send to a colleague, and an HTTP API."""
+    from ccd_core.runs import Run
+
+    Run.open(path)
+    root = Path(__file__).resolve().parent.parent
+    settings = {"CCD_RUN": str(path.resolve()), "CCD_DEVICE": device, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": address}
+    os.environ |= settings | ({"GRADIO_SHARE": "True"} if share else {})
+    os.execv(sys.executable, [sys.executable, str(root / "app" / "gradio_app.py")])
 
 
 @runs_app.callback(invoke_without_command=True)

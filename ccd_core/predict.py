@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from ccd_core.errors import ImageError, UserError
 from ccd_core.local_views import class_maps_of
 from ccd_core.pipeline import load_teacher, make_classifier
 from ccd_core.runs import Run
+from ccd_core.thresholds import Thresholds
 from ccd_core.views import Profile, crop_views, normalize_cam
 
 
@@ -28,12 +31,15 @@ class Prediction:
     scores: np.ndarray | None
     error: str | None = None
 
-    def labels(self, classes: Sequence[str], thresholds: float | dict[str, float] = 0.5) -> list[str]:
-        """Names of the classes at or above their threshold, surest first."""
+    def labels(self, classes: Sequence[str], thresholds: float | dict[str, float] | Thresholds = 0.5) -> list[str]:
+        """Names of the classes at or above their threshold, surest first; a class without a threshold has 0.5."""
         if self.scores is None:
             return []
-        limits = [thresholds.get(name, 0.5) if isinstance(thresholds, dict) else thresholds for name in classes]
-        return [classes[i] for i in np.argsort(-self.scores) if self.scores[i] >= limits[i]]
+        if isinstance(thresholds, (int, float)):
+            thresholds = Thresholds.same(classes, thresholds)
+        elif isinstance(thresholds, dict):
+            thresholds = Thresholds(thresholds)
+        return thresholds.labels(classes, self.scores)
 
 
 class Predictor:
@@ -62,25 +68,62 @@ class Predictor:
         return cls(Run.open(path), device, precision)
 
     @torch.inference_mode()
-    def predict(self, paths: Sequence[str | Path], batch_size: int = 32) -> list[Prediction]:
-        """One Prediction an image, in order; an image that cannot be read has an error instead of scores."""
+    def predict(self, paths: Sequence[str | Path], batch_size: int = 32, advance: Callable[[int], None] | None = None) -> list[Prediction]:
+        """One Prediction an image, in order; an image that cannot be read has an error instead of scores.
+
+        advance(done) is called after every batch.
+        """
         predictions: list[Prediction] = []
-        for begin in range(0, len(paths), batch_size):
-            pictures, results = [], []
-            for path in map(Path, paths[begin : begin + batch_size]):
-                try:
-                    pictures.append(self._square(path, self.run.config.classifier.image_size))
-                    results.append(Prediction(path, None))
-                except ImageError as error:
-                    results.append(Prediction(path, None, str(error)))
-            scores = iter(self._scores(torch.stack(pictures)) if pictures else [])
-            predictions += [result if result.error else Prediction(result.path, next(scores)) for result in results]
+        for batch, pictures in self._decoded(list(map(Path, paths)), batch_size):
+            good = [picture for picture in pictures if isinstance(picture, torch.Tensor)]
+            scores = iter(self._scores(torch.stack(good)) if good else [])
+            predictions += [
+                Prediction(path, next(scores)) if isinstance(picture, torch.Tensor) else Prediction(path, None, str(picture))
+                for path, picture in zip(batch, pictures, strict=True)
+            ]
+            if advance:
+                advance(len(predictions))
         return predictions
+
+    def _decoded(self, paths: list[Path], batch_size: int) -> Iterator[tuple[list[Path], list[torch.Tensor | ImageError]]]:
+        """The images batch by batch, decoded by several threads while the model is busy with the batch before."""
+        batches = [paths[begin : begin + batch_size] for begin in range(0, len(paths), batch_size)]
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+            coming = [threads.submit(self._picture, path) for path in batches[0]] if batches else []
+            for number, batch in enumerate(batches):
+                current, following = coming, batches[number + 1] if number + 1 < len(batches) else []
+                coming = [threads.submit(self._picture, path) for path in following]
+                yield batch, [future.result() for future in current]
+
+    def _picture(self, path: Path) -> torch.Tensor | ImageError:
+        try:
+            return self._square(path, self.run.config.classifier.image_size)
+        except ImageError as error:
+            return error
 
     def _scores(self, pixels: torch.Tensor) -> np.ndarray:
         with self.accelerator.autocast():
             logits = self.model(normalise(pixels.to(self.accelerator.device)))
         return torch.sigmoid(logits.float()).cpu().numpy()
+
+    @torch.inference_mode()
+    def attend(self, path: str | Path, classes: Sequence[int]) -> dict[str, Any]:
+        """Why the classifier says each of the classes [K] named: their maps [K][h][w] in [0, 1] and CAM boxes as fractions of the image.
+
+        Also CLIP's own probabilities of the whole image, clip [C] or None. Much less than `explain` where there are many classes.
+        """
+        settings = self.run.config
+        chosen = torch.tensor(list(classes), dtype=torch.long)
+        pixels = self._square(Path(path), settings.classifier.cam_size)[None]
+        _, cam = class_maps_of(self.model, pixels, settings.classifier.cam_size, self.accelerator)
+        maps = cam[0][chosen.to(cam.device)]
+        frame = settings.views.frame
+        extents = Profile(maps, (frame, frame)).extents(settings.views.cam_threshold) if len(chosen) else np.empty((0, 4))
+        return {
+            "cam": normalize_cam(maps).cpu().numpy().round(3).tolist(),
+            "boxes": [None if box[0] < 0 else (box / frame).tolist() for box in extents],
+            "clip": self._clip_opinion(Path(path)),
+        }
 
     @torch.inference_mode()
     def explain(self, path: str | Path, thresholds: Sequence[float]) -> dict[str, Any]:

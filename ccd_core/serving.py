@@ -100,6 +100,11 @@ def _predict(predictor: Any, paths: list[str]) -> dict[str, Any]:
     }
 
 
+def _attend(predictor: Any, path: str, classes: list[int]) -> dict[str, Any]:
+    """What `Predictor.attend` returns."""
+    return predictor.attend(path, classes)
+
+
 def _explain(predictor: Any, path: str, thresholds: list[float]) -> dict[str, Any]:
     """What `Predictor.explain` returns."""
     return predictor.explain(path, thresholds)
@@ -111,7 +116,7 @@ def _clip_views(predictor: Any, path: str, boxes: list[list[float]]) -> dict[str
 
 
 # What can be asked: name -> function of the predictor and the question's arguments. A new question is one function and one entry.
-QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {"predict": _predict, "explain": _explain, "clip_views": _clip_views}
+QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {"predict": _predict, "attend": _attend, "explain": _explain, "clip_views": _clip_views}
 
 
 if __name__ == "__main__":

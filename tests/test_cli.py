@@ -14,7 +14,7 @@ def ccd(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "ccd_core.cli", *map(str, arguments)], capture_output=True, text=True, timeout=240, **options)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["eval"], ["predict"], ["runs"], ["doctor"], ["app"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["eval"], ["predict"], ["runs"], ["doctor"], ["app"], ["gradio"]])
 def test_help(command):
     result = ccd(*command, "--help")
     assert result.returncode == 0 and "Usage" in result.stdout
@@ -45,11 +45,29 @@ def test_predict_goes_on_after_a_bad_file(tiny_run, tiny_scenes, tmp_path):
         assert score == pytest.approx(float(rows[0][name]), abs=1e-4)
 
 
+def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, tiny_scenes, tmp_path):
+    import shutil
+
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    shutil.copy(sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[0], tmp_path / "photos" / "deep" / "one.jpg")
+    first, *others = tiny_run.classes
+    (tmp_path / "run" / "thresholds.json").write_text(json.dumps({first: 0.0} | dict.fromkeys(others, 1.0)))
+    (tmp_path / "all.json").write_text(json.dumps(dict.fromkeys(tiny_run.classes, 0.0)))
+    result = ccd("predict", tmp_path / "run", tmp_path / "photos", "--json")
+    assert [row["labels"] for row in json.loads(result.stdout)] == [[first]] and result.returncode == 0
+    every = json.loads(ccd("predict", tmp_path / "run", tmp_path / "photos", "--json", "--thresholds", tmp_path / "all.json").stdout)
+    assert set(every[0]["labels"]) == set(tiny_run.classes)
+    both = ccd("predict", tmp_path / "run", tmp_path / "photos", "--thresholds", tmp_path / "all.json", "--threshold", "0.1")
+    assert both.returncode == 2 and "twice" in both.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["eval", "/nowhere"], "/nowhere is not a run"),
         (["predict", "/nowhere", "a.jpg"], "/nowhere is not a run"),
+        (["gradio", "/nowhere"], "/nowhere is not a run"),
         (["run", "--preset", "papre"], "no preset 'papre'"),
         (["run", "--dataset", "folder:/nowhere"], "no folder /nowhere"),
         (["run", "--dataset", "vco2012:/data"], "no data set 'vco2012:/data'"),
