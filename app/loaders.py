@@ -1,4 +1,8 @@
-"""What pages read, cached by file and time of change: runs, artefacts, data sets, thumbnails, the predictor."""
+"""What pages read, cached by file and time of change: runs, artefacts, data sets, images, the predictor.
+
+Large things are shared between sessions and reruns (`st.cache_resource`) and read-only: a copy of a 50,000 x 80 array at every
+move of a slider would cost more than what is done with it.
+"""
 
 from __future__ import annotations
 
@@ -12,44 +16,80 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ccd_core.data import Dataset, GroundTruth, open_dataset
+from ccd_core.data import Box, Dataset, GroundTruth, open_dataset
 from ccd_core.data.images import read_image
 from ccd_core.errors import UserError
-from ccd_core.runs import Run, list_runs
+from ccd_core.runs import Run
 from ccd_core.serving import PredictorClient
 
 DEMO_RUN = Path(__file__).resolve().parent.parent / "assets" / "demo_run"
+
+# -- runs ----------------------------------------------------------------------------------------
 
 
 def workspace() -> Path:
     return Path(os.environ.get("CCD_RUNS", "runs")).resolve()
 
 
+def open_run(path: Path) -> Run:
+    """`Run.open`, read again only when its settings have changed. Raises UserError where `path` is no run."""
+    try:
+        changed = (path / "config.yaml").stat().st_mtime_ns
+    except OSError:
+        raise UserError(f"{path} is not a run: it has no config.yaml.") from None
+    return _run(str(path), changed)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _run(path: str, changed: int) -> Run:
+    return Run.open(path)
+
+
 def known_runs() -> dict[str, Path]:
-    """Name -> folder of every run to choose from: those of the workspace, newest first, one named at the start, the demo."""
-    found = {run.name: run.path for run in list_runs(workspace())}
+    """Name -> folder of every run to choose from: one named at the start, those of the workspace, newest first, the demo."""
+    found: dict[str, Path] = {}
     opened = os.environ.get("CCD_OPEN_RUN")
     if opened:
-        found = {Path(opened).name: Path(opened)} | found
+        found[Path(opened).name] = Path(opened)
+    for path in _newest_first(workspace()):
+        try:
+            open_run(path)
+        except UserError:
+            continue
+        found.setdefault(path.name, path)
     if (DEMO_RUN / "config.yaml").is_file():
         found.setdefault(DEMO_RUN.name, DEMO_RUN)
     return found
 
 
+def _newest_first(folder: Path) -> list[Path]:
+    try:
+        dated = [((path / "config.yaml").stat().st_mtime, path) for path in folder.iterdir() if (path / "config.yaml").is_file()]
+    except OSError:
+        return []
+    return [path for _, path in sorted(dated, reverse=True)]
+
+
 def default_run(runs: dict[str, Path]) -> str:
     if os.environ.get("CCD_OPEN_RUN"):
         return next(iter(runs))
-    return next((name for name, path in runs.items() if Run.open(path).status == "finished"), next(iter(runs)))
+    return next((name for name, path in runs.items() if open_run(path).status == "finished"), next(iter(runs)))
+
+
+# -- a run's artefacts ---------------------------------------------------------------------------
 
 
 def _changed(run: Run, *parts: str) -> float:
     return run.file(*parts).stat().st_mtime if run.has(*parts) else 0.0
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=12, show_spinner=False)
 def _arrays(path: str, name: str, changed: float) -> dict[str, np.ndarray]:
     run = Run.open(path)
-    return {"global": run.load_global, "labels": run.load_labels}[name]() if name in ("global", "labels") else run.load_scores(name)
+    arrays = {"global": run.load_global, "labels": run.load_labels}[name]() if name in ("global", "labels") else run.load_scores(name)
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays
 
 
 def global_arrays(run: Run) -> dict[str, np.ndarray]:
@@ -64,18 +104,32 @@ def scores(run: Run, split: str) -> dict[str, np.ndarray]:
     return _arrays(str(run.path), split, _changed(run, "scores", f"{split}.npz"))
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _image_ids(path: str, changed: float) -> tuple[list[str], dict[str, int]]:
+    ids = _arrays(path, "global", changed)["ids"].tolist()
+    return ids, {image: row for row, image in enumerate(ids)}
+
+
+def image_ids(run: Run) -> tuple[list[str], dict[str, int]]:
+    """Ids of the training images in the order of every [N, ...] array of the run, and the row of each id."""
+    return _image_ids(str(run.path), _changed(run, "global.npz"))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
 def _views(path: str, changed: float) -> pd.DataFrame:
     return Run.open(path).load_views()
 
 
 def views(run: Run) -> pd.DataFrame:
+    """One row a local view; shared between sessions, not to be written to."""
     return _views(str(run.path), _changed(run, "views.parquet"))
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@st.cache_resource(max_entries=1, show_spinner=False)
 def _view_probabilities(path: str, changed: float) -> np.ndarray:
-    return Run.open(path).load_view_probabilities()
+    values = Run.open(path).load_view_probabilities()
+    values.setflags(write=False)
+    return values
 
 
 def view_probabilities(run: Run) -> np.ndarray:
@@ -83,41 +137,67 @@ def view_probabilities(run: Run) -> np.ndarray:
     return _view_probabilities(str(run.path), _changed(run, "views.parquet"))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Opening the data set ...")
+# -- the data set --------------------------------------------------------------------------------
+
+
+def _spec(run: Run) -> tuple[str, str | None]:
+    return run.config.data.spec, str(run.config.data.classes) if run.config.data.classes else None
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _dataset(spec: str, classes: str | None) -> Dataset:
     return open_dataset(spec, Path(classes) if classes else None)
 
 
 def dataset(run: Run) -> Dataset:
     """The run's data set. Raises UserError where its images are not on this machine."""
-    return _dataset(run.config.data.spec, str(run.config.data.classes) if run.config.data.classes else None)
+    return _dataset(*_spec(run))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner="Reading the ground truth ...")
 def _ground_truth(spec: str, classes: str | None, split: str) -> GroundTruth | None:
     return _dataset(spec, classes).ground_truth(split)
 
 
 def ground_truth(run: Run, split: str = "train") -> GroundTruth | None:
     try:
-        return _ground_truth(run.config.data.spec, str(run.config.data.classes) if run.config.data.classes else None, split)
+        return _ground_truth(*_spec(run), split)
     except UserError:
         return None
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _targets(path: str, split: str, ids: tuple[str, ...]) -> tuple[list[int], np.ndarray] | None:
-    truth = ground_truth(Run.open(path), split)
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _truth_rows(spec: str, classes: str | None, split: str) -> dict[str, int]:
+    truth = _ground_truth(spec, classes, split)
+    return {image: row for row, image in enumerate(truth.ids)} if truth else {}
+
+
+def image_truth(run: Run, image: str, split: str = "train") -> tuple[np.ndarray, tuple[tuple[int, Box], ...]] | None:
+    """Targets [C] of one image and its (class, box in pixels of the file); None where there is no ground truth for it."""
+    truth = ground_truth(run, split)
+    row = _truth_rows(*_spec(run), split).get(image) if truth else None
+    return None if truth is None or row is None else (truth.targets[row], truth.boxes[row])
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _targets(path: str, split: str, count: int, _ids: np.ndarray) -> tuple[list[int], np.ndarray] | None:
+    run = Run.open(path)
+    truth = ground_truth(run, split)
     if truth is None:
         return None
-    known = set(truth.ids)
+    known, ids = _truth_rows(*_spec(run), split), _ids.tolist()
     rows = [row for row, image in enumerate(ids) if image in known]
-    return rows, truth.rows([ids[row] for row in rows])
+    values = truth.targets[[known[ids[row]] for row in rows]]
+    values.setflags(write=False)
+    return rows, values
 
 
 def targets(run: Run, split: str, ids: np.ndarray) -> tuple[list[int], np.ndarray] | None:
-    """Rows of `ids` that have ground truth, and their targets [n, C]; None where there is none."""
-    return _targets(str(run.path), split, tuple(ids.tolist()))
+    """Rows of `ids` (those of a run's own arrays) that have ground truth, and their targets [n, C]; None where there is none."""
+    return _targets(str(run.path), split, len(ids), ids)
+
+
+# -- images --------------------------------------------------------------------------------------
 
 
 def image_path(run: Run, image: str) -> Path:
@@ -127,9 +207,21 @@ def image_path(run: Run, image: str) -> Path:
     return path
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
-def jpeg(path: str, longer_side: int) -> bytes:
-    """The image as JPEG, no larger than `longer_side`."""
+def image_of(run_name: str, image: str) -> tuple[Path, int]:
+    """File of an image and when it was changed (ns), by names alone. Raises UserError for what the app does not show."""
+    runs = known_runs()
+    if run_name not in runs:
+        raise UserError(f"There is no run {run_name!r}.")
+    path = image_path(open_run(runs[run_name]), image)
+    try:
+        return path, path.stat().st_mtime_ns
+    except OSError:
+        raise UserError(f"The file of image {image!r} is gone.") from None
+
+
+@st.cache_data(max_entries=2048, show_spinner=False)
+def jpeg(path: str, longer_side: int, changed: int = 0) -> bytes:
+    """The image as JPEG, no larger than `longer_side`; `changed` only tells versions of the file apart."""
     from PIL import Image
 
     picture = Image.fromarray(read_image(path, at_least=longer_side))
@@ -141,6 +233,9 @@ def jpeg(path: str, longer_side: int) -> bytes:
 
 def data_url(path: Path, longer_side: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(str(path), longer_side)).decode()
+
+
+# -- what needs a model --------------------------------------------------------------------------
 
 
 @st.cache_resource(max_entries=1, on_release=lambda client: client.close(), show_spinner=False)
@@ -155,3 +250,8 @@ def explain(run_path: str, image: str, thresholds: tuple[float, ...]) -> dict[st
 
 def predict(run: Run, paths: list[Path]) -> dict[str, Any]:
     return _predictor(str(run.path)).ask("predict", paths=[str(path) for path in paths])
+
+
+def ask(run: Run, question: str, **arguments: Any) -> dict[str, Any]:
+    """Any question of `ccd_core.serving.QUESTIONS` to the run's predictor; paths as strings."""
+    return _predictor(str(run.path)).ask(question, **arguments)

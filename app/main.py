@@ -1,23 +1,9 @@
-"""The app's entry point: navigation and the run picker."""
+"""What `streamlit run` starts: the app (app/navigation.py) and, beside it, the images it shows."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.widgets import friendly_errors, pick_run
+from app.image_routes import ROUTES
 
-st.set_page_config(page_title="CCD", page_icon="🏷️", layout="wide")
-pages = [
-    st.Page("../pages/overview.py", title="Overview", icon=":material/home:", default=True),
-    st.Page("../pages/clip_bias.py", title="CLIP bias", icon=":material/balance:"),
-    st.Page("../pages/cam_boxes.py", title="CAM boxes", icon=":material/select:"),
-    st.Page("../pages/labels.py", title="Labels", icon=":material/label:"),
-    st.Page("../pages/results.py", title="Results", icon=":material/bar_chart:"),
-    st.Page("../pages/predict.py", title="Predict", icon=":material/image_search:"),
-    st.Page("../pages/train.py", title="Train", icon=":material/model_training:"),
-]
-page = st.navigation(pages)
-with friendly_errors():
-    pick_run()
-with friendly_errors():
-    page.run()
+app = st.App("navigation.py", routes=ROUTES)

@@ -1,9 +1,10 @@
-"""Pieces that several pages share: the chosen run, errors as sentences, explanations, the image picker."""
+"""Pieces that several pages share: the chosen run and image, errors as sentences, explanations, empty states."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -37,35 +38,53 @@ def pick_run() -> None:
     default = names.index(loaders.default_run(runs))
     name = st.sidebar.selectbox("Run", names, index=default, key="run", bind="query-params", help=f"Runs in {loaders.workspace()}, and the demo.")
     st.session_state["run_path"] = str(runs[name])
-    run = Run.open(runs[name])
+    run = loaders.open_run(runs[name])
     st.sidebar.caption(f"{run.status} · {run.config.data.spec} · {len(run.classes)} classes")
     if run.config.data.spec.partition(":")[0] == "demo":
         st.sidebar.caption("Numbers on this run are measured on **toy scenes**, drawings made by this project; they say nothing about photographs.")
 
 
 def current_run() -> Run:
-    """The chosen run; ends the page with a hint where there is none."""
+    """The chosen run; ends the page with what to do where there is none."""
     if not st.session_state.get("run_path"):
-        st.info("There is no run to look at yet. Start one on the page **Train**.")
+        empty_state("No run to look at yet", "A run labels the images of a folder and trains a classifier on them.", "train", "Start a run")
         st.stop()
-    return Run.open(st.session_state["run_path"])
+    return loaders.open_run(Path(st.session_state["run_path"]))
 
 
 def require(run: Run, file: str, what: str) -> None:
     """End the page with what to do when the run has not come far enough."""
     if not run.has(*file.split("/")):
-        st.info(f"This run has no {what} yet: it is {run.status}, in stage {run.state.get('stage', 'created')}. This page fills when it gets there.")
+        text = f"It is {run.status}, in stage {run.state.get('stage', 'created')}. This page fills when it gets there."
+        empty_state(f"This run has no {what} yet", text, "train", "Watch, resume or start a run")
         st.stop()
 
 
-def page_header(title: str, lead: str, text: str, equation: str) -> None:
+def empty_state(title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:") -> None:
+    """What stands where there is nothing to show: why, and a link to the page (its file's name) where that changes."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.markdown(f"#### {icon} {title}", text_alignment="center")
+        st.markdown(text, text_alignment="center")
+        if page:
+            query = {"run": st.session_state["run"]} if st.session_state.get("run") else None
+            st.page_link(f"../pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=query, width="content")
+
+
+def page_header(title: str, lead: str, text: str, equation: str | None = None) -> None:
     """A page's title, the question it answers in one sentence, and the explanation with its equation one click away."""
-    left, right = st.columns([6, 1], vertical_alignment="bottom")
-    left.title(title)
+    left, right = st.columns([7, 1], vertical_alignment="center")
+    left.title(title, anchor=False)
     left.caption(lead)
     with right.popover("Explain", icon=":material/help:", width="stretch"):
         st.write(text)
-        st.latex(equation)
+        if equation:
+            st.latex(equation)
+
+
+def metric_row(metrics: Sequence[tuple[str, str] | tuple[str, str, str]]) -> None:
+    """Numbers side by side: (what, value) or (what, value, what it means)."""
+    for column, (label, value, *meaning) in zip(st.columns(len(metrics)), metrics, strict=True):
+        column.metric(label, value, border=True, help=meaning[0] if meaning else None)
 
 
 def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
@@ -74,22 +93,41 @@ def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
     return st.plotly_chart(figure, key=key, config=config, **options)
 
 
-def _step(count: int, by: int) -> None:
-    st.session_state["n"] = (st.session_state.get("n", 1) - 1 + by) % count + 1
+# -- the chosen image: `?image=` of every page's link ----------------------------------------------
+
+
+def choose_image(image: str) -> None:
+    """Make `image` the one that pages show; for callbacks."""
+    st.session_state["image"] = image
+    st.query_params["image"] = image
+
+
+def current_image(ids: Sequence[str]) -> str:
+    """The image that the link names, else the one last looked at, where it is among `ids`; else the first of them."""
+    asked = st.query_params.get("image") or st.session_state.get("image")
+    image = asked if asked in ids else ids[0]
+    if st.session_state.get("image") != image or st.query_params.get("image") != image:
+        choose_image(image)
+    return image
 
 
 def pick_image(ids: Sequence[str]) -> str:
-    """Number of the image, with previous and next (keys: left and right arrow); `?n=` in the link."""
-    back, number, forward, search = st.columns([1.4, 1.6, 1.2, 4], vertical_alignment="bottom")
-    back.button("Previous", icon=":material/arrow_back:", shortcut="Left", on_click=_step, args=(len(ids), -1), width="stretch")
-    if st.session_state.get("n", 1) > len(ids):
-        st.session_state["n"] = 1
-    place = number.number_input(f"Image (1 to {len(ids)})", 1, len(ids), key="n", bind="query-params")
-    forward.button("Next", icon=":material/arrow_forward:", shortcut="Right", on_click=_step, args=(len(ids), 1), width="stretch")
-    wanted = search.text_input("Find by file name", key="find", placeholder="part of the name")
+    """The chosen image among `ids`, with previous and next (keys: left and right arrow) and a search that narrows them."""
+    back, forward, place, search = st.columns([1.2, 1.2, 1.6, 4], vertical_alignment="center")
+    wanted = search.text_input("Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed")
     if wanted:
-        matches = [name for name in ids if wanted.lower() in name.lower()]
-        if matches:
-            return matches[0]
-        search.caption(f"No image is named like {wanted!r}.")
-    return ids[int(place) - 1]
+        found = [name for name in ids if wanted.lower() in name.lower()]
+        if not found:
+            search.caption(f"No image is named like {wanted!r}.")
+        ids = found or ids
+    image = current_image(ids)
+    at = ids.index(image)
+    back.button(
+        "Previous", icon=":material/arrow_back:", shortcut="Left", on_click=choose_image, args=(ids[at - 1],), disabled=len(ids) < 2, width="stretch"
+    )
+    forward.button(
+        "Next", icon=":material/arrow_forward:", shortcut="Right", on_click=choose_image, args=(ids[(at + 1) % len(ids)],), disabled=len(ids) < 2,
+        width="stretch",
+    )  # fmt: skip
+    place.markdown(f"**{at + 1:,}** of {len(ids):,}", text_alignment="center")
+    return image

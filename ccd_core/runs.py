@@ -165,9 +165,12 @@ class Run:
 
     def load_view_probabilities(self) -> np.ndarray:
         """[V, C] float32 what CLIP says of each local view, in the order of `load_views`."""
-        column = pq.read_table(self._views_file(), columns=["probabilities"]).column(0)
-        values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-        return np.concatenate([np.empty(0, np.float32), *values]).astype(np.float32, copy=False).reshape(-1, len(self.classes))
+        with pq.ParquetFile(self._views_file()) as file:
+            values, done = np.empty((file.metadata.num_rows, len(self.classes)), np.float32), 0
+            for batch in file.iter_batches(columns=["probabilities"]):  # the whole column at once would be held three times over
+                values[done : done + len(batch)] = batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
+                done += len(batch)
+        return values
 
     def _views_file(self) -> Path:
         if not self.has("views.parquet"):
