@@ -26,7 +26,7 @@ class DataSettings(Section):
     spec: str = Field("demo", description="Data set: demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")
     classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
     workers: int = Field(-1, ge=-1, description="Processes that decode images; -1 picks by the number of cores.")
-    cache_gb: float = Field(4.0, ge=0, description="Training images are kept decoded in memory up to this size (GB).")
+    cache_gb: float = Field(8.0, ge=0, description="Decoded images are kept on disk, in $CCD_HOME, up to this size (GB); 0: none.")
 
 
 class ClipSettings(Section):

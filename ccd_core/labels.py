@@ -5,12 +5,14 @@ Needs neither torch nor a browser to be imported. `aggregate_views` and `update_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ccd_core.bias import Bias, bias_in_use, debias
 from ccd_core.config import CCDConfig
+from ccd_core.runs import Run
 
 
 def aggregate_views(view_probs: Any) -> Any:
@@ -40,13 +42,30 @@ def local_probabilities(images: int, view_image: np.ndarray, view_probs: np.ndar
     view_image: [V] int, which image a view is of; view_probs: [V, C].
     """
     local = np.full((images, view_probs.shape[1]), np.nan, np.float32)
+    take_maximum(local, view_image, view_probs)
+    return local
+
+
+def take_maximum(local: np.ndarray, view_image: np.ndarray, view_probs: np.ndarray) -> None:
+    """Raise rows of `local` [N, C], NaN so far or not, to the maximum over some more views, in place."""
     if (np.diff(view_image) < 0).any():
         order = np.argsort(view_image, kind="stable")
         view_image, view_probs = view_image[order], view_probs[order]
     first = np.flatnonzero(np.diff(view_image, prepend=-1))
     if len(first):
-        local[view_image[first]] = np.fmax.reduceat(view_probs, first, axis=0)
-    return local
+        rows = view_image[first]
+        local[rows] = np.fmax(local[rows], np.fmax.reduceat(view_probs, first, axis=0))
+
+
+def read_local_probabilities(run: Run, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """[N, C] `local_probabilities` of a run's images and [N] how many views each has, without holding all views in memory."""
+    row_of = {image: row for row, image in enumerate(ids)}
+    local, count = np.full((len(ids), len(run.classes)), np.nan, np.float32), np.zeros(len(ids), int)
+    for images, p in run.view_probabilities():
+        rows = np.array([row_of[image] for image in images], int)
+        take_maximum(local, rows, p)
+        count += np.bincount(rows, minlength=len(ids))
+    return local, count
 
 
 def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
@@ -57,7 +76,12 @@ def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
 
 def local_labels(count: int, view_image: np.ndarray, p_views: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
     """[N, C] debiased maximum over each image's views (Eq. 5-6); rows of NaN where an image has none."""
-    local = local_probabilities(count, view_image, p_views)
+    return debiased_local(local_probabilities(count, view_image, p_views), bias, config)
+
+
+def debiased_local(p_local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+    """[N, C] local labels from `local_probabilities` (Sec. 3.3: debiased as the initial ones are)."""
+    local = p_local
     if not config.labels.views_required:
         local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
     divisor = bias_in_use(bias, config.bias.mode)

@@ -7,11 +7,13 @@ of the same shape can share a batch.
 
 from __future__ import annotations
 
-import io
 import logging
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
@@ -21,8 +23,9 @@ from ccd_core.classifier import CamClassifier
 from ccd_core.clip import ClipTeacher, normalise
 from ccd_core.config import CCDConfig, MeanViews
 from ccd_core.data import ImageList
-from ccd_core.data.loading import read_batches
-from ccd_core.runs import Progress, Run, write_atomic, write_json
+from ccd_core.data.loading import read_usable
+from ccd_core.files import replacing, write_json
+from ccd_core.runs import Progress, Run
 from ccd_core.views import add_offset, cam_boxes, crop_views, moved_boxes, random_boxes, view_threshold
 
 log = logging.getLogger("ccd")
@@ -39,25 +42,20 @@ def find_views(
     accelerator: Accelerator,
     run: Run,
     progress: Progress,
-) -> tuple[np.ndarray, np.ndarray]:
-    """[V] which image each view is of and [V, C] CLIP's probabilities; everything about them goes to views.parquet."""
+) -> None:
+    """Write every image's local views, with CLIP's probabilities of each, to the run's views.parquet, unless it is there."""
     if not run.has("views.parquet"):
         model.eval()
-        chunks = 2 * len(images)
-        with progress.stage("views", chunks) as advance:
+        with progress.stage("views", 2 * len(images)) as advance:
             scores = _scores(model, images, config, accelerator, run, advance)
             threshold = _threshold(scores, config, run)
 
             def compute(part: slice) -> dict[str, np.ndarray]:
                 return _views_of(part, scores, threshold, model, teacher, text, images, config, accelerator, advance)
 
-            views = run.chunks("views", len(images), CHUNK, compute)
-        _write_views(run, images, scores, views)
+            _write_views(run, images, scores, run.chunks("views", len(images), CHUNK, compute))
         run.drop_chunks("views")
         run.drop_chunks("view-scores")
-    table = run.load_views()
-    row_of = {image: row for row, image in enumerate(images.ids)}
-    return table["image"].map(row_of).to_numpy(int), run.load_view_probabilities()
 
 
 @torch.inference_mode()
@@ -79,14 +77,13 @@ def _scores(model: CamClassifier, images: ImageList, config: CCDConfig, accelera
 
     def compute(part: slice) -> dict[str, np.ndarray]:
         rows = []
-        batches = read_batches(images, size, BATCH, range(part.start, part.stop), config.data.workers)
-        for _, pixels, _ in batches:
+        for _, pixels in read_usable(images, size, BATCH, range(part.start, part.stop), config.data.workers):
             logits, _ = class_maps_of(model, pixels, config.classifier.cam_size, accelerator)
             rows.append(torch.sigmoid(logits).cpu().numpy())
             advance(part.start + sum(map(len, rows)))
         return {"scores": np.concatenate(rows)}
 
-    return run.chunks("view-scores", len(images), CHUNK, compute)["scores"]
+    return np.concatenate([part["scores"] for part in run.chunks("view-scores", len(images), CHUNK, compute)])
 
 
 def _threshold(scores: np.ndarray, config: CCDConfig, run: Run) -> float:
@@ -114,16 +111,10 @@ def _views_of(
     size = (config.views.frame, config.views.frame)
     rng = np.random.default_rng([config.seed, part.start])
     found: dict[str, list] = {key: [] for key in ("image", "class_index", "cam_box", "box", "p")}
-    crops: list[Tensor] = []
-
-    def ask(crops: list[Tensor]) -> np.ndarray:
-        return teacher.view_probabilities(
-            [teacher.normalise(crop, config.clip.normalisation) for crop in crops], text, config.clip.batch_size
-        ).numpy()
+    waiting: list[Tensor] = []  # crops that CLIP has not seen yet
 
     done = len(images) + part.start
-    batches = read_batches(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers)
-    for indices, pixels, _ in batches:
+    for indices, pixels in read_usable(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers):
         _, cams = class_maps_of(model, pixels, config.classifier.cam_size, accelerator)
         rows, classes = np.nonzero(scores[indices] > threshold)
         done += len(indices)
@@ -139,26 +130,34 @@ def _views_of(
         elif config.views.policy == "moved":
             boxes = moved_boxes(boxes, size, rng)
         for row in range(len(indices)):
-            crops += crop_views(pixels[row], boxes[rows == row].tolist(), config.clip.size, config.clip.round_to)
-        if sum(crop.nbytes for crop in crops) > WAITING_BYTES:
-            found["p"].append(ask(crops))
-            crops = []
+            cut = crop_views(pixels[row], boxes[rows == row].tolist(), config.clip.size, config.clip.round_to)
+            waiting += [teacher.normalise(crop, config.clip.normalisation) for crop in cut]
+            if sum(crop.nbytes for crop in waiting) > WAITING_BYTES:
+                found["p"].append(teacher.view_probabilities(waiting, text, config.clip.batch_size).numpy())
+                waiting = []
         found["image"].append(np.array(indices)[rows])
         found["class_index"].append(classes)
         found["cam_box"].append(tight)
         found["box"].append(boxes)
-    found["p"].append(ask(crops))
+    found["p"].append(teacher.view_probabilities(waiting, text, config.clip.batch_size).numpy())
     empty = {"image": (0,), "class_index": (0,), "cam_box": (0, 4), "box": (0, 4), "p": (0, len(text))}
     return {key: np.concatenate(parts) if parts else np.empty(empty[key], np.float32 if key == "p" else np.int64) for key, parts in found.items()}
 
 
-def _write_views(run: Run, images: ImageList, scores: np.ndarray, views: dict[str, np.ndarray]) -> None:
-    table = pd.DataFrame({"image": np.array(images.ids, object)[views["image"]], "class": np.array(run.classes, object)[views["class_index"]]})
-    table["score"] = scores[views["image"], views["class_index"]].astype(np.float32)
-    for side, name in enumerate(("x0", "y0", "x1", "y1")):
-        table[f"cam_{name}"] = views["cam_box"][:, side].astype(np.int32)
-        table[name] = views["box"][:, side].astype(np.int32)
-    table["probabilities"] = list(views["p"].astype(np.float32))
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    write_atomic(run.file("views.parquet"), buffer.getvalue())
+def _write_views(run: Run, images: ImageList, scores: np.ndarray, parts: Iterable[dict[str, np.ndarray]]) -> None:
+    """views.parquet, one row group a part."""
+    sides = ("x0", "y0", "x1", "y1")
+    probabilities = pa.list_(pa.float32(), len(run.classes))
+    columns = [("image", pa.string()), ("class", pa.string()), ("score", pa.float32())]
+    schema = pa.schema([*columns, *((name, pa.int32()) for side in sides for name in (f"cam_{side}", side)), ("probabilities", probabilities)])
+    with replacing(run.file("views.parquet")) as path, pq.ParquetWriter(path, schema, use_dictionary=["image", "class"]) as file:
+        for views in parts:
+            table: dict[str, Any] = {
+                "image": [images.ids[index] for index in views["image"]],
+                "class": [run.classes[index] for index in views["class_index"]],
+                "score": scores[views["image"], views["class_index"]].astype(np.float32),
+                "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(views["p"].astype(np.float32).ravel()), len(run.classes)),
+            }
+            for side, name in enumerate(sides):
+                table |= {f"cam_{name}": views["cam_box"][:, side].astype(np.int32), name: views["box"][:, side].astype(np.int32)}
+            file.write_table(pa.table(table, schema=schema))

@@ -26,17 +26,19 @@ from ccd_core.classifier import CamClassifier
 from ccd_core.clip import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import Dataset, ImageList, open_dataset
-from ccd_core.data.loading import Pictures, read_batches
+from ccd_core.data.loading import Pictures, read_usable
 from ccd_core.device import describe, make_accelerator
 from ccd_core.errors import UserError
-from ccd_core.labels import final_labels, initial_labels, local_labels
+from ccd_core.files import write_arrays, write_json
+from ccd_core.labels import debiased_local, final_labels, initial_labels, read_local_probabilities
 from ccd_core.local_views import find_views
-from ccd_core.runs import Progress, Run, this_process, write_arrays, write_json
+from ccd_core.runs import Progress, Run, this_process
 from ccd_core.scoring import Scorer
 from ccd_core.training import Trainer, predict_scores
 
 log = logging.getLogger("ccd")
 Reporter = Callable[[str, int, int, str], None]
+STATE_SKIPPED = 1000  # unusable images named in state.json; images.json and log.txt have all
 CHUNK = 512  # images whose CLIP results are written together; a killed run loses at most these
 
 
@@ -69,13 +71,14 @@ def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None
         if trainer.epoch < warmup:
             trainer.train(train, initial, min(warmup, config.training.epochs), "warm-up", validate)
         if config.labels.update:
-            view_image, p_views = find_views(model, teacher, text, train.images, config, accelerator, run, progress)  # Sec. 3.2, Eq. 4
-            local = local_labels(len(train), view_image, p_views, bias, config)  # Eq. 5-6
+            find_views(model, teacher, text, train.images, config, accelerator, run, progress)  # Sec. 3.2, Eq. 4
+            p_local, n_views = read_local_probabilities(run, train.images.ids)  # Eq. 5-6
+            local = debiased_local(p_local, bias, config)
             final = final_labels(initial, local, config)  # Eq. 7
-            write_labels(run, train.images.ids, initial, local, final, view_image)
+            write_labels(run, train.images.ids, initial, local, final, n_views)
             trainer.train(train, final, config.training.epochs, "main", validate)  # Eq. 8
         else:
-            write_labels(run, train.images.ids, initial, np.full_like(initial, np.nan), initial, np.empty(0, int))
+            write_labels(run, train.images.ids, initial, np.full_like(initial, np.nan), initial, np.zeros(len(train), int))
 
         write_scores(run, trainer, {"train": train, "val": val}, accelerator, scorer, p_global, progress)
     return run
@@ -86,16 +89,19 @@ def usable_pictures(dataset: Dataset, config: CCDConfig, run: Run, progress: Pro
     size, settings = config.classifier.image_size, config.data
     empty = ImageList((), ())
     splits = [Pictures(dataset.splits.get(name, empty), size, settings.cache_gb, settings.workers) for name in ("train", "val")]
-    skipped: dict[str, str] = {}
+    known = run.load_json("images.json") if run.has("images.json") else {}
+    found: dict[str, dict[str, str]] = {}
     with progress.stage("images", sum(map(len, splits))) as advance:
         done = 0
-        for pictures in splits:
+        for name, pictures in zip(("train", "val"), splits, strict=True):
             count = len(pictures)
-            skipped |= pictures.check(_after(advance, done))
+            found[name] = pictures.check(_after(advance, done), known.get(name))
             done += count
-    for image, reason in skipped.items():
-        log.warning("skipped %s: %s", image, reason)
-    run.update_state(skipped=[{"id": image, "reason": reason} for image, reason in skipped.items()])
+    skipped = [{"id": image, "reason": reason} for reasons in found.values() for image, reason in reasons.items()]
+    for entry in skipped if not known else []:
+        log.warning("skipped %s: %s", entry["id"], entry["reason"])
+    write_json(run.file("images.json"), found)
+    run.update_state(skipped=skipped[:STATE_SKIPPED], skipped_count=len(skipped))  # the state is written twice a second
     train, val = splits
     if not len(train):
         raise UserError(f"None of the {len(dataset.splits['train'])} training images of {settings.spec} can be read.")
@@ -119,31 +125,32 @@ def global_probabilities(teacher: ClipTeacher, text: torch.Tensor, images: Image
     if run.has("global.npz"):
         return run.load_global()["p_global"]
     with progress.stage("global", len(images)) as advance:
-        kept = cache.embeddings_file(images, teacher_settings(teacher, config))
-        embeddings = cache.read(kept, len(images))
-        if embeddings is None:
-            embeddings = global_embeddings(teacher, images, config, run, advance)
-            cache.keep(kept, embeddings)
-        else:
+        path = cache.embeddings_file(images, teacher_settings(teacher, config))
+        kept = cache.read(path, len(images))
+        if kept is not None:
             log.info("CLIP's embeddings of these images are kept from an earlier run")
-        p_global = teacher.classify(torch.from_numpy(embeddings), text.cpu()).numpy()
+            parts: Iterator[np.ndarray] = (kept[begin : begin + CHUNK] for begin in range(0, len(images), CHUNK))
+        else:
+            parts = global_embeddings(teacher, images, config, run, advance)
+        p_global = np.concatenate([teacher.classify(torch.from_numpy(np.array(part)), text.cpu()).numpy() for part in parts])
+        if kept is None:
+            cache.keep(path, global_embeddings(teacher, images, config, run, advance), len(images))
     write_arrays(run.file("global.npz"), ids=np.array(images.ids), p_global=p_global, entropy=entropy(p_global))
     run.drop_chunks("global")
     return p_global
 
 
-def global_embeddings(teacher: ClipTeacher, images: ImageList, config: CCDConfig, run: Run, advance: Callable[[int], None]) -> np.ndarray:
-    """[N, D] float32 unit-length embeddings of the whole images."""
+def global_embeddings(teacher: ClipTeacher, images: ImageList, config: CCDConfig, run: Run, advance: Callable[[int], None]) -> Iterator[np.ndarray]:
+    """[CHUNK, D] float32 unit-length embeddings of the whole images, part by part; parts on disk are read back."""
 
     def compute(part: slice) -> dict[str, np.ndarray]:
         rows = []
-        batches = read_batches(images, config.clip.size, config.clip.batch_size, range(part.start, part.stop), config.data.workers)
-        for _, pixels, _ in batches:
+        for _, pixels in read_usable(images, config.clip.size, config.clip.batch_size, range(part.start, part.stop), config.data.workers):
             rows.append(teacher.encode_image(teacher.normalise(pixels.to(teacher.device), config.clip.normalisation)).cpu().numpy())
             advance(part.start + sum(map(len, rows)))
         return {"embeddings": np.concatenate(rows)}
 
-    return run.chunks("global", len(images), CHUNK, compute)["embeddings"]
+    return (part["embeddings"] for part in run.chunks("global", len(images), CHUNK, compute))
 
 
 def teacher_settings(teacher: ClipTeacher, config: CCDConfig) -> dict[str, Any]:
@@ -177,9 +184,8 @@ def make_classifier(config: CCDConfig, classes: int) -> CamClassifier:
     return CamClassifier(settings.backbone, classes, settings.weights, settings.cam_boost, **settings.backbone_options)
 
 
-def write_labels(run: Run, ids: tuple[str, ...], initial: np.ndarray, local: np.ndarray, final: np.ndarray, view_image: np.ndarray) -> None:
-    counts = np.bincount(view_image, minlength=len(ids))
-    write_arrays(run.file("labels.npz"), ids=np.array(ids), initial=initial, local=local, final=final, n_views=counts)
+def write_labels(run: Run, ids: tuple[str, ...], initial: np.ndarray, local: np.ndarray, final: np.ndarray, n_views: np.ndarray) -> None:
+    write_arrays(run.file("labels.npz"), ids=np.array(ids), initial=initial, local=local, final=final, n_views=n_views)
 
 
 def write_scores(

@@ -8,10 +8,8 @@ chunk or epoch it was in. This module needs neither torch nor a browser.
 from __future__ import annotations
 
 import importlib.metadata
-import io
 import json
 import logging
-import os
 import platform
 import shutil
 import socket
@@ -26,40 +24,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
 from ccd_core.config import CCDConfig, build
 from ccd_core.errors import UserError
+from ccd_core.files import read_arrays, write_arrays, write_atomic, write_json
 
 STAGES = ("images", "global", "warm-up", "views", "training", "scores", "done")
 ENDINGS = ("finished", "stopped", "failed")
 HEARTBEAT_SECONDS = 0.5
-
-
-def write_atomic(path: Path, content: bytes | str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with open(partial, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_atomic(path, buffer.getvalue())
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 class Run:
@@ -167,10 +142,25 @@ class Run:
         """[V, C] float32 what CLIP says of each local view, in the order of `load_views`."""
         with pq.ParquetFile(self._views_file()) as file:
             values, done = np.empty((file.metadata.num_rows, len(self.classes)), np.float32), 0
-            for batch in file.iter_batches(columns=["probabilities"]):  # the whole column at once would be held three times over
-                values[done : done + len(batch)] = batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
-                done += len(batch)
+        for _, p in self.view_probabilities():  # the whole column at once would be held three times over
+            values[done : done + len(p)] = p
+            done += len(p)
         return values
+
+    def view_probabilities(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(image ids [v], probabilities [v, C] float32) part by part, in the order of `load_views`, without holding them all."""
+        with pq.ParquetFile(self._views_file()) as file:
+            for part in file.iter_batches(columns=["image", "probabilities"]):
+                yield part.column("image").to_numpy(zero_copy_only=False), self._matrix(part.column("probabilities"))
+
+    def views_of(self, image: str) -> tuple[pd.DataFrame, np.ndarray]:
+        """Rows of `load_views` of one image, and their probabilities [v, C]; only the part of the file that may hold it is read."""
+        table = pq.read_table(self._views_file(), filters=[("image", "=", image)])
+        return table.drop_columns(["probabilities"]).to_pandas(), self._matrix(table.column("probabilities").combine_chunks())
+
+    def _matrix(self, column: pa.Array) -> np.ndarray:
+        """[v, C] float32 of a column of probabilities, a list a row."""
+        return column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(-1, len(self.classes))
 
     def _views_file(self) -> Path:
         if not self.has("views.parquet"):
@@ -203,19 +193,17 @@ class Run:
 
     # -- long work ---------------------------------------------------------------------------
 
-    def chunks(self, name: str, count: int, size: int, compute: Callable[[slice], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Compute arrays chunk by chunk, keeping finished chunks on disk, and concatenate them.
+    def chunks(self, name: str, count: int, size: int, compute: Callable[[slice], dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+        """Compute arrays chunk by chunk, keeping finished chunks on disk, and yield them in order, one in memory at a time.
 
         A chunk's bounds depend on `count` and `size` alone, so that a resumed run batches as an
         undisturbed one would and gives the same numbers.
         """
-        folder, parts = self.file("partial"), []
         for begin in range(0, count, size):
-            path = folder / f"{name}-{begin:08d}.npz"
+            path = self.file("partial", f"{name}-{begin:08d}.npz")
             if not path.is_file():
                 write_arrays(path, **compute(slice(begin, min(begin + size, count))))
-            parts.append(read_arrays(path))
-        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+            yield read_arrays(path)
 
     def drop_chunks(self, name: str) -> None:
         for path in self.file("partial").glob(f"{name}-*.npz"):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.transforms import v2
 
@@ -26,9 +26,10 @@ from ccd_core.classifier import CamClassifier
 from ccd_core.clip import normalise
 from ccd_core.config import TrainingSettings
 from ccd_core.data.loading import Pictures
+from ccd_core.files import replacing, write_json
 from ccd_core.losses import ccd_loss
 from ccd_core.metrics import mean_average_precision
-from ccd_core.runs import Progress, Run, write_atomic, write_json
+from ccd_core.runs import Progress, Run
 
 log = logging.getLogger("ccd")
 
@@ -138,19 +139,18 @@ class Trainer:
     def _keep(self) -> None:
         """Write the model as it is now: the early stop has just fired, or the last epoch is over."""
         reason = "first local minimum of the gain in train-label mAP" if self._stopped("main") else "last epoch"
-        state = {name: value.contiguous() for name, value in self.plain_model.state_dict().items()}
-        write_atomic(self.run.file("checkpoints", "best.safetensors"), save(state))
+        write_tensors(self.run.file("checkpoints", "best.safetensors"), self.plain_model.state_dict())
         write_json(self.run.file("checkpoints", "best.json"), {"epoch": self.epoch - 1, "kept_because": reason})
         log.info("kept the model of epoch %d: %s", self.epoch - 1, reason)
 
     # -- checkpoints: one safetensors file, its header holds what is not a tensor ---------------------
 
     def _save(self) -> None:
-        tensors = {f"model.{name}": value.contiguous() for name, value in self.plain_model.state_dict().items()}
+        tensors = {f"model.{name}": value for name, value in self.plain_model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
+            tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
         header = {"epoch": str(self.epoch), "rows": json.dumps(self.rows)}
-        write_atomic(self.run.file("checkpoints", "last.safetensors"), save(tensors, metadata=header))
+        write_tensors(self.run.file("checkpoints", "last.safetensors"), tensors, header)
         self.run.write_metrics(self.rows)
 
     def _resume(self) -> None:
@@ -172,6 +172,11 @@ class Trainer:
                 state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
         self.run.write_metrics(self.rows)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None) -> None:
+    with replacing(path) as partial:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata=header)
 
 
 def augment(pixels: Tensor, settings: TrainingSettings, with_strong: bool) -> tuple[Tensor, Tensor | None]:

@@ -1,24 +1,28 @@
-"""Decoded images in batches: in worker processes, or from memory where a data set fits into it."""
+"""Decoded images in batches: in worker processes, or from a file of decoded pictures where a data set fits into one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ccd_core import cache
 from ccd_core.data import ImageList
 from ccd_core.data.images import read_image, resize
-from ccd_core.errors import ImageError
+from ccd_core.errors import ImageError, UserError
+from ccd_core.files import replacing
 
 
 class _Squares(Dataset):
     """Image i of a list as [3, S, S] uint8, or the reason why it cannot be read."""
 
-    def __init__(self, images: ImageList, indices: Sequence[int], size: int):
+    def __init__(self, images: ImageList, indices: Sequence[int] | np.ndarray, size: int):
         self.images, self.indices, self.size = images, indices, size
 
     def __len__(self) -> int:
@@ -34,7 +38,7 @@ class _Squares(Dataset):
 
 
 def read_batches(
-    images: ImageList, size: int, batch_size: int, indices: Sequence[int] | None = None, workers: int = -1
+    images: ImageList, size: int, batch_size: int, indices: Sequence[int] | np.ndarray | None = None, workers: int = -1
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
     """Yield (indices, pixels [B, 3, size, size] uint8, reasons of unreadable ones) in the order of `indices`."""
     indices = range(len(images)) if indices is None else indices
@@ -48,6 +52,16 @@ def read_batches(
     yield from loader
 
 
+def read_usable(
+    images: ImageList, size: int, batch_size: int, indices: Sequence[int] | np.ndarray | None = None, workers: int = -1
+) -> Iterator[tuple[list[int], Tensor]]:
+    """(indices, pixels) as `read_batches` of images that were readable before. Raises UserError where one is not any more."""
+    for chosen, pixels, bad in read_batches(images, size, batch_size, indices, workers):
+        if bad:
+            raise UserError(f"An image could be read when the run began and cannot be now: {next(iter(bad.values()))} Put it back and resume.")
+        yield chosen, pixels
+
+
 def _collate(items: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, dict[int, str]]:
     good = [(index, pixels) for index, pixels in items if isinstance(pixels, Tensor)]
     bad = {index: reason for index, reason in items if isinstance(reason, str)}
@@ -56,40 +70,56 @@ def _collate(items: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, 
 
 
 class Pictures:
-    """The images of a split at one size, [3, S, S] uint8 each; kept in memory where they fit into `cache_gb`.
+    """The images of a split at one size, [3, S, S] uint8 each; kept decoded on disk where they fit into `cache_gb`.
 
     Reading them once at the start finds those that cannot be used.
     """
 
     def __init__(self, images: ImageList, size: int, cache_gb: float, workers: int = -1):
-        self.images, self.size, self.workers = images, size, workers
-        self.in_memory = len(images) * 3 * size * size <= cache_gb * 1e9
-        self._pixels: Tensor | None = None
+        self.images, self.size, self.workers, self.cache_gb = images, size, workers, cache_gb
+        self._decoded: cache.Decoded | None = None
 
-    def check(self, advance: Callable[[int], None]) -> dict[str, str]:
-        """Read every image; returns {id: reason} of the unusable ones and leaves them out from then on."""
-        reasons: dict[str, str] = {}
-        kept, done = [], 0
-        for indices, pixels, bad in read_batches(self.images, self.size, 32, workers=self.workers):
-            reasons |= {self.images.ids[index]: reason for index, reason in bad.items()}
-            done += len(indices) + len(bad)
-            if self.in_memory and len(indices):
-                kept.append(pixels)
-            advance(done)
+    def check(self, advance: Callable[[int], None], known: dict[str, str] | None = None) -> dict[str, str]:
+        """Read every image; returns {id: reason} of the unusable ones and leaves them out from then on.
+
+        `known`: what an earlier check of the same images found; they are not read again, unless to keep them decoded.
+        """
+        path = cache.decoded_file(self.images, self.size, self.cache_gb)
+        kept = cache.read_decoded(path, len(self.images), self.size) if path else None
+        if kept:
+            self._decoded, reasons = kept
+        elif path is None and known is not None:
+            reasons = known
+        else:
+            reasons = self._read_all(path, advance)
+        advance(len(self.images))
         self.images = self.images.without(reasons)
-        self._pixels = torch.cat(kept) if kept else None
+        return reasons
+
+    def _read_all(self, path: Path | None, advance: Callable[[int], None]) -> dict[str, str]:
+        reasons: dict[str, str] = {}
+        done = 0
+        with replacing(path) if path else nullcontext(Path(os.devnull)) as target, open(target, "wb") as file:
+            for indices, pixels, bad in read_batches(self.images, self.size, 32, workers=self.workers):
+                reasons |= {self.images.ids[index]: reason for index, reason in bad.items()}
+                done += len(indices) + len(bad)
+                file.write(pixels.numpy().data if len(indices) else b"")
+                advance(done)
+        if path:
+            self._decoded = cache.Decoded(path, self.size)
+            cache.keep_decoded(path, reasons, self.cache_gb)
         return reasons
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batches(self, batch_size: int, order: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield (indices [B], pixels [B, 3, S, S] uint8) in the given order."""
+        """Yield (indices [B], pixels [B, 3, S, S] uint8) in the given order. Raises UserError for an image that cannot be read any more."""
         order = np.arange(len(self)) if order is None else order
-        if self._pixels is not None:
+        if self._decoded is not None:
             for begin in range(0, len(order), batch_size):
                 chosen = order[begin : begin + batch_size]
-                yield chosen, self._pixels[torch.from_numpy(chosen)]
+                yield chosen, torch.from_numpy(self._decoded.rows(chosen))
         else:
-            for indices, pixels, _ in read_batches(self.images, self.size, batch_size, order.tolist(), self.workers):
+            for indices, pixels in read_usable(self.images, self.size, batch_size, order, self.workers):
                 yield np.array(indices), pixels
