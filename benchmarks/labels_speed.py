@@ -18,7 +18,7 @@ from ccd_core.bias import clip_bias, entropy
 from ccd_core.config import CCDConfig
 from ccd_core.labels import final_labels, initial_labels, local_labels
 from ccd_core.metrics import average_precision, quick_measures, summary
-from ccd_core.relabel import Evidence, relabel
+from ccd_core.relabel import Evidence, LabelStatistics, relabel
 
 
 def median_ms(work: Callable[[], object], repeat: int) -> float:
@@ -40,7 +40,7 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
     config = CCDConfig.preset("paper").changed(labels={"alpha": 0.3}, bias={"entropy_threshold": 0.8})
 
     began = time.perf_counter()
-    evidence = Evidence.of(p, entropy(p), view_image, p_views)
+    evidence = Evidence.of(p, entropy(p)).with_views(view_image, p_views)
     gathering = time.perf_counter() - began
     before = relabel(evidence, config, evidence.p).final
 
@@ -56,6 +56,7 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
             lambda: (average_precision(made, targets), summary(made, targets)),
             lambda: quick_measures(before, positives),
         ),
+        ("means, counts, distribution", lambda: (made.mean(0), (made > 0.5).sum(0), np.histogram(made, 40)), lambda: LabelStatistics.of(before)),
         ("CLIP bias", lambda: clip_bias(p, 0.8), lambda: evidence.bias(0.8)),
     ]
     print(f"{images:,} images, {classes} classes, {views} views an image; evidence gathered once in {gathering:.2f} s\n")

@@ -5,7 +5,9 @@ Only this module and the pages ever see ground truth. Values are fractions; file
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,13 +83,14 @@ def quick_measures(labels: np.ndarray, positives: Sequence[np.ndarray]) -> Class
     """
     ap, f1 = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
     everything, hits = np.zeros(BINS, np.int64), []
-    for index, (label, rows) in enumerate(zip(labels, positives, strict=True)):
-        if not len(rows):
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy sorts without holding the interpreter
+        sorted_labels = list(pool.map(_sorted, labels, positives))
+    for index, (ranked, right) in enumerate(sorted_labels):
+        if not len(right):
             continue
-        ranked, right = np.sort(label), np.sort(label[rows])
         ap[index] = _precision_at_positives(ranked, right)
         chosen, found = (len(values) - np.searchsorted(values, 0.5, "right") for values in (ranked, right))
-        f1[index] = 2 * found / (chosen + len(rows))
+        f1[index] = 2 * found / (chosen + len(right))
         everything += np.bincount(_bins(ranked), minlength=BINS)
         hits.append(_bins(right))
     if not hits:
@@ -97,15 +100,17 @@ def quick_measures(labels: np.ndarray, positives: Sequence[np.ndarray]) -> Class
     return ClassMeasures(ap, f1, float((right[::-1] * precision).sum() / right.sum()))
 
 
+def _sorted(label: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of all images and of the positives, each in ascending order; sorting values is several times quicker than indices."""
+    return (np.sort(label), np.sort(label[rows])) if len(rows) else (label[:0], label[:0])
+
+
 def _bins(labels: np.ndarray) -> np.ndarray:
     return (labels * (BINS - 1)).astype(np.uint16)
 
 
 def _precision_at_positives(ranked: np.ndarray, right: np.ndarray) -> float:
-    """AP, which is the mean over positives of the precision at their own score, from sorted scores of all images and of positives.
-
-    Sorting values is several times quicker than sorting indices, and only positives need looking up.
-    """
+    """AP, which is the mean over positives of the precision at their own score, from sorted scores of all images and of positives."""
     above = len(ranked) - np.searchsorted(ranked, right, "left")
     right_above = len(right) - np.searchsorted(right, right, "left")
     return float((right_above / above).mean())

@@ -7,7 +7,7 @@ test holds it to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,16 +27,46 @@ class Evidence:
     top_p: np.ndarray
 
     @classmethod
-    def of(cls, p_global: np.ndarray, entropy: np.ndarray, view_image: np.ndarray | None = None, p_views: np.ndarray | None = None) -> Evidence:
-        """p_global [N, C] and entropy [N]; view_image [V] int and p_views [V, C], or None where the labels are not updated."""
-        local = None
-        if view_image is not None and p_views is not None:
-            local = np.ascontiguousarray(local_probabilities(len(p_global), view_image, p_views).T)
-        return cls(np.ascontiguousarray(p_global.T), local, entropy, p_global.argmax(1), p_global.max(1))
+    def of(cls, p_global: np.ndarray, entropy: np.ndarray) -> Evidence:
+        """Without local views: p_global [N, C] and its entropy [N]."""
+        return cls(np.ascontiguousarray(p_global.T), None, entropy, p_global.argmax(1), p_global.max(1))
+
+    def with_views(self, view_image: np.ndarray, p_views: np.ndarray) -> Evidence:
+        """The same with the views' probabilities [V, C]; view_image [V] int says which image each is of."""
+        return replace(self, local=np.ascontiguousarray(local_probabilities(len(self.top), view_image, p_views).T))
 
     def bias(self, entropy_threshold: float) -> Bias:
         """`clip_bias` of these images."""
         return bias_from_top(self.top, self.top_p, self.entropy <= entropy_threshold, len(self.p))
+
+    def mean_initial(self, bias: np.ndarray, floor: float) -> np.ndarray:
+        """[C] mean over the images of each class's initial label: the label rate that the classifier is warmed up on."""
+        return np.array([debias(p, bias[index], floor).mean() for index, p in enumerate(self.p)])
+
+    def extremes(self, index: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the up to `count` surest and least sure images of which class `index` is the top class, each from the extreme on."""
+        rows = np.flatnonzero(self.top == index)
+        rows = rows[np.argsort(-self.top_p[rows], kind="stable")]
+        half = (len(rows) + 1) // 2  # no image is both
+        return rows[: min(count, half)], rows[half:][::-1][:count]
+
+
+HISTOGRAM_BINS = 40
+
+
+@dataclass(frozen=True)
+class LabelStatistics:
+    """mean [C]; above_half [C] int: images with a label over 0.5; histogram [HISTOGRAM_BINS] int of all labels from 0 to 1."""
+
+    mean: np.ndarray
+    above_half: np.ndarray
+    histogram: np.ndarray
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> LabelStatistics:
+        """Of labels [C, N] in [0, 1]."""
+        histogram = sum(np.bincount((label * np.float32(HISTOGRAM_BINS - 0.01)).astype(np.uint8), minlength=HISTOGRAM_BINS) for label in labels)
+        return cls(labels.mean(1), np.count_nonzero(labels > 0.5, axis=1), np.asarray(histogram))
 
 
 @dataclass(frozen=True)

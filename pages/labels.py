@@ -5,80 +5,240 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import figures, loaders
-from app.widgets import current_run, friendly_errors, page_header, pick_image, require, show_figure
-from ccd_core.bias import clip_bias
-from ccd_core.labels import final_labels, initial_labels, local_labels
-from ccd_core.metrics import average_precision, summary
+from app import figures_bias, figures_labels, loaders
+from app.evidence import class_figure, entropy_slider, follow_run, new_labels, positives, run_labels
+from app.gallery import gallery
+from app.image_routes import image_url
+from app.view_cards import crops, marked_image, view_cards
+from app.widgets import choose_image, current_run, friendly_errors, metric_row, page_header, pick_image, require, show_figure
+from ccd_core.runs import Run
+
+TOP = 8  # classes of an image that are shown at first
+GAINED = 15  # images whose labels change most
+
+ONE, ALL = "One image", "The whole data set"
+
+
+def one_image(run: Run) -> None:
+    ids, row_of = loaders.image_ids(run)
+    image = pick_image(ids)
+    row, classes, labels = row_of[image], run.classes, loaders.label_arrays(run)
+    kinds = {"global": loaders.global_arrays(run)["p_global"][row], **{kind: labels[kind][row] for kind in ("initial", "local", "final")}}
+    truth = loaders.image_truth(run, image)
+    if truth is not None:
+        kinds = {"ground truth": truth[0]} | kinds
+    views, probabilities = views_of(run, image)
+    frame = run.config.views.frame
+    boxes = [tuple(side / frame for side in box) for box in views[["x0", "y0", "x1", "y1"]].to_numpy().tolist()] if len(views) else []
+
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        marked_image(image_url(run.name, image, 640), image, boxes)
+        st.caption(f"{image}: {len(boxes)} local views" + ("" if boxes else ", so its final label is its initial one") + ".")
+    with right:
+        every = st.toggle("All classes", key="all", bind="query-params") if len(classes) > TOP else True
+        shown = figures_labels.most_labelled(kinds, len(classes) if every else TOP)
+        best_view = probabilities.argmax(0) if len(probabilities) else None
+        class_figure(figures_labels.label_bars(classes, kinds, shown, best_view), key="label_bars")
+        st.caption(
+            "Global: CLIP's probability for the whole image. Initial: debiased. Local: debiased maximum over the views. Final: what is trained on."
+            + (" ● and bold: truly in the image." if truth is not None else "")
+        )
+    if not boxes:
+        return
+    st.subheader("What CLIP says of each view", anchor=False)
+    given = {number: [classes[c] for c in shown if best_view[c] == number and labels["local"][row, c] >= figures_labels.GIVEN] for number in range(len(boxes))}
+    cards = []
+    for number, (view, p) in enumerate(zip(views.itertuples(), probabilities, strict=True)):
+        sees = [(classes[c], float(p[c])) for c in np.argsort(-p)[:3]]
+        cards.append({"title": f"view of {view[2]}", "sees": sees, "gives": given[number]})
+    with friendly_errors():
+        path = loaders.image_path(run, image)
+        view_cards(crops(str(path), tuple(boxes), path.stat().st_mtime_ns), cards)
+    st.caption(
+        "Each view was cut around the classifier's map of one class, but CLIP says what it sees there of every class; each class keeps the strongest."
+    )
+
+
+def views_of(run: Run, image: str):
+    """The views of one image, and CLIP's probabilities of each [V, C]."""
+    if not run.has("views.parquet"):
+        return [], np.empty((0, len(run.classes)), np.float32)
+    table = loaders.views(run)
+    mine = table[table["image"] == image]
+    return mine, loaders.view_probabilities(run)[mine.index]
+
+
+@st.fragment
+def whole_data_set(run: Run) -> None:
+    settings = run.config
+    own = {"alpha": float(settings.labels.alpha), "floor": float(settings.bias.floor), "debias": settings.bias.mode != "none"}
+    follow_run(run, own | {"entropy": float(settings.bias.entropy_threshold)})
+    columns = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    alpha = columns[0].slider(
+        "alpha, weight of the initial label",
+        0.0,
+        1.0,
+        own["alpha"],
+        0.05,
+        key="alpha",
+        bind="query-params",
+        help=f"The run used {own['alpha']:g} (Eq. 7).",
+    )
+    floor = columns[1].slider(
+        "floor under probabilities",
+        0.0,
+        max(0.2, own["floor"]),
+        own["floor"],
+        0.01,
+        key="floor",
+        bind="query-params",
+        help=f"The run used {own['floor']:g}.",
+    )
+    with columns[2]:
+        threshold, _ = entropy_slider(run)
+    debiased = columns[3].toggle("debias", own["debias"], key="debias", bind="query-params", help="Divide each class by its CLIP bias (Sec. 3.3).")
+    mode = "none" if not debiased else settings.bias.mode if own["debias"] else "class"
+    if not run.has("views.parquet"):
+        st.info("This run took no local views (labels.update is off), so alpha changes nothing.", icon=":material/info:")
+
+    of_run, of_clip = run_labels(run)
+    made, as_set = new_labels(run, alpha, floor, threshold, mode)
+    changes = {"labels.alpha": alpha, "bias.floor": floor, "bias.entropy_threshold": threshold, "bias.mode": mode}
+    train_with(run, changes)
+
+    truth = None if as_set.measures is None else true_rate(run)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        if as_set.measures is None:
+            st.info(
+                "There is no ground truth for these images, so labels cannot be scored; the figures show what the settings change.",
+                icon=":material/info:",
+            )
+        else:
+            st.markdown("**How good are the labels?**")
+            kinds = {"CLIP, whole image": of_clip, figures_labels.RUN: of_run, figures_labels.SET: as_set}
+            show_figure(figures_labels.measure_bars({kind: labels.measures.summary for kind, labels in kinds.items()}), key="label_measures")
+            distances = [np.abs(labels.statistics.mean - truth).mean() for labels in (of_run, as_set)]
+            metric_row(
+                [
+                    ("mAP, change", f"{100 * (as_set.measures.summary['mAP'] - of_run.measures.summary['mAP']):+.2f}", "Percentage points against this run."),
+                    ("F1, change", f"{100 * (as_set.measures.summary['F1'] - of_run.measures.summary['F1']):+.2f}", "Percentage points against this run."),
+                    (
+                        "Rate error",
+                        f"{distances[1]:.3f}",
+                        f"Mean over classes of |mean label - true rate|; {distances[0]:.3f} in this run.",
+                    ),
+                ]
+            )
+            st.caption(
+                "mAP cannot show debiasing: dividing a class by its bias keeps its ranking, and so its AP; only ties at the floor and at 1 move it. F1 at 0.5, "
+                "micro-AP and the label rates compare classes with each other, and can."
+            )
+    with right:
+        st.markdown("**Distribution of the final labels**")
+        show_figure(
+            figures_labels.label_histogram({figures_labels.RUN: of_run.statistics.histogram, figures_labels.SET: as_set.statistics.histogram}),
+            key="label_histogram",
+        )
+    details(run, of_run, as_set, truth)
+    most_changed(run, of_run, made)
+
+
+def true_rate(run: Run) -> np.ndarray:
+    rows, of_class = positives(run)
+    return np.array([len(members) for members in of_class]) / len(rows)
+
+
+def train_with(run: Run, changes: dict) -> None:
+    """The way to the Train page, and the same as a command."""
+    left, right = st.columns([1, 3], vertical_alignment="center")
+    wanted = {
+        "run": run.name,
+        "from": run.name,
+        "set": ";".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in changes.items()),
+    }
+    left.page_link("../pages/train.py", label="Train with these settings", icon=":material/model_training:", query_params=wanted)
+    command = " ".join(f"--set {part}" for part in wanted["set"].split(";"))
+    right.code(f"ccd run --config {run.path}/config.yaml {command}", language="bash", wrap_lines=True)
+
+
+def details(run: Run, of_run, as_set, truth: np.ndarray | None) -> None:
+    st.markdown("**Which classes gain, which lose?**")
+    choices = (["AP"] if as_set.measures is not None else []) + ["mean label", "images with a label over 0.5"]
+    what = (
+        st.segmented_control("Compare", choices, default=choices[0], key="compare", bind="query-params", label_visibility="collapsed") or choices[0]
+    )
+    classes, count = run.classes, as_set.final.shape[1]
+    left, right = st.columns(2, gap="large")
+    with left:
+        if what == "AP":
+            class_figure(figures_labels.differences(classes, of_run.measures.ap, as_set.measures.ap, "AP (%)", 100, 1), key="ap_differences")
+        elif what == "mean label":
+            class_figure(figures_labels.differences(classes, of_run.statistics.mean, as_set.statistics.mean, "mean label"), key="mean_differences")
+        else:
+            class_figure(
+                figures_labels.differences(classes, of_run.statistics.above_half, as_set.statistics.above_half, "images", digits=0),
+                key="count_differences",
+            )
+    with right:
+        names = (figures_labels.RUN, figures_labels.SET)
+        if what == "images with a label over 0.5":
+            values, expected, title = (of_run.statistics.above_half, as_set.statistics.above_half), None if truth is None else truth * count, "images"
+        else:
+            values, expected, title = (
+                (of_run.statistics.mean, as_set.statistics.mean),
+                truth,
+                "mean label" + ("" if truth is None else " and true rate"),
+            )
+        class_figure(figures_bias.before_and_after(classes, *values, expected, names, title), key="label_rates")
+
+
+def most_changed(run: Run, of_run, made) -> None:
+    st.markdown("**Images whose labels change most**")
+    classes = run.classes
+    chosen = st.selectbox("Class", ["any class", *classes], key="class", bind="query-params", help="Or click a class in a figure.")
+    if chosen in classes:
+        index = classes.index(chosen)
+        change, which = np.abs(made.final[index] - of_run.final[index]), np.full(made.final.shape[1], index)
+    else:
+        change, which = made.change, made.changed_class
+    rows = np.argpartition(-change, min(GAINED, len(change) - 1))[:GAINED]
+    rows = rows[np.argsort(-change[rows])]
+    rows = rows[change[rows] > 0.005]
+    if not len(rows):
+        st.info("No label changes: these are the run's own settings. Move a slider above.", icon=":material/tune:")
+        return
+    ids, _ = loaders.image_ids(run)
+    items = []
+    for row in rows:
+        c, before, after = which[row], of_run.final[which[row], row], made.final[which[row], row]
+        truth = loaders.image_truth(run, ids[row])
+        better = None if truth is None else (after > before) == (truth[0][c] == 1)
+        tone = "" if better is None else "good" if better else "bad"
+        items.append(
+            {
+                "id": ids[row],
+                "caption": f"{classes[c]} {before:.2f} → {after:.2f}",
+                "badges": [] if better is None else ["closer to the truth" if better else "further away"],
+                "tone": tone,
+            }
+        )
+    gallery(run, items, key="most_changed", on_pick=lambda image: (choose_image(image), st.session_state.update(show=ONE)))
+    st.caption("Click an image to see all its labels.")
+
 
 run = current_run()
 page_header(
     "Labels",
     "What does CLIP say of the whole image, of its local views, and what is trained on?",
-    "The initial label is CLIP's debiased opinion of the whole image; the local label the strongest opinion over the image's local views; the final label, which the classifier "
+    "The initial label is CLIP's debiased opinion of the whole image; the local label the strongest debiased opinion over the image's local views; the final label, which the classifier "
     "is trained on, mixes both. An image without views keeps its initial label.",
-    r"l^{final} = \alpha\, l^{initial} + (1 - \alpha)\, l^{local}",
+    r"l^{final} = \alpha\, l^{initial} + (1 - \alpha)\, l^{local}, \qquad l^{local}_c = \mathrm{clip}\left(\max_v \max(p_{v,c}, \epsilon) / b_c, 0, 1\right)",
 )
 require(run, "labels.npz", "labels")
-labels, p = loaders.label_arrays(run), loaders.global_arrays(run)["p_global"]
-ids, classes = labels["ids"], run.classes
-truth = loaders.targets(run, "train", ids)
-
-one, all_images = st.tabs(["One image", "The whole data set"])
-with one:
-    image = pick_image(ids.tolist())
-    row = ids.tolist().index(image)
-    left, right = st.columns([2, 3])
-    with left, friendly_errors():
-        st.image(
-            loaders.jpeg(str(loaders.image_path(run, image)), 640), caption=f"{image}, {int(labels['n_views'][row])} views", output_format="JPEG"
-        )
-    kinds = {"global": p[row], "initial": labels["initial"][row], "local": labels["local"][row], "final": labels["final"][row]}
-    if truth is not None and row in truth[0]:
-        kinds = {"ground truth": truth[1][truth[0].index(row)]} | kinds
-    with right:
-        show_figure(figures.label_bars(classes, kinds), key="label_bars")
-
-with all_images:
-    settings = run.config
-    columns = st.columns(4)
-    alpha = columns[0].slider("alpha, weight of the initial label", 0.0, 1.0, float(settings.labels.alpha), 0.05, key="alpha", bind="query-params")
-    floor = columns[1].slider("floor under probabilities", 0.0, 0.2, float(settings.bias.floor), 0.01, key="floor", bind="query-params")
-    most = max(float(np.log(len(classes))), float(settings.bias.entropy_threshold)) + 0.1
-    threshold = columns[2].slider(
-        "entropy threshold (nats)", 0.05, most, float(settings.bias.entropy_threshold), 0.05, key="entropy", bind="query-params"
-    )
-    debiased = columns[3].toggle("debias", settings.bias.mode != "none", key="debias", bind="query-params")
-
-    mode = "none" if not debiased else "class" if settings.bias.mode == "none" else settings.bias.mode
-    chosen = settings.changed(labels={"alpha": alpha}, bias={"floor": floor, "entropy_threshold": threshold, "mode": mode})
-    bias = clip_bias(p, threshold)
-    initial = final = initial_labels(p, bias, chosen)
-    if run.has("views.parquet"):
-        views = loaders.views(run)
-        place = {name: i for i, name in enumerate(ids.tolist())}
-        local = local_labels(len(ids), views["image"].map(place).to_numpy(int), loaders.view_probabilities(run), bias, chosen)
-        final = final_labels(initial, local, chosen)
-    columns = st.columns(2)
-    if truth is not None:
-        rows, targets = truth
-        measures = {"this run's final": labels["final"], "global": p, "initial, as set": initial, "final, as set": final}
-        measures = {name: {key: 100 * value for key, value in summary(values[rows], targets).items()} for name, values in measures.items()}
-        with columns[0]:
-            show_figure(figures.measure_bars(measures), key="label_measures")
-        columns[0].caption(
-            "Dividing a class by its bias keeps its ranking and so its AP; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 at 0.5."
-        )
-        aps = {"as set": average_precision(final[rows], targets), "this run": average_precision(labels["final"][rows], targets)}
-        percent = {name: {c: None if np.isnan(v) else 100 * v for c, v in zip(classes, values, strict=True)} for name, values in aps.items()}
-        with columns[1]:
-            show_figure(figures.ap_bars(percent), key="label_ap")
-    else:
-        columns[0].info(
-            "There is no ground truth for these images, so labels cannot be scored. The counts on the right show what the settings change."
-        )
-        with columns[1]:
-            show_figure(figures.count_bars(classes, {"final label > 0.5": (final > 0.5).sum(0)}), key="label_counts")
-    st.caption(
-        f"To train with these settings: `ccd run --config {run.path}/config.yaml --set labels.alpha={alpha:g} --set bias.floor={floor:g} --set bias.entropy_threshold={threshold:g} --set bias.mode={mode}`"
-    )
+show = st.segmented_control("Show", [ONE, ALL], default=ONE, key="show", bind="query-params", label_visibility="collapsed") or ONE
+if show == ONE:
+    one_image(run)
+else:
+    whole_data_set(run)

@@ -1,0 +1,137 @@
+"""What the pages CLIP bias and Labels know of a run's images, gathered once and kept; and the class that a figure was clicked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import loaders
+from app.widgets import show_figure
+from ccd_core.metrics import ClassMeasures, quick_measures
+from ccd_core.relabel import Evidence, LabelStatistics, Relabelled, relabel
+from ccd_core.runs import Run
+
+SCROLLS_FROM = 700  # pixels; a taller figure is shown in a box of this height
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading what CLIP said of the images ...")
+def _evidence(path: str, changed: float) -> Evidence:
+    arrays = Run.open(path).load_global()
+    return Evidence.of(arrays["p_global"], arrays["entropy"])
+
+
+def global_evidence(run: Run) -> Evidence:
+    """What CLIP said of the whole images; shared between sessions, not to be written to."""
+    return _evidence(str(run.path), run.file("global.npz").stat().st_mtime)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _rows_by_class(path: str, changed: float) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    run = Run.open(path)
+    truth = loaders.targets(run, "train", loaders.global_arrays(run)["ids"])
+    if truth is None:
+        return None
+    rows, targets = truth
+    return np.asarray(rows), [np.flatnonzero(column == 1) for column in targets.T]
+
+
+def positives(run: Run) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    """Rows of the training images that have ground truth and, of each class, which of those have it; None where there is none."""
+    return _rows_by_class(str(run.path), run.file("global.npz").stat().st_mtime)
+
+
+def follow_run(run: Run, settings: dict[str, Any]) -> None:
+    """Put sliders (key -> the run's value) back to the run's own values when another run is chosen."""
+    before = st.session_state.get("settings_of")
+    st.session_state["settings_of"] = str(run.path)
+    if before is not None and before != str(run.path):
+        for key, value in settings.items():
+            st.session_state[key] = value
+
+
+def entropy_slider(run: Run) -> tuple[float, float]:
+    """The entropy threshold chosen, `?entropy=`, and the highest there is to choose: entropy of C equal probabilities."""
+    used = float(run.config.bias.entropy_threshold)
+    most = max(float(np.ceil(20 * np.log(len(run.classes))) / 20), used)
+    follow_run(run, {"entropy": used})
+    help_text = f"Only images with less entropy count towards the bias. The run used {used:g}."
+    return st.slider("Entropy threshold (nats)", 0.05, most, used, 0.05, key="entropy", bind="query-params", help=help_text), most
+
+
+def _choose(key: str) -> None:
+    points = st.session_state[key]["selection"]["points"]
+    if points:
+        st.session_state["class"] = points[0]["y"]
+
+
+def class_figure(figure: go.Figure, key: str) -> None:
+    """A figure with one row a class; a click on a row chooses the class, and a tall figure scrolls."""
+    box = st.container(height=SCROLLS_FROM) if figure.layout.height > SCROLLS_FROM else st.container()
+    with box:
+        show_figure(figure, key, on_select=partial(_choose, key), selection_mode="points")
+
+
+# -- labels: as the run made them, and as other settings would ---------------------------------------
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading what CLIP said of the local views ...")
+def _evidence_with_views(path: str, changed: float) -> Evidence:
+    run = Run.open(path)
+    rows = loaders.image_ids(run)[1]
+    view_image = loaders.views(run)["image"].map(rows).to_numpy(int)
+    return global_evidence(run).with_views(view_image, loaders.view_probabilities(run))
+
+
+def label_evidence(run: Run) -> Evidence:
+    """What CLIP said of whole images and of local views, where the run has any; shared between sessions, not to be written to."""
+    if not run.has("views.parquet"):
+        return global_evidence(run)
+    return _evidence_with_views(str(run.path), run.file("views.parquet").stat().st_mtime)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """final [C, N], its statistics, and its measures where there is ground truth."""
+
+    final: np.ndarray
+    statistics: LabelStatistics
+    measures: ClassMeasures | None
+
+
+def _described(run: Run, final: np.ndarray) -> Labels:
+    truth = positives(run)
+    if truth is None:
+        return Labels(final, LabelStatistics.of(final), None)
+    rows, of_class = truth
+    scored = final if len(rows) == final.shape[1] else np.ascontiguousarray(final[:, rows])
+    return Labels(final, LabelStatistics.of(final), quick_measures(scored, of_class))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _run_labels(path: str, changed: float) -> tuple[Labels, Labels]:
+    run = Run.open(path)
+    final = np.ascontiguousarray(loaders.label_arrays(run)["final"].T)
+    return _described(run, final), _described(run, global_evidence(run).p)
+
+
+def run_labels(run: Run) -> tuple[Labels, Labels]:
+    """The run's final labels, and CLIP's probabilities of whole images taken for labels."""
+    return _run_labels(str(run.path), run.file("labels.npz").stat().st_mtime)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _new_labels(path: str, changed: float, alpha: float, floor: float, entropy_threshold: float, mode: str) -> tuple[Relabelled, Labels]:
+    run = Run.open(path)
+    config = run.config.changed(labels={"alpha": alpha}, bias={"floor": floor, "entropy_threshold": entropy_threshold, "mode": mode})
+    made = relabel(label_evidence(run), config, run_labels(run)[0].final)
+    return made, _described(run, made.final)
+
+
+def new_labels(run: Run, alpha: float, floor: float, entropy_threshold: float, mode: str) -> tuple[Relabelled, Labels]:
+    """The labels that the run would have with these settings."""
+    return _new_labels(str(run.path), run.file("labels.npz").stat().st_mtime, alpha, floor, entropy_threshold, mode)

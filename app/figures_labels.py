@@ -1,0 +1,92 @@
+"""Figures of the page Labels: one image's labels, and a data set's labels as the run made them beside other settings'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app.figures import BLUE, GREEN, GREY, KINDS, SKY, VALUES, VERMILION, _layout
+from app.figures_bias import rows_layout
+
+RUN, SET = "this run", "as set"
+GIVEN = 0.2  # a local label below this is no claim that the class is there
+COLOURS = {"CLIP, whole image": GREY, RUN: SKY, SET: BLUE}
+
+
+def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequence[int], best_view: np.ndarray | None = None) -> go.Figure:
+    """One image's labels, [C] each, of the classes `shown`, in that order; best_view [C] int says which view gave the local label."""
+    truth = kinds.get("ground truth")
+    names = [f"<b>{classes[i]}</b> ●" if truth is not None and truth[i] == 1 else classes[i] for i in shown]
+    figure = go.Figure()
+    for kind, values in kinds.items():
+        if kind == "ground truth":
+            continue
+        from_view = [f" · view {best_view[i] + 1}" if kind == "local" and best_view is not None and values[i] >= GIVEN else "" for i in shown]
+        figure.add_bar(
+            name=kind, y=names, x=values[shown], orientation="h", marker_color=KINDS[kind], 
+            text=[f"{values[i]:.2f}{view}" if np.isfinite(values[i]) else "" for i, view in zip(shown, from_view, strict=True)], **VALUES,
+            hovertemplate=f"%{{y}}: {kind} %{{x:.3f}}<extra></extra>",
+        )  # fmt: skip
+    figure.update_traces(textfont_size=11)
+    return rows_layout(figure, len(shown), "labels", each=14 + 13 * len(figure.data), barmode="group", xaxis={"range": [0, 1.18], "title": "label", "tickvals": [0, 0.25, 0.5, 0.75, 1]})
+
+
+def most_labelled(kinds: dict[str, np.ndarray], count: int) -> list[int]:
+    """The `count` classes of one image that matter: those truly there and those with the highest labels, highest final label first."""
+    values = np.nan_to_num(np.stack(list(kinds.values())))
+    picked = np.argsort(-values.max(0), kind="stable")[:count]
+    return sorted(picked.tolist(), key=lambda i: -values[-1, i])
+
+
+def measure_bars(measures: dict[str, dict[str, float]]) -> go.Figure:
+    """mAP, micro-AP and F1 (fractions in, percent shown) of several kinds of label side by side."""
+    names = {"mAP": "mAP", "micro_AP": "micro-AP", "F1": "F1 at 0.5"}
+    bars = [
+        go.Bar(
+            name=kind, x=list(names.values()), y=[100 * row[name] for name in names], marker_color=COLOURS[kind], texttemplate="%{y:.1f}", **VALUES
+        )
+        for kind, row in measures.items()
+    ]
+    return _layout(go.Figure(bars), 330, "measures", barmode="group", yaxis={"range": [0, 108], "title": "percent"})
+
+
+def differences(classes: Sequence[str], run: np.ndarray, changed: np.ndarray, title: str, unit: float = 1.0, digits: int = 3) -> go.Figure:
+    """A value of each class in this run and as set, joined by a line, and the difference as bars; the greatest gain on top."""
+    gain = unit * (changed - run)
+    order = [i for i in np.argsort(-gain, kind="stable") if np.isfinite(gain[i])]
+    names = [classes[i] for i in order]
+    figure = make_subplots(1, 2, shared_yaxes=True, column_widths=[0.58, 0.42], horizontal_spacing=0.03)
+    ends = unit * np.stack([run[order], changed[order], np.full(len(order), np.nan)], 1).ravel()
+    figure.add_scatter(
+        x=ends, y=np.repeat(names, 3), mode="lines", line={"color": GREY, "width": 2}, hoverinfo="skip", showlegend=False, row=1, col=1
+    )
+    for name, values in ((RUN, run), (SET, changed)):
+        figure.add_scatter(
+            x=unit * values[order], y=names, mode="markers", name=name, marker={"color": COLOURS[name], "size": 10},
+            hovertemplate=f"%{{y}}: {name} %{{x:.{digits}f}}<extra></extra>", row=1, col=1,
+        )  # fmt: skip
+    values = gain[order]
+    figure.add_bar(
+        x=values, y=names, orientation="h", showlegend=False, marker_color=np.where(values >= 0, GREEN, VERMILION),
+        text=[f"{value:+.{digits}f}" for value in values], **VALUES, hovertemplate=f"%{{y}}: %{{x:+.{digits}f}}<extra></extra>", row=1, col=2,
+    )  # fmt: skip
+    rows_layout(figure, len(names), "differences")
+    reach = 1.6 * max(float(np.abs(values).max(initial=0)), 10.0**-digits)
+    figure.update_xaxes(title=title, row=1, col=1)
+    figure.update_xaxes(title="difference", range=[-reach, reach], row=1, col=2)
+    return figure
+
+
+def label_histogram(histograms: dict[str, np.ndarray]) -> go.Figure:
+    """How many labels have each value from 0 to 1, [BINS] counts of each kind."""
+    figure = go.Figure()
+    for kind, counts in histograms.items():
+        edges = np.linspace(0, 1, len(counts) + 1)
+        figure.add_scatter(
+            x=(edges[1:] + edges[:-1]) / 2, y=np.maximum(counts, 0.5), name=kind, mode="lines", line={"color": COLOURS[kind], "width": 2.5, "shape": "hvh"},
+            customdata=counts, hovertemplate=f"{kind}: %{{customdata:,}} labels near %{{x:.2f}}<extra></extra>",
+        )  # fmt: skip
+    return _layout(figure, 330, "histogram", xaxis={"title": "final label", "range": [0, 1]}, yaxis={"type": "log", "title": "labels (log scale)"})
