@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -25,44 +22,6 @@ def _layout(figure: go.Figure, height: int, revision: str, **axes) -> go.Figure:
         **axes,
     )
     return figure
-
-
-def bias_bars(classes: Sequence[str], bias: np.ndarray, count: np.ndarray, estimated: np.ndarray) -> go.Figure:
-    """CLIP bias of every class, most favoured first; hatched where no low-entropy image measured it."""
-    order = np.argsort(-bias)
-    names = [classes[i] for i in order]
-    figure = go.Figure(
-        go.Bar(
-            x=names,
-            y=bias[order],
-            marker={"color": BLUE, "pattern": {"shape": ["" if estimated[i] else "/" for i in order]}},
-            text=[f"{bias[i]:.2f}" for i in order],
-            **VALUES,
-            customdata=[[int(count[i]), "measured" if estimated[i] else "fallback: never top-1 of a low-entropy image"] for i in order],
-            hovertemplate="%{x}: bias %{y:.3f}<br>%{customdata[0]} images (%{customdata[1]})<extra></extra>",
-        )
-    )
-    return _layout(figure, 340, "bias", yaxis={"range": [0, 1.08], "title": "mean top-1 probability"})
-
-
-def count_bars(classes: Sequence[str], counts: dict[str, np.ndarray]) -> go.Figure:
-    """How many images have each class, by source of the label."""
-    colours = {"ground truth": GREY, "CLIP top-1": SKY, "final label > 0.5": GREEN}
-    order = np.argsort(-next(iter(counts.values())))
-    bars = [go.Bar(name=kind, x=[classes[i] for i in order], y=values[order], marker_color=colours[kind]) for kind, values in counts.items()]
-    return _layout(go.Figure(bars), 360, "counts", barmode="group", yaxis={"title": "images"})
-
-
-def entropy_histogram(entropy: np.ndarray, threshold: float) -> go.Figure:
-    figure = go.Figure(go.Histogram(x=entropy, nbinsx=50, marker_color=SKY, hovertemplate="%{x}: %{y} images<extra></extra>"))
-    figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2}, annotation_text="threshold", annotation_position="top right")
-    return _layout(figure, 230, "entropy", xaxis={"title": "entropy of CLIP's probabilities (nats)"}, yaxis={"title": "images"})
-
-
-def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray]) -> go.Figure:
-    """One image's labels side by side, [C] each."""
-    bars = [go.Bar(name=kind, x=list(classes), y=values, marker_color=KINDS[kind]) for kind, values in kinds.items()]
-    return _layout(go.Figure(bars), 340, "labels", barmode="group", yaxis={"range": [0, 1.02], "title": "label"})
 
 
 def ap_bars(columns: dict[str, dict[str, float | None]]) -> go.Figure:

@@ -26,12 +26,19 @@ def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequ
             continue
         from_view = [f" · view {best_view[i] + 1}" if kind == "local" and best_view is not None and values[i] >= GIVEN else "" for i in shown]
         figure.add_bar(
-            name=kind, y=names, x=values[shown], orientation="h", marker_color=KINDS[kind], 
+            name=kind, y=names, x=values[shown], orientation="h", marker_color=KINDS[kind],
             text=[f"{values[i]:.2f}{view}" if np.isfinite(values[i]) else "" for i, view in zip(shown, from_view, strict=True)], **VALUES,
             hovertemplate=f"%{{y}}: {kind} %{{x:.3f}}<extra></extra>",
         )  # fmt: skip
     figure.update_traces(textfont_size=11)
-    return rows_layout(figure, len(shown), "labels", each=14 + 13 * len(figure.data), barmode="group", xaxis={"range": [0, 1.18], "title": "label", "tickvals": [0, 0.25, 0.5, 0.75, 1]})
+    return rows_layout(
+        figure,
+        len(shown),
+        "labels",
+        each=14 + 13 * len(figure.data),
+        barmode="group",
+        xaxis={"range": [0, 1.18], "title": "label", "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+    )
 
 
 def most_labelled(kinds: dict[str, np.ndarray], count: int) -> list[int]:

@@ -47,7 +47,10 @@ def one_image(run: Run) -> None:
     if not boxes:
         return
     st.subheader("What CLIP says of each view", anchor=False)
-    given = {number: [classes[c] for c in shown if best_view[c] == number and labels["local"][row, c] >= figures_labels.GIVEN] for number in range(len(boxes))}
+    given = {
+        number: [classes[c] for c in shown if best_view[c] == number and labels["local"][row, c] >= figures_labels.GIVEN]
+        for number in range(len(boxes))
+    }
     cards = []
     for number, (view, p) in enumerate(zip(views.itertuples(), probabilities, strict=True)):
         sees = [(classes[c], float(p[c])) for c in np.argsort(-p)[:3]]
@@ -122,8 +125,16 @@ def whole_data_set(run: Run) -> None:
             distances = [np.abs(labels.statistics.mean - truth).mean() for labels in (of_run, as_set)]
             metric_row(
                 [
-                    ("mAP, change", f"{100 * (as_set.measures.summary['mAP'] - of_run.measures.summary['mAP']):+.2f}", "Percentage points against this run."),
-                    ("F1, change", f"{100 * (as_set.measures.summary['F1'] - of_run.measures.summary['F1']):+.2f}", "Percentage points against this run."),
+                    (
+                        "mAP, change",
+                        f"{100 * (as_set.measures.summary['mAP'] - of_run.measures.summary['mAP']):+.2f}",
+                        "Percentage points against this run.",
+                    ),
+                    (
+                        "F1, change",
+                        f"{100 * (as_set.measures.summary['F1'] - of_run.measures.summary['F1']):+.2f}",
+                        "Percentage points against this run.",
+                    ),
                     (
                         "Rate error",
                         f"{distances[1]:.3f}",

@@ -25,20 +25,6 @@ def test_an_unknown_run_in_a_link_is_said(app):
     assert "no run 'nonsense'" in test.error[0].value and test.metric
 
 
-def test_the_entropy_slider_changes_what_is_measured(app):
-    test = app("clip_bias")
-    before = {metric.label: metric.value for metric in test.metric}
-    test.slider(key="entropy").set_value(0.05).run()
-    after = {metric.label: metric.value for metric in test.metric}
-    assert not test.exception and int(after["Images used"].split()[0]) < int(before["Images used"].split()[0])
-
-
-def test_label_settings_are_handed_to_the_command_line(app):
-    test = app("labels")
-    test.slider(key="alpha").set_value(0.8).run()
-    assert not test.exception and any("labels.alpha=0.8" in caption.value for caption in test.caption)
-
-
 def test_a_bad_data_set_on_train_is_a_sentence_and_the_form_stays(app):
     test = app("train")
     spec = next(box for box in test.text_input if box.label == "Data set")

@@ -1,0 +1,108 @@
+"""The pages CLIP bias and Labels on a finished run: what their sliders and links change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ccd_core.labels import final_labels, initial_labels, local_labels
+from ccd_core.metrics import summary
+
+ALL = "The whole data set"
+
+
+def metrics(test) -> dict[str, str]:
+    return {metric.label: metric.value for metric in test.metric}
+
+
+def test_the_entropy_slider_changes_what_is_measured(app):
+    test = app("clip_bias")
+    before = metrics(test)
+    test.slider(key="entropy").set_value(0.05).run()
+    assert not test.exception and int(metrics(test)["Images used"].split()[0]) < int(before["Images used"].split()[0])
+
+
+def test_no_image_of_low_entropy_is_said_and_the_page_goes_on(app):
+    test = app("clip_bias", entropy="0.05")
+    if metrics(test)["Images used"].startswith("0 "):
+        assert any("Raise the threshold" in warning.value for warning in test.warning)
+    assert not test.exception and metrics(test)["Classes without a measurement"]
+
+
+def test_a_class_in_the_link_is_the_one_whose_images_are_shown(app, tiny_run):
+    name = tiny_run.classes[3]
+    test = app("clip_bias", **{"class": name})
+    assert test.selectbox(key="class").value == name
+    assert any(f"says {name} first" in heading.value for heading in test.subheader)
+
+
+def test_label_settings_are_handed_on(app, tiny_run):
+    test = app("labels", show=ALL)
+    test.slider(key="alpha").set_value(0.8).run()
+    assert not test.exception and any("--set labels.alpha=0.8 --set bias.floor=0.05" in block.value for block in test.code)
+    link = next(element for element in test.main if element.type == "page_link")
+    assert link.proto.label == "Train with these settings"
+    assert "from=tiny" in link.proto.query_string and "labels.alpha%3D0.8%3Bbias.floor%3D0.05" in link.proto.query_string
+
+
+def test_measures_are_those_of_a_run_with_these_settings(app, tiny_run):
+    from ccd_core.bias import clip_bias
+    from ccd_core.data import open_dataset
+
+    test = app("labels", show=ALL)
+    test.slider(key="alpha").set_value(0.8).run()
+    test.toggle(key="debias").set_value(False).run()
+    config = tiny_run.config.changed(labels={"alpha": 0.8}, bias={"mode": "none"})
+    p, ids = tiny_run.load_global()["p_global"], tiny_run.load_global()["ids"].tolist()
+    bias = clip_bias(p, config.bias.entropy_threshold)
+    rows = tiny_run.load_views()["image"].map({image: row for row, image in enumerate(ids)}).to_numpy(int)
+    local = local_labels(len(ids), rows, tiny_run.load_view_probabilities(), bias, config)
+    targets = open_dataset(config.data.spec).ground_truth("train").rows(ids)
+    made = summary(final_labels(initial_labels(p, bias, config), local, config), targets)
+    own = summary(tiny_run.load_labels()["final"], targets)
+    assert metrics(test)["mAP, change"] == f"{100 * (made['mAP'] - own['mAP']):+.2f}"
+    assert metrics(test)["F1, change"] == f"{100 * (made['F1'] - own['F1']):+.2f}"
+
+
+def test_the_runs_own_settings_change_nothing(app):
+    test = app("labels", show=ALL)
+    assert metrics(test)["mAP, change"] == "+0.00" and any("No label changes" in info.value for info in test.info)
+
+
+def test_an_image_in_the_link_is_shown_with_its_views(app, tiny_run):
+    views = tiny_run.load_views()
+    image = views["image"].iloc[-1]
+    test = app("labels", image=image)
+    count = int((views["image"] == image).sum())
+    assert not test.exception and any(f"{image}: {count} local views" in caption.value for caption in test.caption)
+
+
+@pytest.mark.parametrize("page", ["clip_bias", "labels"])
+def test_a_run_that_has_just_begun_gets_a_hint(app, tiny_run, tmp_path, monkeypatch, page):
+    from ccd_core.runs import Run
+
+    Run.create(tmp_path / "young", tiny_run.config, tiny_run.classes)
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+    test = app(page, run="young")
+    assert not test.exception and not test.error and any("has no" in text.value for text in test.markdown)
+
+
+def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(tiny_run.path, tmp_path / "elsewhere")
+    config = tmp_path / "elsewhere" / "config.yaml"
+    config.write_text(config.read_text().replace(tiny_run.config.data.spec, "voc2012:/nowhere"))
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+    test = app("labels", run="elsewhere", show=ALL)
+    assert not test.exception and any("no ground truth" in info.value for info in test.info)
+    assert "mAP, change" not in metrics(test)
+    assert not app("clip_bias", run="elsewhere").exception
+
+
+def test_statistics_need_no_truth():
+    from app.figures_labels import differences, label_histogram
+
+    figure = differences(["a", "b", "c"], np.array([0.1, 0.2, np.nan]), np.array([0.3, 0.1, np.nan]), "AP")
+    assert list(figure.data[-1].y) == ["a", "b"] and figure.data[-1].x[0] == pytest.approx(0.2)
+    assert len(label_histogram({"this run": np.array([3, 0]), "as set": np.array([1, 2])}).data) == 2
