@@ -22,6 +22,8 @@ from ccd_core.runs import Run
 from ccd_core.thresholds import Thresholds
 from ccd_core.views import Profile, crop_views, normalize_cam
 
+SHOWN_THRESHOLD = 0.5  # share of a map's range above which its part of the image is framed for people
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -108,9 +110,9 @@ class Predictor:
 
     @torch.inference_mode()
     def attend(self, path: str | Path, classes: Sequence[int]) -> dict[str, Any]:
-        """Why the classifier says each of the classes [K] named: their maps [K][h][w] in [0, 1] and CAM boxes as fractions of the image.
+        """Why the classifier says each of the classes [K] named: their maps [K][h][w] in [0, 1] and boxes as fractions of the image.
 
-        Also CLIP's own probabilities of the whole image, clip [C] or None. Much less than `explain` where there are many classes.
+        A box holds the map's pixels above `SHOWN_THRESHOLD`; the 0.95 of the run's views marks a map's peak, not an object. Also CLIP's own probabilities of the whole image, clip [C] or None. Much less than `explain` where there are many classes.
         """
         settings = self.run.config
         chosen = torch.tensor(list(classes), dtype=torch.long)
@@ -118,7 +120,7 @@ class Predictor:
         _, cam = class_maps_of(self.model, pixels, settings.classifier.cam_size, self.accelerator)
         maps = cam[0][chosen.to(cam.device)]
         frame = settings.views.frame
-        extents = Profile(maps, (frame, frame)).extents(settings.views.cam_threshold) if len(chosen) else np.empty((0, 4))
+        extents = Profile(maps, (frame, frame)).extents(SHOWN_THRESHOLD) if len(chosen) else np.empty((0, 4))
         return {
             "cam": normalize_cam(maps).cpu().numpy().round(3).tolist(),
             "boxes": [None if box[0] < 0 else (box / frame).tolist() for box in extents],

@@ -60,7 +60,9 @@ def test_a_list_longer_than_a_batch_keeps_its_order_and_its_bad_files(tiny_run, 
 
 
 def test_attending_gives_the_boxes_that_explaining_gives(client, tiny_run, images):
-    path, threshold = str(next(iter(images.values()))), tiny_run.config.views.cam_threshold
+    from ccd_core.predict import SHOWN_THRESHOLD as threshold
+
+    path = str(next(iter(images.values())))
     whole = client.ask("explain", path=path, thresholds=[threshold])
     part = client.ask("attend", path=path, classes=[3, 0])
     frame = tiny_run.config.views.frame
@@ -69,6 +71,5 @@ def test_attending_gives_the_boxes_that_explaining_gives(client, tiny_run, image
         assert min(map(min, part["cam"][place])) >= 0 and max(map(max, part["cam"][place])) <= 1
         box = part["boxes"][place]
         assert box is not None and 0 <= box[0] < box[2] <= 1
-        if tiny_run.config.views.frame == tiny_run.config.classifier.cam_size:
-            assert np.allclose(np.array(box) * frame, whole["boxes"][c][0])
+        np.testing.assert_allclose(np.array(box) * frame, whole["boxes"][c][0], atol=frame / 8)  # the image reaches the model at another size
     np.testing.assert_allclose(part["clip"], whole["clip"], atol=1e-5)

@@ -1,0 +1,151 @@
+"""The predictor alone, as a Gradio page with an API: `ccd gradio RUN`, or the `app_file` of a Hugging Face Space.
+
+On a Space this file runs as it is, with `ccd_core/` and a run's folder named `run` beside `app/`; $CCD_RUN names another folder.
+Images in `RUN/examples` are offered as examples, else some of the run's own where its data set is on this machine.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # a Space runs this file without installing the project
+    sys.path.insert(0, str(ROOT))
+
+import gradio as gr
+from PIL import Image
+
+from ccd_core import thresholds
+from ccd_core.data import demo_root, open_dataset
+from ccd_core.data.folder import find_images
+from ccd_core.data.images import image_size
+from ccd_core.errors import UserError
+from ccd_core.overlay import overlay, picture
+from ccd_core.predict import Predictor
+from ccd_core.runs import Run
+
+MOST_OVERLAYS = 12
+LONGER_SIDE = 640  # pixels of the overlays
+HOUR = 3600  # seconds between sweeps of uploaded files, and their age when they go
+
+
+def upload() -> gr.Image:
+    """An image as the file that was uploaded: `read_image` decodes it, whose sentence says what is wrong with a bad one."""
+    image = gr.Image(type="filepath", image_mode=None, label="Image", sources=["upload", "clipboard", "webcam"], height=360)
+    decode = image.preprocess
+    image.preprocess = lambda payload: payload.path if payload is not None and payload.path else decode(payload)  # type: ignore[method-assign]
+    return image
+
+
+class Answers:
+    """What the page and the API ask of one run."""
+
+    def __init__(self, path: Path, device: str = "auto"):
+        self.run = Run.open(path)
+        self.predictor = Predictor(self.run, device)
+        self.saved = thresholds.of_run(self.run)
+
+    def predict(self, image: str | None, threshold: float, use_saved: bool) -> tuple[dict[str, float], list[tuple[Image.Image, str]], dict[str, Any]]:
+        """Scores of all classes; overlays; and {"labels": [{label, score, threshold, box}], "scores": {...}}, boxes [x0, y0, x1, y1] in pixels."""
+        if not image:
+            raise gr.Error("Choose an image first.", print_exception=False)
+        if not 0 <= threshold <= 1:
+            raise gr.Error("The threshold is a number from 0 to 1.", print_exception=False)
+        answer = self.predictor.predict([image])[0]
+        if answer.scores is None:
+            raise gr.Error(answer.error or "The image cannot be read.", print_exception=False)
+        classes = self.run.classes
+        limits = self.saved if use_saved and self.saved else thresholds.Thresholds.same(classes, threshold)
+        labels = limits.labels(classes, answer.scores)
+        chosen = [classes.index(label) for label in labels]
+        seen = self.predictor.attend(image, chosen)
+        width, height = image_size(image)
+        small = picture(image, LONGER_SIDE)
+        overlays, rows = [], []
+        for label, cam, box in zip(labels, seen["cam"], seen["boxes"], strict=True):
+            score = float(answer.scores[classes.index(label)])
+            pixels = box and [round(side * size) for side, size in zip(box, (width, height) * 2, strict=True)]
+            rows.append({"label": label, "score": round(score, 5), "threshold": round(limits.values.get(label, 0.5), 5), "box": pixels})
+            if len(overlays) < MOST_OVERLAYS:
+                overlays.append((overlay(small, cam, box), f"{label} {score:.2f}"))
+        scores = dict(zip(classes, map(float, answer.scores), strict=True))
+        details = {"labels": rows, "scores": {name: round(value, 5) for name, value in scores.items()}, "size": [width, height]}
+        return scores, overlays, details
+
+    def examples(self, count: int = 6) -> list[str]:
+        """Images to try: those shipped with the run, else some of its own; none where they are not on this machine."""
+        folder = self.run.file("examples")
+        if folder.is_dir():
+            return [str(folder / name) for name in find_images(folder)][:count]
+        spec = self.run.config.data.spec
+        if spec == "demo" and not demo_root().is_dir():
+            return []  # not worth drawing 2,000 scenes for
+        try:
+            splits = open_dataset(spec, self.run.config.data.classes).splits
+        except UserError:
+            return []
+        paths = splits.get("val", splits["train"]).paths
+        return [str(path) for path in paths[:: max(1, len(paths) // count)][:count]]
+
+
+def build(answers: Answers) -> gr.Blocks:
+    run, saved = answers.run, answers.saved
+    with gr.Blocks(title=f"CCD: {run.name}", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
+        gr.Markdown(
+            f"# What is in the picture?\nA multi-label classifier of {len(run.classes)} classes, trained without labels "
+            f"(CCD, CVPR 2025): {', '.join(run.classes[:30])}{' ...' if len(run.classes) > 30 else ''}."
+        )
+        with gr.Row():
+            with gr.Column(scale=2):
+                image = upload()
+                threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold", info="A class scored at or above it is a label.", interactive=True)
+                use_saved = gr.Checkbox(
+                    saved is not None,
+                    label="Use the run's saved thresholds",
+                    info=f"Saved: {saved.in_words}." if saved else "None are saved yet; the page Results of `ccd app` makes some.",
+                    interactive=saved is not None,
+                )
+                button = gr.Button("Label it", variant="primary")
+            with gr.Column(scale=3):
+                overlays = gr.Gallery(label="Labels and why", columns=3, height=400, object_fit="contain", format="jpeg")
+                gr.Markdown(
+                    "Heat: what in the picture speaks for the label (its class activation map). Frame: the part above half of the map's range."
+                )
+                scores = gr.Label(label="Scores", num_top_classes=8, show_heading=False)
+        with gr.Accordion("JSON, as the API gives it; boxes are [x0, y0, x1, y1] in pixels of the image", open=False):
+            details = gr.JSON(label="Details", open=True)
+        asked = {"inputs": [image, threshold, use_saved], "outputs": [scores, overlays, details]}
+        queueing: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+        button.click(answers.predict, **asked, api_name="predict", **queueing)
+        image.upload(answers.predict, **asked, api_visibility="private", **queueing)
+        threshold.release(_only_with_image(answers), **asked, api_visibility="private", **queueing)
+        use_saved.input(_only_with_image(answers), **asked, api_visibility="private", **queueing)
+        examples = answers.examples()
+        if examples:
+            gr.Examples([[path] for path in examples], [image], asked["outputs"], _as_set(answers, threshold.value, use_saved.value), run_on_click=True, cache_examples=False, api_visibility="private")  # fmt: skip
+    return page.queue(max_size=32)
+
+
+def _only_with_image(answers: Answers):
+    """A moved threshold labels the image that is there; without one there is nothing to complain of."""
+    return lambda image, threshold, use_saved: answers.predict(image, threshold, use_saved) if image else (None, None, None)
+
+
+def _as_set(answers: Answers, threshold: float, use_saved: bool):
+    return lambda image: answers.predict(image, threshold, use_saved)
+
+
+def main() -> None:
+    try:
+        page = build(Answers(Path(os.environ.get("CCD_RUN") or ROOT / "run"), os.environ.get("CCD_DEVICE", "auto")))
+    except UserError as error:
+        sys.exit(f"Error: {error}")
+    page.launch(max_file_size="20mb", show_error=True, run_history=False, footer_links=["api"], theme=gr.themes.Soft(primary_hue="blue"))
+
+
+if __name__ == "__main__":
+    main()
