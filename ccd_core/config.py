@@ -1,8 +1,7 @@
 """Every setting of a run, with its unit, its source and its presets; YAML in and out.
 
-Sources: numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025); "code" is the
-authors' public implementation. `CCDConfig.preset("paper")` is the paper's text; `reference` is what
-the authors' code does where it differs; `demo` fits the built-in toy scenes.
+Numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025); "code" is the authors' public implementation.
+Each preset's values, with their sources, are in presets.py.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ccd_core.errors import UserError
+from ccd_core.presets import FOR_DATASET, PRESET_VALUES
 
-PRESETS = ("demo", "paper", "reference", "best")
+PRESETS = tuple(PRESET_VALUES)
 
 
 class Section(BaseModel):
@@ -60,11 +60,27 @@ class MeanViews(Section):
     mean_views: float = Field(10.0, gt=0, description="Mean number of views an image (4.3).")
 
 
+class SearchedViews(Section):
+    """The code's search: another `images` images at each threshold, until their mean number of views lies in between."""
+
+    between: tuple[float, float] = Field((4.0, 6.0), description="Mean number of views an image, both ends excluded.")
+    images: int = Field(100, ge=1, description="Shuffled images at each threshold.")
+    start: float = Field(0.05, ge=0, le=1, description="The first threshold.")
+    step: float = Field(0.001, gt=0, description="What the threshold rises by.")
+
+    @property
+    def mean_views(self) -> float:
+        """The middle of what is searched for."""
+        return sum(self.between) / 2
+
+
 class ViewSettings(Section):
     policy: Literal["cam", "random", "moved"] = Field(
         "cam", description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to random places."
     )
-    threshold: float | MeanViews = Field(default_factory=MeanViews, description="Classes scored above this get a view (0 to 1), or mean_views.")
+    threshold: float | MeanViews | SearchedViews = Field(
+        default_factory=MeanViews, description="Classes scored above this get a view (0 to 1); or mean_views; or the code's search."
+    )
     cam_threshold: float = Field(0.95, gt=0, lt=1, description="A CAM box holds the pixels above this share of the map's range (4.1).")
     offset: int = Field(80, ge=0, description="A view reaches this far beyond the CAM box, pixels of the frame (4.1).")
     frame: int = Field(640, ge=32, description="Side of the square frame in which boxes are cut, pixels (4.1).")
@@ -92,8 +108,10 @@ class TrainingSettings(Section):
         0.5, ge=0, le=1, description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue (code: 0.5)."
     )
     shared_flip: bool = Field(True, description="Weak and strong copy are flipped alike; the code flips them independently.")
-    keep: Literal["first_local_minimum", "last"] = Field(
-        "first_local_minimum", description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP (4.1), or the last."
+    keep: Literal["first_local_minimum", "first_local_minimum_of_all", "last"] = Field(
+        "first_local_minimum",
+        description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP after the labels were updated (4.1), or "
+        "of all gains, that of the update included (code); or the last.",
     )
     positive_label: float = Field(1.0, gt=0, le=1, description="A training label counts as positive for that mAP from this value on (code: 1).")
 
@@ -114,11 +132,17 @@ class CCDConfig(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
 
     @classmethod
-    def preset(cls, name: str) -> CCDConfig:
-        """Settings of preset `name`: demo, paper, reference or best. Raises UserError for any other."""
+    def preset(cls, name: str, dataset: str | None = None) -> CCDConfig:
+        """Settings of preset `name` (demo, paper, reference or best) for the data set of spec `dataset`. Raises UserError for any other.
+
+        >>> CCDConfig.preset("paper", "nuswide:/data/NUS-WIDE").clip.prompt
+        'a photo of a {}'
+        """
         if name not in PRESETS:
             raise UserError(f"There is no preset {name!r}; the presets are {', '.join(PRESETS)}.")
-        return build(_merge({"preset_name": name}, _PRESET_CHANGES[name]))
+        spec = dataset or ("demo" if name == "demo" else "voc2012:VOCdevkit")
+        values = _merge({"preset_name": name, "data": {"spec": spec}}, PRESET_VALUES[name])
+        return build(_merge(values, FOR_DATASET.get((name, spec.partition(":")[0]), {})))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> CCDConfig:
@@ -132,35 +156,6 @@ class CCDConfig(Section):
         return build(_merge(self.model_dump(), sections))
 
 
-# Only what differs from the defaults above, which are the paper's.
-_PRESET_CHANGES: dict[str, dict[str, Any]] = {
-    "paper": {"data": {"spec": "voc2012:VOCdevkit"}},
-    "reference": {
-        "data": {"spec": "voc2012:VOCdevkit"},
-        "clip": {"normalisation": "imagenet", "round_to": 1},  # train.py normalises once, for classifier and CLIP
-        "bias": {"entropy_threshold": 2.0},  # train.py
-        "classifier": {"backbone": "resnet50", "cam_boost": 3.0},  # models.py always builds resnet50
-        "views": {"threshold": {"mean_views": 5.0}, "box": "first_last"},  # searches until the mean lies in 4-6
-        "labels": {"alpha": 0.2, "clamp_local": False, "views_required": False},  # train_gpu#0.sh
-        "training": {"shared_flip": False},
-    },
-    "best": {"data": {"spec": "voc2012:VOCdevkit"}},
-    "demo": {
-        "data": {"spec": "demo"},
-        "clip": {"model": "demo", "pretrained": None, "size": 128, "batch_size": 64, "round_to": 16},
-        "bias": {"entropy_threshold": 1.5},
-        "classifier": {
-            "backbone": "clip:demo",
-            "weights": None,
-            "image_size": 128,
-            "cam_size": 160,
-        },
-        "views": {"threshold": {"mean_views": 8.0}},  # half of the classes, as 10 of 20 in the paper
-        "training": {"epochs": 8, "warmup_epochs": 2, "learning_rate": 1e-3, "head_factor": 4.0, "schedule": "cosine", "positive_label": 0.5},
-    },
-}
-
-
 def build(values: dict[str, Any]) -> CCDConfig:
     """Validate; every wrong setting becomes one line of one UserError."""
     try:
@@ -170,24 +165,33 @@ def build(values: dict[str, Any]) -> CCDConfig:
 
 
 def _sentence(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("float", "MeanViews"))
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("float", "MeanViews", "SearchedViews"))
     if problem["type"] == "extra_forbidden":
         return f"there is no setting {where} (see `ccd run --help` and config.yaml of any run)"
     return f"setting {where}: {problem['msg'].lower()} (got {problem['input']!r})"
 
 
-def load_config(preset: str | None = None, config_file: str | Path | None = None, changes: list[str] | None = None) -> CCDConfig:
-    """Preset, then file, then `section.key=value` changes; each overrides what came before."""
-    values: dict[str, Any] = CCDConfig.preset(preset or "paper").model_dump()
+def load_config(
+    preset: str | None = None,
+    config_file: str | Path | None = None,
+    changes: list[str] | None = None,
+    dataset: str | None = None,
+    classes: str | Path | None = None,
+) -> CCDConfig:
+    """Preset (as it is for the data set), then file, then `section.key=value` changes, then data set; each overrides what came before."""
+    given: dict[str, Any] = {}
     if config_file is not None:
-        loaded = _read_yaml(Path(config_file))
-        loaded.pop("recorded", None)
-        if preset is None and loaded.get("preset_name") in PRESETS:
-            values = CCDConfig.preset(loaded["preset_name"]).model_dump()
-        values = _merge(values, loaded)
+        given = _read_yaml(Path(config_file))
+        given.pop("recorded", None)
+        if preset is None and given.get("preset_name") in PRESETS:
+            preset = given["preset_name"]
     for change in changes or []:
-        values = _merge(values, _parse_change(change))
-    return build(values)
+        given = _merge(given, _parse_change(change))
+    place = {"spec": dataset} if dataset else {}
+    given = _merge(given, {"data": place | ({"classes": str(classes)} if classes else {})})
+    spec = given["data"].get("spec") if isinstance(given["data"], dict) else None
+    base = CCDConfig.preset(preset or "paper", spec if isinstance(spec, str) else None)
+    return build(_merge(base.model_dump(), given))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -21,12 +21,12 @@ from torch import Tensor
 
 from ccd_core.classifier import CamClassifier
 from ccd_core.clip import ClipTeacher, normalise
-from ccd_core.config import CCDConfig, MeanViews
+from ccd_core.config import CCDConfig, MeanViews, SearchedViews
 from ccd_core.data import ImageList
 from ccd_core.data.loading import read_usable
 from ccd_core.files import replacing, write_json
 from ccd_core.runs import Progress, Run
-from ccd_core.views import add_offset, cam_boxes, crop_views, moved_boxes, random_boxes, view_threshold
+from ccd_core.views import add_offset, cam_boxes, crop_views, moved_boxes, random_boxes, searched_threshold, view_threshold
 
 log = logging.getLogger("ccd")
 BATCH, CHUNK = 8, 256  # images in one CAM pass; images whose views are written together
@@ -88,7 +88,12 @@ def _scores(model: CamClassifier, images: ImageList, config: CCDConfig, accelera
 
 def _threshold(scores: np.ndarray, config: CCDConfig, run: Run) -> float:
     wanted = config.views.threshold
-    threshold = view_threshold(scores, wanted.mean_views) if isinstance(wanted, MeanViews) else float(wanted)
+    if isinstance(wanted, MeanViews):
+        threshold = view_threshold(scores, wanted.mean_views)
+    elif isinstance(wanted, SearchedViews):
+        threshold = searched_threshold(scores, wanted.between, wanted.images, wanted.start, wanted.step, config.seed)
+    else:
+        threshold = float(wanted)
     mean_views = float((scores > threshold).sum() / len(scores))
     write_json(run.file("view_threshold.json"), {"threshold": threshold, "mean_views": mean_views})
     log.info("view threshold %.4f: %.2f views an image on average", threshold, mean_views)
@@ -116,19 +121,9 @@ def _views_of(
     done = len(images) + part.start
     for indices, pixels in read_usable(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers):
         _, cams = class_maps_of(model, pixels, config.classifier.cam_size, accelerator)
-        rows, classes = np.nonzero(scores[indices] > threshold)
         done += len(indices)
         advance(done)
-        if not len(rows):
-            continue
-        tight = cam_boxes(cams[rows, classes], size, config.views.cam_threshold, 0, config.views.box)
-        there = tight[:, 0] >= 0  # a flat map has no box
-        rows, classes, tight = rows[there], classes[there], tight[there]
-        boxes = add_offset(tight, config.views.offset, size)
-        if config.views.policy == "random":
-            boxes = random_boxes(len(boxes), size, rng)
-        elif config.views.policy == "moved":
-            boxes = moved_boxes(boxes, size, rng)
+        rows, classes, tight, boxes = choose_views(scores[indices] > threshold, cams, size, config, rng)
         for row in range(len(indices)):
             cut = crop_views(pixels[row], boxes[rows == row].tolist(), config.clip.size, config.clip.round_to)
             waiting += [teacher.normalise(crop, config.clip.normalisation) for crop in cut]
@@ -140,8 +135,24 @@ def _views_of(
         found["cam_box"].append(tight)
         found["box"].append(boxes)
     found["p"].append(teacher.view_probabilities(waiting, text, config.clip.batch_size).numpy())
-    empty = {"image": (0,), "class_index": (0,), "cam_box": (0, 4), "box": (0, 4), "p": (0, len(text))}
-    return {key: np.concatenate(parts) if parts else np.empty(empty[key], np.float32 if key == "p" else np.int64) for key, parts in found.items()}
+    return {key: np.concatenate(parts) for key, parts in found.items()}
+
+
+def choose_views(
+    above: np.ndarray, cams: Tensor, size: tuple[int, int], config: CCDConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The views of some images: which image and which class each is of [V], its CAM box and its view [V, 4], in pixels of `size` (H, W).
+
+    above: [B, C] bool, classes that get a view; cams: [B, C, h, w] raw maps. A class whose map is flat has no box and no view.
+    """
+    rows, classes = np.nonzero(above)
+    tight = cam_boxes(cams[rows, classes], size, config.views.cam_threshold, 0, config.views.box) if len(rows) else np.empty((0, 4), int)
+    there = tight[:, 0] >= 0
+    rows, classes, tight = rows[there], classes[there], tight[there]
+    if config.views.policy == "random":
+        return rows, classes, tight, random_boxes(len(tight), size, rng)
+    boxes = add_offset(tight, config.views.offset, size)
+    return rows, classes, tight, moved_boxes(boxes, size, rng) if config.views.policy == "moved" else boxes
 
 
 def _write_views(run: Run, images: ImageList, scores: np.ndarray, parts: Iterable[dict[str, np.ndarray]]) -> None:

@@ -26,7 +26,6 @@ from ccd_core.classifier import CamClassifier
 from ccd_core.clip import normalise
 from ccd_core.config import TrainingSettings
 from ccd_core.data.loading import Pictures
-from ccd_core.event_files import EventFile
 from ccd_core.files import replacing, write_json
 from ccd_core.losses import ccd_loss
 from ccd_core.metrics import mean_average_precision
@@ -66,7 +65,6 @@ class Trainer:
         self.plain_model = model
         self.epoch = 0  # the next one
         self.rows: list[dict[str, Any]] = []  # metrics.csv
-        self.events = EventFile(run.file("tensorboard"))
         self._resume()
 
     def train(
@@ -127,13 +125,14 @@ class Trainer:
 
     # -- which epoch is kept -----------------------------------------------------------------
 
-    def _main_maps(self) -> list[float]:
-        """Train-label mAP of the main phase. Warm-up is left out: it was measured against other labels."""
-        return [row["train_map"] for row in self.rows if row["phase"] == "main"]
+    def _maps(self) -> list[float]:
+        """Train-label mAP of the main phase. Warm-up is left out, since it was measured against other labels, unless all gains count."""
+        of_all = self.settings.keep == "first_local_minimum_of_all"
+        return [row["train_map"] for row in self.rows if of_all or row["phase"] == "main"]
 
     def _stopped(self, phase: str) -> bool:
-        stops = self.settings.keep == "first_local_minimum" and phase == "main"
-        return stops and first_local_minimum(self._main_maps()) is not None
+        stops = self.settings.keep != "last" and phase == "main"
+        return stops and first_local_minimum(self._maps()) is not None
 
     def _kept(self) -> bool:
         return self.run.has("checkpoints", "best.json") and self.run.load_json("checkpoints", "best.json")["epoch"] == self.epoch - 1
@@ -154,7 +153,6 @@ class Trainer:
         header = {"epoch": str(self.epoch), "rows": json.dumps(self.rows)}
         write_tensors(self.run.file("checkpoints", "last.safetensors"), tensors, header)
         self.run.write_metrics(self.rows)
-        self.events.write(self.rows)
 
     def _resume(self) -> None:
         path = self.run.file("checkpoints", "last.safetensors")

@@ -116,6 +116,21 @@ def view_threshold(scores: np.ndarray, mean_views: float) -> float:
     return float(np.partition(scores.ravel(), scores.size - wanted - 1)[scores.size - wanted - 1])
 
 
+def searched_threshold(scores: np.ndarray, between: tuple[float, float], images: int, start: float, step: float, seed: int) -> float:
+    """The authors' search for the view threshold (train.py): it rises until the mean number of views lies in between.
+
+    scores: [N, C] float32 in [0, 1]. Each threshold is tried on the next `images` images of a shuffled order, the first on one more; where
+    the images run out, the threshold stays as it is. A score equal to it counts, so what is returned lies just below.
+    """
+    order, threshold = np.random.default_rng(seed).permutation(len(scores)), start
+    for end in range(images, len(scores), images):
+        block = scores[order[0 if end == images else end - images + 1 : end + 1]]
+        if between[0] < (block >= threshold).sum() / images < between[1]:
+            break
+        threshold += step
+    return float(np.nextafter(np.float32(threshold), np.float32(0)))
+
+
 def random_boxes(count: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """[count, 4] boxes of 8 to 50 % of the frame's area anywhere in it: the control for CAM boxes."""
     area, aspect = rng.uniform(0.08, 0.5, count), np.exp(rng.uniform(-0.5, 0.5, count))

@@ -51,10 +51,9 @@ with st.expander("Start a run", expanded=True, icon=":material/play_circle:"):
             "alpha", 0.0, 1.0, base.labels.alpha, 0.05, key=f"alpha_{preset}", help="Weight of the initial label (Eq. 7)."
         ),
     }
-    changes = [
-        f"seed={values['seed']}", f"device={values['device']}", f"training.epochs={values['epochs']}",
-        f"views.threshold={{mean_views: {values['mean_views']:g}}}", f"labels.alpha={values['alpha']:g}",
-    ]  # fmt: skip
+    changes = [f"seed={values['seed']}", f"device={values['device']}", f"training.epochs={values['epochs']}", f"labels.alpha={values['alpha']:g}"]
+    views = {} if values["mean_views"] == base.views.threshold.mean_views else {"threshold": {"mean_views": values["mean_views"]}}
+    changes += [f"views.threshold={{mean_views: {values['mean_views']:g}}}"] if views else []
     out = loaders.workspace() / (name or "")
     command = ["ccd", "run", "--preset", preset, "--dataset", spec, *(part for change in changes for part in ("--set", change)), "--out", str(out)]
     st.code(shlex.join(command), language="bash", wrap_lines=True)
@@ -62,9 +61,9 @@ with st.expander("Start a run", expanded=True, icon=":material/play_circle:"):
         try:
             if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,80}", name or ""):
                 raise UserError("The name may have letters, digits, dots, hyphens and underscores only.")
-            settings = base.changed(
+            settings = CCDConfig.preset(preset, spec).changed(
                 seed=values["seed"], device=values["device"], data={"spec": spec}, training={"epochs": values["epochs"]},
-                views={"threshold": {"mean_views": values["mean_views"]}}, labels={"alpha": values["alpha"]},
+                views=views, labels={"alpha": values["alpha"]},
             )  # fmt: skip
             jobs.start(settings, out)
             st.toast(f"Started {name}.")

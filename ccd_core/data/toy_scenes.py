@@ -54,12 +54,15 @@ class Scene:
     objects: list[tuple[str, tuple[int, int, int, int]]]  # class name, box (x0, y0, x1, y1) half-open
 
 
-def draw_scene(seed: int, index: int, scale: float = 1.0) -> Scene:
-    """Scene `index` of the world of `seed`; `scale` 1 is 640x480 or so, smaller is the same picture, smaller."""
+def draw_scene(seed: int, index: int, scale: float = 1.0, none_share: float = COUNT_WEIGHTS[0]) -> Scene:
+    """Scene `index` of the world of `seed`; `scale` 1 is 640x480 or so, smaller is the same picture, smaller.
+
+    none_share: how likely a scene is to have no class at all (0 to 1).
+    """
     rng = np.random.default_rng([seed, index])
     width, height = SHAPES[rng.integers(len(SHAPES))]
     place = str(rng.choice(list(PLACES)))
-    wanted = _choose_classes(rng, place)
+    wanted = _choose_classes(rng, place, none_share)
     horizon = rng.uniform(0.35, 0.65) * height
     canvas = _background(rng, place, width, height, horizon, scale)
     for _ in range(rng.integers(0, 7)):
@@ -74,8 +77,10 @@ def draw_scene(seed: int, index: int, scale: float = 1.0) -> Scene:
     return Scene(_finish(rng, canvas, place), place, objects)
 
 
-def _choose_classes(rng, place: str) -> list[str]:
-    count = int(rng.choice(len(COUNT_WEIGHTS), p=COUNT_WEIGHTS))
+def _choose_classes(rng, place: str, none_share: float) -> list[str]:
+    some = np.array(COUNT_WEIGHTS[1:])
+    shares = COUNT_WEIGHTS if none_share == COUNT_WEIGHTS[0] else (none_share, *(some * (1 - none_share) / some.sum()))
+    count = int(rng.choice(len(COUNT_WEIGHTS), p=shares))
     if count == 0:
         return []
     weights = np.array([FREQUENCY[name] * PLACES[place].get(name, 1) for name in CLASSES])
@@ -215,7 +220,13 @@ def _finish(rng, canvas: np.ndarray, place: str) -> np.ndarray:
     return cv2.GaussianBlur(picture, (0, 0), 0.9) if rng.random() < 0.25 else picture
 
 
-def write_dataset(root: str | Path, splits: dict[str, int] = SPLITS, seed: int = SEED, progress: Callable[[int, int], None] | None = None) -> Path:
+def write_dataset(
+    root: str | Path,
+    splits: dict[str, int] = SPLITS,
+    seed: int = SEED,
+    progress: Callable[[int, int], None] | None = None,
+    none_share: float = COUNT_WEIGHTS[0],
+) -> Path:
     """Draw a data set in VOC's layout (JPEGImages, Annotations, ImageSets/Main) unless it is there already.
 
     The list files are written last and name only finished images, so an interrupted call goes on
@@ -229,7 +240,7 @@ def write_dataset(root: str | Path, splits: dict[str, int] = SPLITS, seed: int =
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     offset = {split: 1_000_000 * i for i, split in enumerate(splits)}
-    jobs = [(root, name, seed, offset[split] + i) for split in splits for i, name in enumerate(names[split])]
+    jobs = [(root, name, seed, offset[split] + i, none_share) for split in splits for i, name in enumerate(names[split])]
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(_write_scene, jobs, chunksize=16), 1):
             if progress:
@@ -241,13 +252,13 @@ def write_dataset(root: str | Path, splits: dict[str, int] = SPLITS, seed: int =
     return root
 
 
-def _write_scene(job: tuple[Path, str, int, int]) -> None:
-    root, name, seed, index = job
+def _write_scene(job: tuple[Path, str, int, int, float]) -> None:
+    root, name, seed, index, none_share = job
     cv2.setNumThreads(1)
     picture, annotation = root / "JPEGImages" / f"{name}.jpg", root / "Annotations" / f"{name}.xml"
     if annotation.is_file():
         return
-    scene = draw_scene(seed, index)
+    scene = draw_scene(seed, index, none_share=none_share)
     encoded = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
     for path, content in ((picture, encoded.tobytes()), (annotation, _annotation(name, scene))):
         partial = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,0 +1,95 @@
+"""The presets, each value with its source: what the paper says, and what the authors' code does where it differs.
+
+One row a setting. Sections are the paper's (Kim and Shim, CVPR 2025); "S" is its supplement. Files are those of the authors' public
+implementation (github.com/k0u-id/CCD, commit 0b57641). "not said" means that the paper is silent; the value is then the code's, or
+what the field uses. `AS_PAPER`: the code does what the paper says.
+
+Not followed by any preset, because nobody could want it: the code takes VOC's class names for every data set (train.py), which gives no
+labels for COCO or NUS-WIDE; it also writes the model that is best on the validation set (train.py, "with GT"), which chooses by ground truth. Two
+things of the code change nothing: the cross-entropy of an image is weighted by clip(low entropy + loss_coeff, 0, 1), and loss_coeff is 1
+(train_gpu#0.sh); and a CAM without a peak ends the code with an IndexError, where here the class gets no view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+AS_PAPER: Any = object()
+SEARCH = {"between": [4.0, 6.0], "images": 100, "start": 0.05, "step": 0.001}
+
+# setting, the paper's value, where it says so, the code's value, where it does so
+TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
+    ("precision", "auto", "not said", "fp32", "train.py: the classifier is trained without autocast"),
+    ("clip.model", "RN50x64", "4.1", AS_PAPER, "train.py"),
+    ("clip.pretrained", "openai", "4.1, [31]", AS_PAPER, "train.py"),
+    ("clip.size", 640, "4.1: 640x640, and views with a longer side of 640", AS_PAPER, "config.py: resize; train.py: cropping_box"),
+    ("clip.normalisation", "clip", "not said: CLIP's own", "imagenet", "datasets.py: TorchvisionNormalize serves classifier and CLIP"),
+    ("clip.prompt", "a photo of the {}", "3.1, 4.1", AS_PAPER, "train.py: templates"),
+    ("clip.round_to", 32, "not said: sides are rounded to the tower's stride, so that views batch", 1, "train.py: lengths are truncated to pixels"),
+    ("bias.mode", "class", "3.3", AS_PAPER, "config.py: global_temp, local_temp"),
+    ("bias.entropy_threshold", 0.5, "4.1", 2.0, "train.py: entropy > 2 is left out, natural logarithm"),
+    ("bias.floor", 0.05, "3.3, no number: the code's", AS_PAPER, "train_gpu#0.sh: LS_coeff 20, so 1/20"),
+    ("classifier.backbone", "resnet101", "4.1", "resnet50", "models.py builds resnet50 whatever --arch says"),
+    ("classifier.weights", "imagenet", "4.1", AS_PAPER, "config.py: use_pretrained"),
+    ("classifier.image_size", 448, "not said: the code's", AS_PAPER, "config.py: train_resize"),
+    ("classifier.cam_size", 640, "4.1: views are cut from the 640 frame", AS_PAPER, "datasets.py: the set `infer`"),
+    ("classifier.cam_boost", 1.0, "Eq. 4: none", 3.0, "train_gpu#0.sh: coeff 3; train.py: from the first epoch's training on"),
+    ("views.policy", "cam", "3.2", AS_PAPER, "train.py"),
+    ("views.threshold", {"mean_views": 10.0}, "4.1 says 0.5, 4.3 that about 10 views an image are best", SEARCH, "train.py, epoch 2; LS starts at 0.05"),
+    ("views.cam_threshold", 0.95, "S 6.1", AS_PAPER, "train.py"),
+    ("views.offset", 80, "4.1", AS_PAPER, "train_gpu#0.sh: offset_size 80"),
+    ("views.frame", 640, "4.1", AS_PAPER, "train.py: cut from the 640x640 tensor"),
+    ("views.box", "extent", "3.2: bounding box", "first_last", "train.py: first and last pixel above the threshold, in row order"),
+    ("labels.update", True, "3.2", AS_PAPER, "config.py: update_label"),
+    ("labels.alpha", 0.4, "Eq. 7", 0.2, "train_gpu#0.sh: ratio 0.2"),
+    ("labels.clamp_local", True, "not said: labels are probabilities", False, "train.py: only the mixed label is clamped"),
+    ("labels.views_required", True, "not said: an image without views keeps its label", False, "train.py: its local label is floor / bias"),
+    ("training.epochs", 10, "4.1", AS_PAPER, "train_gpu#0.sh"),
+    ("training.warmup_epochs", 2, "4.1", AS_PAPER, "train.py: labels are updated at epoch 2"),
+    ("training.batch_size", 16, "4.1", AS_PAPER, "train_gpu#0.sh"),
+    ("training.optimizer", "adam", "not said: the code's", AS_PAPER, "train.py"),
+    ("training.learning_rate", 1e-5, "4.1", AS_PAPER, "train_gpu#0.sh"),
+    ("training.head_factor", 10.0, "not said: the code's", AS_PAPER, "config.py: lr_mult"),
+    ("training.weight_decay", 0.0, "not said: the code's", AS_PAPER, "train.py: Adam's default"),
+    ("training.schedule", "constant", "not said: the code's", AS_PAPER, "train.py"),
+    ("training.beta", 1.0, "3.4: 0 during warm-up, then 1", AS_PAPER, "config.py: use_consist"),
+    ("training.jitter", 0.5, "3.4, no number: the code's", AS_PAPER, "datasets.py: brightness, contrast, saturation and hue, of the strong copy"),
+    ("training.shared_flip", True, "3.4: weak augmentation and additional jitter", False, "datasets.py: each copy is flipped on its own"),
+    ("training.keep", "first_local_minimum", "4.1", "first_local_minimum_of_all", "train.py: gains across the label update count, too"),
+    ("training.positive_label", 1.0, "not said: the code's", AS_PAPER, "instrumentation.py: exactly 1"),
+)  # fmt: skip
+
+# What a preset says of one kind of data set alone. 4.1: "a photo of a" for NUS-WIDE; the code says "the" for all.
+FOR_DATASET: dict[tuple[str, str], dict[str, Any]] = {
+    ("paper", "nuswide"): {"clip": {"prompt": "a photo of a {}"}},
+    ("best", "nuswide"): {"clip": {"prompt": "a photo of a {}"}},
+}
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """{"labels.alpha": 0.4} as {"labels": {"alpha": 0.4}}."""
+    values: dict[str, Any] = {}
+    for name, value in flat.items():
+        *sections, key = name.split(".")
+        place = values
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = value
+    return values
+
+
+_PAPER = nested({name: value for name, value, *_ in TABLE})
+
+PRESET_VALUES: dict[str, dict[str, Any]] = {
+    # measured on the toy scenes (benchmarks/quality.py); what is not named is the paper's
+    "demo": {
+        "clip": {"model": "demo", "pretrained": None, "size": 128, "batch_size": 64, "round_to": 16},
+        "bias": {"entropy_threshold": 1.5},
+        "classifier": {"backbone": "clip:demo", "weights": None, "image_size": 128, "cam_size": 160},
+        "views": {"threshold": {"mean_views": 8.0}},  # half of the classes, as 10 of 20 in the paper
+        "training": {"epochs": 8, "warmup_epochs": 2, "learning_rate": 1e-3, "head_factor": 4.0, "schedule": "cosine", "positive_label": 0.5},
+    },
+    "paper": _PAPER,
+    "reference": nested({name: paper if code is AS_PAPER else code for name, paper, _, code, _ in TABLE}),
+    "best": _PAPER,  # starts as `paper`; each step away from it is to be one line here with its measured gain
+}
