@@ -17,6 +17,7 @@ pages = [
     st.Page("../pages/clip_bias.py", title="CLIP bias", icon=":material/balance:"),
     st.Page("../pages/cam_boxes.py", title="CAM boxes", icon=":material/select:"),
     st.Page("../pages/labels.py", title="Labels", icon=":material/label:"),
+    st.Page("../pages/view_lab.py", title="View lab", icon=":material/crop:"),
     st.Page("../pages/results.py", title="Results", icon=":material/bar_chart:"),
     st.Page("../pages/predict.py", title="Predict", icon=":material/image_search:"),
     st.Page("../pages/train.py", title="Train", icon=":material/model_training:"),

@@ -1,0 +1,48 @@
+"""Which parts of an image to ask CLIP about, to see how its opinion depends on the view (Fig. 1).
+
+Boxes are (x0, y0, x1, y1) as fractions of the image, as `Predictor.clip_views` takes them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def grid(side: float, places: int) -> np.ndarray:
+    """[places * places, 4] boxes of `side` (share of the image's sides) evenly over the image, row by row."""
+    start = np.linspace(0, 1 - side, places)
+    y, x = np.meshgrid(start, start, indexing="ij")
+    corner = np.stack([x.ravel(), y.ravel()], 1)
+    return _rounded(np.concatenate([corner, corner + side], 1))
+
+
+def growing(box: tuple[float, float, float, float], steps: int) -> np.ndarray:
+    """[steps, 4] boxes from `box` to the whole image, every side moving evenly."""
+    share = np.linspace(0, 1, steps)[:, None]
+    return _rounded((1 - share) * np.array(box) + share * np.array(WHOLE))
+
+
+def across(box: tuple[float, float, float, float], steps: int) -> np.ndarray:
+    """[steps, 4] boxes of the size and height in the image of `box`, from the left edge to the right."""
+    x0, y0, x1, y1 = box
+    left = np.linspace(0, 1 - (x1 - x0), steps)
+    return _rounded(np.stack([left, np.full(steps, y0), left + (x1 - x0), np.full(steps, y1)], 1))
+
+
+def parse_box(text: str, smallest: float = 0.05) -> tuple[float, float, float, float] | None:
+    """The box that "x0, y0, x1, y1" says, clipped to the image and at least `smallest` wide and high; None where it says none."""
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    if not np.isfinite([x0, y0, x1, y1]).all() or x0 >= x1 or y0 >= y1:
+        return None
+    x0, y0 = (min(max(side, 0.0), 1 - smallest) for side in (x0, y0))
+    return x0, y0, min(max(x1, x0 + smallest), 1.0), min(max(y1, y0 + smallest), 1.0)
+
+
+def _rounded(boxes: np.ndarray) -> np.ndarray:
+    """To 1e-4 of a side, so that the same box is the same question."""
+    return np.clip(boxes.round(4), 0, 1)
