@@ -106,3 +106,14 @@ def test_statistics_need_no_truth():
     figure = differences(["a", "b", "c"], np.array([0.1, 0.2, np.nan]), np.array([0.3, 0.1, np.nan]), "AP")
     assert list(figure.data[-1].y) == ["a", "b"] and figure.data[-1].x[0] == pytest.approx(0.2)
     assert len(label_histogram({"this run": np.array([3, 0]), "as set": np.array([1, 2])}).data) == 2
+
+
+def test_the_view_lab_sweeps_around_true_objects(app, tiny_run):
+    test = app("view_lab", crop="0.2, 0.2, 0.6, 0.6")
+    assert not test.exception and not test.error
+    assert any("Where would CLIP see" in text.value for text in test.markdown)
+    places = test.button_group(key="around")
+    assert places.options[0] == "the crop" and len(places.options) > 1
+    assert test.text_input(key="crop").value == "0.2, 0.2, 0.6, 0.6"
+    test.text_input(key="crop").set_value("nonsense").run()
+    assert not test.exception and not test.error  # the crop goes back to where it starts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-PAGES = ["overview", "clip_bias", "cam_boxes", "labels", "results", "predict", "train"]
+PAGES = ["overview", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train"]
 
 
 @pytest.mark.parametrize("page", PAGES)
