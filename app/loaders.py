@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from ccd_core.browsing import Opinions, Signals, mean_views, signals
 from ccd_core.data import Box, Dataset, GroundTruth, open_dataset
 from ccd_core.data.images import read_image
 from ccd_core.errors import UserError
@@ -197,6 +198,75 @@ def targets(run: Run, split: str, ids: np.ndarray) -> tuple[list[int], np.ndarra
     return _targets(str(run.path), split, len(ids), ids)
 
 
+# -- browsing ------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _opinions(path: str, labels: float, scored: float) -> Opinions:
+    run = Run.open(path)
+    arrays = label_arrays(run)
+    given = scores(run, "train")["scores"] if scored else None
+    found = targets(run, "train", arrays["ids"])
+    truth = None
+    if found is not None:
+        truth = np.full(arrays["initial"].shape, np.nan, np.float32)
+        truth[found[0]] = found[1]
+    return Opinions(arrays["initial"], given, truth)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _signals(path: str, cls: int | None, labels: float, scored: float) -> Signals:
+    opinions = _opinions(path, labels, scored)
+    return signals(opinions if cls is None else opinions.of(cls))
+
+
+def image_signals(run: Run, cls: int | None = None) -> Signals:
+    """What images are filtered and sorted by, over all classes or for one."""
+    return _signals(str(run.path), cls, _changed(run, "labels.npz"), _changed(run, "scores", "train.npz"))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _view_steps(path: str, scored: float) -> list[tuple[float, float | None]]:
+    run = Run.open(path)
+    used = [run.load_json("view_threshold.json")["threshold"]] if run.has("view_threshold.json") else []
+    steps = np.unique(np.round([*np.arange(0, 0.1, 0.0025), *np.arange(0.1, 1.001, 0.01), *np.clip(used, 0, 1)], 4))
+    means = mean_views(scores(run, "train")["scores"], steps) if scored else [None] * len(steps)
+    return [(float(step), None if mean is None else float(mean)) for step, mean in zip(steps, means, strict=True)]
+
+
+def view_steps(run: Run) -> list[tuple[float, float | None]]:
+    """View thresholds to choose from, fine where most scores lie, and the mean views an image that the kept classifier gives at each."""
+    return _view_steps(str(run.path), _changed(run, "scores", "train.npz"))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _view_places(path: str, changed: float) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    table = _views(path, changed)
+    codes = table["image"].cat.codes.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    names = table["image"].cat.categories.tolist()
+    starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    return order, starts, {name: code for code, name in enumerate(names)}
+
+
+def views_of(run: Run, image: str) -> pd.DataFrame:
+    """The rows of `views` that are of one image; their index is that of `view_probabilities`."""
+    changed = _changed(run, "views.parquet")
+    order, starts, code_of = _view_places(str(run.path), changed)
+    code = code_of.get(image)
+    return views(run).iloc[[] if code is None else order[starts[code] : starts[code + 1]]]
+
+
+def images_with_view_of(run: Run, cls: str) -> np.ndarray:
+    """[N] bool: training images of which a view was taken for class `cls`."""
+    table, (ids, row_of) = views(run), image_ids(run)
+    names = table["image"].cat.categories
+    found = np.zeros(len(ids), bool)
+    codes = np.unique(table["image"].cat.codes.to_numpy()[(table["class"] == cls).to_numpy()])
+    found[[row_of[names[code]] for code in codes]] = True
+    return found
+
+
 # -- images --------------------------------------------------------------------------------------
 
 
@@ -244,8 +314,19 @@ def _predictor(path: str) -> PredictorClient:
 
 
 @st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
-def explain(run_path: str, image: str, thresholds: tuple[float, ...]) -> dict[str, Any]:
-    return _predictor(run_path).ask("explain", path=image, thresholds=list(thresholds))
+def explain(run_path: str, image: str, thresholds: tuple[float, ...], warmed_up: bool = False) -> dict[str, Any]:
+    return _predictor(run_path).ask("explain", path=image, thresholds=list(thresholds), warmed_up=warmed_up)
+
+
+@st.cache_data(max_entries=64, show_spinner="Computing the maps of the other methods ...")
+def cam_methods(run_path: str, image: str, cls: int, thresholds: tuple[float, ...]) -> dict[str, Any]:
+    return _predictor(run_path).ask("cam_methods", path=image, cls=cls, thresholds=list(thresholds))
+
+
+@st.cache_data(max_entries=256, show_spinner="Asking CLIP about these views ...")
+def clip_views(run_path: str, image: str, boxes: list[list[float]]) -> list[list[float]]:
+    """[V][C] CLIP's probabilities of parts of an image; boxes as fractions of it."""
+    return _predictor(run_path).ask("clip_views", path=image, boxes=boxes)["p"]
 
 
 def predict(run: Run, paths: list[Path]) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 
+from ccd_core.classifier import CamClassifier
 from ccd_core.clip import ClipTeacher, normalise
 from ccd_core.data.images import read_image, resize
 from ccd_core.device import make_accelerator
@@ -64,6 +66,7 @@ class Predictor:
         self.model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
         self.model.eval().to(self.accelerator.device)
         self._teacher: tuple[ClipTeacher, torch.Tensor] | None = None
+        self._warmed_up: CamClassifier | None = None
 
     @classmethod
     def open(cls, path: str | Path, device: str = "auto", precision: str = "fp32") -> Predictor:
@@ -128,15 +131,17 @@ class Predictor:
         }
 
     @torch.inference_mode()
-    def explain(self, path: str | Path, thresholds: Sequence[float]) -> dict[str, Any]:
+    def explain(self, path: str | Path, thresholds: Sequence[float], warmed_up: bool = False) -> dict[str, Any]:
         """Scores [C], maps [C][h][w] in [0, 1], CAM boxes [C][T] without offset at each threshold (None for a flat map), CLIP's view [C].
 
-        Boxes are in pixels of the run's frame, whose side is `frame`.
+        Boxes are in pixels of the run's frame, whose side is `frame`. With `warmed_up`, all but CLIP's view are those of the classifier
+        as it was after warm-up, when the run took its views.
         """
         settings = self.run.config
         frame = settings.views.frame
         pixels = self._square(Path(path), frame)[None]
-        logits, cam = class_maps_of(self.model, pixels, settings.classifier.cam_size, self.accelerator)
+        model = self._after_warmup() if warmed_up else self.model
+        logits, cam = class_maps_of(model, pixels, settings.classifier.cam_size, self.accelerator)
         profile = Profile(cam[0], (frame, frame))
         extents = [profile.extents(threshold) for threshold in thresholds]
         boxes = [[None if row[c][0] < 0 else [int(v) for v in row[c]] for row in extents] for c in range(len(self.classes))]
@@ -147,6 +152,27 @@ class Predictor:
             "frame": frame,
             "clip": self._clip_opinion(Path(path)),
         }
+
+    def cam_methods(self, path: str | Path, cls: int, thresholds: Sequence[float]) -> dict[str, dict[str, Any]]:
+        """By CAM method: the map of class `cls` and its box at each threshold, as `method_boxes` gives them."""
+        from ccd_core.cam_methods import method_boxes, method_maps
+
+        size = self.run.config.classifier.cam_size
+        pixels = self._square(Path(path), size)[None].to(self.accelerator.device)
+        return method_boxes(method_maps(self.model, normalise(pixels), cls), self.run.config.views.frame, list(thresholds))
+
+    def _after_warmup(self) -> CamClassifier:
+        """The classifier that the run's own views come from. Raises UserError where the run has not kept it."""
+        if self._warmed_up is None:
+            path = self.run.file("checkpoints", "warmup.safetensors")
+            if not path.is_file():
+                raise UserError(f"Run {self.run.name} has not kept its classifier as it was after warm-up.")
+            self._warmed_up = make_classifier(self.run.config.changed(classifier={"weights": None}), len(self.classes))
+            with safe_open(path, framework="pt") as file:
+                kept = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys() if name.startswith("model.")}  # noqa: SIM118
+            self._warmed_up.load_state_dict(kept)
+            self._warmed_up.eval().to(self.accelerator.device)
+        return self._warmed_up
 
     @torch.inference_mode()
     def clip_views(self, path: str | Path, boxes: Sequence[Sequence[float]]) -> np.ndarray:

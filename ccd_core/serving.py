@@ -105,9 +105,14 @@ def _attend(predictor: Any, path: str, classes: list[int]) -> dict[str, Any]:
     return predictor.attend(path, classes)
 
 
-def _explain(predictor: Any, path: str, thresholds: list[float]) -> dict[str, Any]:
+def _explain(predictor: Any, path: str, thresholds: list[float], warmed_up: bool = False) -> dict[str, Any]:
     """What `Predictor.explain` returns."""
-    return predictor.explain(path, thresholds)
+    return predictor.explain(path, thresholds, warmed_up)
+
+
+def _cam_methods(predictor: Any, path: str, cls: int, thresholds: list[float]) -> dict[str, Any]:
+    """What `Predictor.cam_methods` returns."""
+    return predictor.cam_methods(path, cls, thresholds)
 
 
 def _clip_views(predictor: Any, path: str, boxes: list[list[float]]) -> dict[str, Any]:
@@ -116,7 +121,13 @@ def _clip_views(predictor: Any, path: str, boxes: list[list[float]]) -> dict[str
 
 
 # What can be asked: name -> function of the predictor and the question's arguments. A new question is one function and one entry.
-QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {"predict": _predict, "attend": _attend, "explain": _explain, "clip_views": _clip_views}
+QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "predict": _predict,
+    "attend": _attend,
+    "explain": _explain,
+    "cam_methods": _cam_methods,
+    "clip_views": _clip_views,
+}
 
 
 if __name__ == "__main__":

@@ -6,81 +6,81 @@ import numpy as np
 import streamlit as st
 
 from app import loaders
-from app.image_component import cam_box_view
-from app.widgets import current_run, friendly_errors, page_header, pick_image, require
-from ccd_core.data.images import image_size
-
-THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
+from app.cam_panels import image_panel, methods_panel, views_panel
+from app.gallery import gallery_pages
+from app.widgets import choose_image, current_run, empty_state, friendly_errors, page_header, pick_image, require
+from ccd_core.browsing import OPINIONS, ORDERS, VERDICTS, select
 
 run = current_run()
 page_header(
     "CAM boxes",
     "Where in an image does CLIP look again, and what does it see there?",
     "The class activation map says which pixels speak for a class. The box around its brightest part, grown by the offset, is a local view: CLIP is asked again, about this part "
-    "of the image only. Classes above the view threshold get one. The maps on this page are the finished classifier's; the run itself took its views after warm-up (table below).",
+    "of the image only. Classes above the view threshold get one; the run itself chose its views after warm-up.",
     r"G_c(x) = \sum_{i=1}^{Q} w_i^{c\top} g_i(x), \qquad p_c^{local} = \max_{i} p_{i,c}^{patch}",
 )
 require(run, "views.parquet", "local views")
-views, ids = loaders.views(run), loaders.label_arrays(run)["ids"]
+require(run, "labels.npz", "labels")
+ids, row_of = loaders.image_ids(run)
+counts = loaders.label_arrays(run)["n_views"]
+scored, truth = run.has("scores", "train.npz"), loaders.ground_truth(run) is not None
+most = int(counts.max()) if len(counts) else 0
 
-left, right = st.columns(2)
-chosen = left.selectbox("Images with a view of", ["any class", *run.classes], key="class", bind="query-params")
-counts = views["image"].value_counts()
-least = right.slider("Views of the image, at least", 0, int(counts.max()) if len(counts) else 1, 0, key="least_views")
-wanted = set(views.loc[views["class"] == chosen, "image"]) if chosen in run.classes else set(ids.tolist())
-shown = [name for name in ids.tolist() if name in wanted and counts.get(name, 0) >= least]
-if not shown:
-    st.info("No image fits these filters.")
+columns = st.columns([1.3, 1.1, 1.1, 1.2, 1.4, 1.1], vertical_alignment="bottom")
+chosen = columns[0].selectbox(
+    "Images with a view of", ["any class", *run.classes], key="class", bind="query-params", on_change=lambda: st.query_params.pop("of", None)
+)
+opinion = columns[1].selectbox(
+    "CLIP and classifier", OPINIONS, key="opinion", bind="query-params", disabled=not scored,
+    help="They disagree where one says yes (over 0.5) and the other no, of the chosen class or of any. CLIP's opinion is its debiased label of the whole image.",
+)  # fmt: skip
+verdict = columns[2].selectbox(
+    "Classifier is", VERDICTS, key="verdict", bind="query-params", disabled=not (scored and truth),
+    help="Against ground truth, at 0.5." if truth else "This data set has no ground truth.",
+)  # fmt: skip
+order = columns[3].selectbox("Order", ORDERS, key="order", bind="query-params")
+between = columns[4].slider("Views of the image", 0, max(1, most), (0, max(1, most)), key="views", bind="query-params")
+layout = columns[5].segmented_control("Show", ["Image", "Grid"], default="Image", required=True, key="layout", bind="query-params", width="stretch")
+
+cls = run.classes.index(chosen) if chosen in run.classes else None
+found = loaders.image_signals(run, cls)
+rows = select(
+    ids, found, counts, among=None if cls is None else loaders.images_with_view_of(run, chosen), views_between=between,
+    opinion=opinion if scored else "any", verdict=verdict if scored and truth else "any", order=order,
+)  # fmt: skip
+if not len(rows):
+    empty_state("No image fits these filters", "Widen the number of views, or set a filter back to any.", icon=":material/filter_alt_off:")
     st.stop()
-single, grid = st.tabs(["One image", "Grid"])
-with single:
-    image = pick_image(shown)
-    mine = views[views["image"] == image]
-    with friendly_errors():
-        path = loaders.image_path(run, image)
-        answer = loaders.explain(str(run.path), str(path), tuple(THRESHOLDS))
-        truth = loaders.ground_truth(run)
-        boxes = None
-        if truth is not None and image in truth.ids:
-            width, height = image_size(path)
-            scale = np.array([answer["frame"] / width, answer["frame"] / height] * 2)
-            boxes = [{"cls": c, "box": (np.array(box) * scale).tolist()} for c, box in truth.boxes[truth.ids.index(image)]]
-        cam_box_view(
-            loaders.data_url(path, 760),
-            list(run.classes),
-            answer,
-            THRESHOLDS,
-            cls=run.classes.index(chosen) if chosen in run.classes else int(np.argmax(answer["scores"])),
-            cam_threshold=run.config.views.cam_threshold,
-            view_threshold=run.load_json("view_threshold.json")["threshold"],
-            offset=run.config.views.offset,
-            truth=boxes,
-            key="cam_view",
-        )
-    st.subheader(f"The {len(mine)} views that the run took of {image}")
-    rows = []
-    for view in mine.itertuples():
-        probabilities = loaders.view_probabilities(run)[view.Index]
-        order = np.argsort(-probabilities)[:3]
-        rows.append(
-            {
-                "view of": view[2],
-                "score after warm-up": view.score,
-                "CLIP sees": ", ".join(f"{run.classes[i]} {probabilities[i]:.2f}" for i in order),
-                "probability of the class": float(probabilities[run.classes.index(view[2])]),
-                "CAM box": f"{view.cam_x0}, {view.cam_y0} to {view.cam_x1}, {view.cam_y1}",
-            }
-        )
-    progress = st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f")
-    st.dataframe(rows, hide_index=True, column_config={"score after warm-up": progress, "probability of the class": progress})
-with grid:
-    pages = st.pagination(max(1, -(-len(shown) // 24)), key="page", bind="query-params")
-    for place, name in enumerate(shown[24 * (pages - 1) : 24 * pages]):
-        if place % 6 == 0:
-            columns = st.columns(6)
-        with columns[place % 6], friendly_errors():
-            st.image(
-                loaders.jpeg(str(loaders.image_path(run, name)), 240),
-                caption=f"{shown.index(name) + 1} · {counts.get(name, 0)} views",
-                output_format="JPEG",
-            )
+shown = [ids[row] for row in rows]
+
+
+def describe(image: str) -> dict:
+    """What the grid says of an image: views, missed and falsely found classes, and its tone."""
+    row = row_of[image]
+    badges = [f"{counts[row]} views"]
+    if found.missed[row] > 0:
+        badges.append(f"{found.missed[row]} missed")
+    if found.false_alarms[row] > 0:
+        badges.append(f"{found.false_alarms[row]} false")
+    tone = "" if found.missed[row] < 0 else "good" if found.missed[row] + found.false_alarms[row] == 0 else "bad"
+    return {"caption": image, "badges": badges, "tone": tone}
+
+
+def open_image(image: str) -> None:
+    choose_image(image)
+    st.session_state["layout"] = "Image"
+
+
+if layout == "Grid":
+    legend = "green: the classifier is right about every class, red: it is not. " if truth and scored else ""
+    st.caption(f"{len(shown):,} of {len(ids):,} images; {legend}Click or press Enter to open one, arrow keys move.")
+    gallery_pages(run, shown, describe, key="grid", selected=st.session_state.get("image"), on_pick=open_image)
+    st.stop()
+
+image = pick_image(shown)
+with friendly_errors():
+    path = loaders.image_path(run, image)
+    default = cls if cls is not None else int(np.argmax(loaders.label_arrays(run)["initial"][row_of[image]]))
+    state, answer = image_panel(run, image, path, default)
+    views_panel(run, image, path, state, answer)
+    methods_panel(run, image, path, state)
