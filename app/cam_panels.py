@@ -23,8 +23,8 @@ THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
 MOST_ROWS = 4  # classes named beside a view
 
 
-def image_panel(run: Run, image: str, path: Path, default: int) -> tuple[BoxState, dict[str, Any]]:
-    """The image with its boxes; returns what is set, and what the predictor said."""
+def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxState, dict[str, Any]]:
+    """The image with its boxes, of class `cls` or the surest one until another is chosen; returns what is set, and what the predictor said."""
     warmed_up = False
     if run.has("checkpoints", "warmup.safetensors"):
         maps = st.segmented_control("Maps of", ["kept classifier", "after warm-up"], default="kept classifier", required=True, key="maps", bind="query-params",
@@ -38,7 +38,10 @@ def image_panel(run: Run, image: str, path: Path, default: int) -> tuple[BoxStat
         scale = np.array([answer["frame"] / width, answer["frame"] / height] * 2)
         boxes = [{"cls": c, "box": (np.array(box) * scale).tolist()} for c, box in known[1]]
     settings, asked = run.config.views, st.query_params
-    cls = run.classes.index(asked["of"]) if asked.get("of") in run.classes else default
+    if asked.get("of") in run.classes:
+        cls = run.classes.index(asked["of"])
+    elif cls is None:
+        cls = int(np.argmax(answer["scores"]))
     state = cam_box_view(
         image_url(run.name, image, 960),
         list(run.classes),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from app import loaders
@@ -80,7 +79,6 @@ if layout == "Grid":
 image = pick_image(shown)
 with friendly_errors():
     path = loaders.image_path(run, image)
-    default = cls if cls is not None else int(np.argmax(loaders.label_arrays(run)["initial"][row_of[image]]))
-    state, answer = image_panel(run, image, path, default)
+    state, answer = image_panel(run, image, path, cls)
     views_panel(run, image, path, state, answer)
     methods_panel(run, image, path, state)

@@ -23,7 +23,7 @@ def test_boxes_move_while_a_slider_is_dragged(page, address):
     page.goto(f"{address}/cam_boxes?run=tiny")
     slider = page.locator("input.offset")
     slider.wait_for()
-    page.locator("rect.cam-box").wait_for(state="attached")
+    page.locator(".chips button.on").wait_for()
     page.locator("input.view").evaluate("(e) => { e.value = 0; e.dispatchEvent(new Event('input')) }")
     widths = []
     for value in (0, 40):
