@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ccd_core.cli_jobs import jobs_app
 from ccd_core.errors import UserError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 runs_app = typer.Typer(help="List, show and delete the runs of a workspace; `ccd runs` alone lists them.")
 app.add_typer(runs_app, name="runs")
+app.add_typer(jobs_app, name="jobs")
 console = Console()
 console_of_messages = Console(stderr=True)  # for what must not mix with a command's output
 
@@ -81,18 +82,19 @@ def run(
 
 
 def _run(settings: Any, out: Path, queue: bool) -> None:
+    from contextlib import nullcontext
+
+    from ccd_core.errors import Stopped
     from ccd_core.jobs import device_queue
-    from ccd_core.pipeline import Stopped, run_ccd
     from ccd_core.runs import Run
 
     logging.getLogger("ccd").propagate = False  # the log goes to the run's log.txt; here there are bars and a summary
     began = time.time()
     with StageBars() as bars:
         try:
-            if queue:
-                with device_queue(Run.open(out), settings.device):
-                    finished = run_ccd(settings, out, bars.report)
-            else:
+            with device_queue(Run.open(out), settings.device) if queue else nullcontext():
+                from ccd_core.pipeline import run_ccd  # loads torch, which a job that waits needs not
+
                 finished = run_ccd(settings, out, bars.report)
         except (Stopped, KeyboardInterrupt):
             console.print(f"[yellow]Stopped.[/] Go on with: ccd run --resume --out {out}")
@@ -314,13 +316,12 @@ def runs_show(path: RunPath) -> None:
 @runs_app.command("delete")
 def runs_delete(path: RunPath, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete a run's folder."""
+    from ccd_core import jobs
     from ccd_core.runs import Run
 
-    opened = Run.open(path)
-    if opened.status in ("running", "queued"):
-        raise UserError(f"Run {opened.name} is {opened.status}; stop it before you delete it.")
+    Run.open(path)
     if yes or typer.confirm(f"Delete {path} for good?"):
-        shutil.rmtree(path)
+        jobs.delete(path)
 
 
 @app.command()

@@ -12,12 +12,13 @@ from ccd_core.errors import UserError
 
 
 def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerator:
-    """An Accelerator for `device` (auto, cpu, cuda, cuda:N) and `precision` (auto, fp32, bf16, fp16).
+    """An Accelerator for `device` (auto, cpu, cuda, cuda:N; cpu:N is the CPU, with a queue of its own) and `precision` (auto, fp32, bf16, fp16).
 
     Raises UserError where the device is not there or cannot do the precision.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"Device {device} was asked for but torch finds no usable CUDA GPU here; use --set device=cpu, or see `ccd doctor`.")
+    device = "cpu" if device.startswith("cpu:") else device
     if device not in ("auto", "cpu") and not device.startswith("cuda"):
         raise UserError(f"There is no device {device!r}; use auto, cpu, cuda or cuda:N.")
     on_cpu = device == "cpu" or not torch.cuda.is_available()

@@ -9,3 +9,7 @@ class UserError(Exception):
 
 class ImageError(UserError):
     """An image file cannot be used; the sentence names the file and what is wrong with it."""
+
+
+class Stopped(Exception):
+    """Somebody asked the run to stop."""

@@ -28,11 +28,13 @@ from ccd_core.config import CCDConfig
 from ccd_core.data import Dataset, ImageList, open_dataset
 from ccd_core.data.loading import Pictures, read_usable
 from ccd_core.device import describe, make_accelerator
-from ccd_core.errors import UserError
+from ccd_core.errors import Stopped, UserError
 from ccd_core.files import write_arrays, write_json
+from ccd_core.heartbeat import heartbeat
 from ccd_core.labels import debiased_local, final_labels, initial_labels, read_local_probabilities
 from ccd_core.local_views import find_views
-from ccd_core.runs import Progress, Run, this_process
+from ccd_core.processes import this_process
+from ccd_core.runs import Progress, Run
 from ccd_core.scoring import Scorer
 from ccd_core.training import Trainer, predict_scores
 
@@ -213,41 +215,47 @@ def write_scores(
         write_json(run.file("scores", "ap.json"), report)
 
 
-class Stopped(Exception):
-    """Somebody asked the run to stop."""
+@contextmanager
+def session(run: Run) -> Iterator[None]:
+    """A run's time in this process: its claim, state and log file, signs of life, and stopping on SIGTERM or Ctrl-C without loss."""
+    with run.claimed(), _logged(run):
+        run.update_state(status="running", error=None, **this_process())
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        previous = signal.signal(signal.SIGTERM, _stop) if in_main_thread else None
+        try:
+            with heartbeat(run, stoppable=in_main_thread):
+                yield
+            run.update_state(status="finished", stage="done", eta_seconds=0)
+            log.info("finished")
+        except (Stopped, KeyboardInterrupt):
+            run.update_state(status="stopped", eta_seconds=None)
+            log.info("stopped; `ccd run --resume --out %s` goes on", run.path)
+            raise
+        except BaseException as error:
+            error = _explained(error, run)
+            run.update_state(status="failed", error=str(error), eta_seconds=None)
+            log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
+            raise error from None if isinstance(error, UserError) else error.__cause__
+        finally:
+            if in_main_thread:
+                signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
 
 
 @contextmanager
-def session(run: Run) -> Iterator[None]:
-    """A run's time in this process: its state, its log file, and stopping on SIGTERM or Ctrl-C without loss."""
+def _logged(run: Run) -> Iterator[None]:
     handler = logging.FileHandler(run.file("log.txt"))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    run.update_state(status="running", error=None, **this_process())
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    previous = signal.signal(signal.SIGTERM, _stop) if in_main_thread else None
     try:
         yield
-        run.update_state(status="finished", stage="done", eta_seconds=0)
-        log.info("finished")
-    except (Stopped, KeyboardInterrupt):
-        run.update_state(status="stopped", eta_seconds=None)
-        log.info("stopped; `ccd run --resume --out %s` goes on", run.path)
-        raise
-    except BaseException as error:
-        error = _explained(error, run)
-        run.update_state(status="failed", error=str(error), eta_seconds=None)
-        log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
-        raise error from None if isinstance(error, UserError) else error.__cause__
     finally:
-        if in_main_thread:
-            signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
         log.removeHandler(handler)
         handler.close()
 
 
 def _stop(signum: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being asked twice must not disturb the leaving
     raise Stopped
 
 

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -31,6 +30,7 @@ import yaml
 from ccd_core.config import CCDConfig, build
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, write_arrays, write_atomic, write_json
+from ccd_core.processes import claim, process_alive, this_process
 
 STAGES = ("images", "global", "warm-up", "views", "training", "scores", "done")
 ENDINGS = ("finished", "stopped", "failed")
@@ -58,7 +58,7 @@ class Run:
                     "choose another --out, or --resume without changing settings."
                 )
             return there
-        if path.exists() and (not path.is_dir() or any(entry.name != "job.log" for entry in path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(entry.name not in ("job.log", ".claim") for entry in path.iterdir())):
             raise UserError(f"{path} exists and is not a run; choose another --out.")
         settings = config.model_dump(mode="json") | {"recorded": {"classes": list(classes), **surroundings()}}
         write_atomic(path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
@@ -101,12 +101,44 @@ class Run:
 
     @property
     def status(self) -> str:
-        """created, queued, running, finished, stopped, or failed (also where the process has died)."""
+        """created, queued, running, finished, stopped, or failed (also where the process has died unasked)."""
         state = self.state
         status = state.get("status", "created")
-        if status in ("running", "queued") and not process_alive(state):
-            return "failed"
+        if status in ("running", "queued") and not process_alive(state | {"heartbeat": self.heartbeat}):
+            return "stopped" if self.stop_asked(state) is not None else "failed"
         return status
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """The right to work on this run, for one process at a time. Raises UserError where another one works on it or is about to."""
+        self._refuse_if_active()
+        with claim(self.path):
+            self._refuse_if_active()
+            yield
+
+    def _refuse_if_active(self) -> None:
+        state, own = self.state, this_process()
+        if self.status in ("running", "queued") and any(state.get(key) != own[key] for key in ("pid", "host")):
+            raise UserError(f"Run {self.name} is {self.status} already, on {state.get('host')}; stop it first, or wait for it.")
+
+    @property
+    def heartbeat(self) -> float:
+        """When the run's process last showed that it lives: it touches state.json also where it has nothing to write."""
+        try:
+            return (self.path / "state.json").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def ask_to_stop(self) -> None:
+        """Leave a request for the process that works on this run, wherever it is; a later process does not heed it."""
+        write_json(self.path / "stop.json", {"asked": time.time()} | {key: self.state.get(key) for key in ("pid", "host")})
+
+    def stop_asked(self, state: dict[str, Any] | None = None) -> float | None:
+        """When the process that `state` names was asked to stop, or None."""
+        if not self.has("stop.json"):
+            return None
+        state, request = self.state if state is None else state, self.load_json("stop.json")
+        return request["asked"] if all(request.get(key) == state.get(key) for key in ("pid", "host")) else None
 
     # -- artefacts ---------------------------------------------------------------------------
 
@@ -257,22 +289,6 @@ def differences(one: CCDConfig, other: CCDConfig) -> list[str]:
 
     first, second = dict(flat(one.model_dump(mode="json"))), dict(flat(other.model_dump(mode="json")))
     return [key for key in {**first, **second} if first.get(key) != second.get(key)]
-
-
-def process_alive(state: dict[str, Any]) -> bool:
-    """Whether the process that wrote `state` still runs: same host, pid and creation time, and not a zombie."""
-    if state.get("host") != socket.gethostname():
-        return time.time() - state.get("heartbeat", 0) < 120  # another machine: its heartbeat must do
-    try:
-        process = psutil.Process(int(state["pid"]))
-        return abs(process.create_time() - state["pid_created"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        return False
-
-
-def this_process() -> dict[str, Any]:
-    process = psutil.Process()
-    return {"pid": process.pid, "pid_created": process.create_time(), "host": socket.gethostname()}
 
 
 def list_runs(workspace: str | Path) -> list[Run]:

@@ -26,6 +26,7 @@ from ccd_core.classifier import CamClassifier
 from ccd_core.clip import normalise
 from ccd_core.config import TrainingSettings
 from ccd_core.data.loading import Pictures
+from ccd_core.event_files import EventFile
 from ccd_core.files import replacing, write_json
 from ccd_core.losses import ccd_loss
 from ccd_core.metrics import mean_average_precision
@@ -65,6 +66,7 @@ class Trainer:
         self.plain_model = model
         self.epoch = 0  # the next one
         self.rows: list[dict[str, Any]] = []  # metrics.csv
+        self.events = EventFile(run.file("tensorboard"))
         self._resume()
 
     def train(
@@ -153,6 +155,7 @@ class Trainer:
         header = {"epoch": str(self.epoch), "rows": json.dumps(self.rows)}
         write_tensors(self.run.file("checkpoints", "last.safetensors"), tensors, header)
         self.run.write_metrics(self.rows)
+        self.events.write(self.rows)
 
     def _resume(self) -> None:
         path = self.run.file("checkpoints", "last.safetensors")

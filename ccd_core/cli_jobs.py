@@ -1,0 +1,210 @@
+"""`ccd jobs`: runs in the background, from the terminal; the same folders that the page Train shows."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ccd_core.jobs import Job
+
+jobs_app = typer.Typer(no_args_is_help=True, help="Runs in the background: start, list, show, logs, watch, stop, resume.")
+console = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+Workspace = Annotated[Path, typer.Option("--workspace", envvar="CCD_RUNS", help="Folder that holds the runs.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its name in the workspace.")]
+
+
+def _folder(run: Path, workspace: Path) -> Path:
+    return run if run.exists() else workspace / run
+
+
+def _look(run: Path, workspace: Path) -> Job:
+    from ccd_core import jobs
+    from ccd_core.runs import Run
+
+    return jobs.look(Run.open(_folder(run, workspace)))
+
+
+@jobs_app.command()
+def start(
+    preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name in the workspace. Without it: preset and time.")] = None,
+    workspace: Workspace = Path("runs"),
+) -> None:
+    """Start a run in the background; it waits for older jobs on its device. Prints the run's folder.
+
+    ccd jobs start --preset demo --name first
+
+    ccd jobs start --preset paper --dataset voc2012:/data/VOCdevkit --set device=cuda:1
+    """
+    from ccd_core import jobs
+    from ccd_core.config import load_config
+
+    settings = load_config(preset or ("demo" if config is None and dataset in (None, "demo") else None), config, changes)
+    given = ({"spec": dataset} if dataset else {}) | ({"classes": str(classes)} if classes else {})
+    settings = settings.changed(data=given)
+    out = jobs.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))
+    jobs.start(settings, out)
+    print(out)
+
+
+@jobs_app.command("list")
+def list_all(
+    workspace: Workspace = Path("runs"), as_json: Json = False, active: Annotated[bool, typer.Option(help="Only jobs that run or wait.")] = False
+) -> None:
+    """The jobs of the workspace, newest first."""
+    from ccd_core import jobs
+
+    found = [job for job in jobs.list_jobs(workspace) if job.active or not active]
+    if as_json:
+        print(json.dumps([_facts(job) for job in found]))
+        return
+    table = Table("job", "status", "where", "progress", "left")
+    for job in found:
+        table.add_row(
+            job.run.name, _status(job), f"{job.place}, {job.run.config.device}", _progress(job.state) if job.active else "", _left(job.state)
+        )
+    console.print(table if found else f"There are no jobs in {workspace}; `ccd jobs start --preset demo` starts one.")
+
+
+@jobs_app.command()
+def show(run: RunPath, workspace: Workspace = Path("runs"), as_json: Json = False) -> None:
+    """One job: status, progress, device, process, and why it failed. Exit code 1 if it failed."""
+    job = _look(run, workspace)
+    facts = _facts(job)
+    if as_json:
+        print(json.dumps(facts))
+    else:
+        for key, value in facts.items():
+            if value not in (None, "", []):
+                console.print(f"[bold]{key:<10}[/] {value}", soft_wrap=True, highlight=False)
+    if job.status == "failed":
+        raise typer.Exit(1)
+
+
+@jobs_app.command()
+def logs(
+    run: RunPath,
+    workspace: Workspace = Path("runs"),
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the job ends.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of the end.")] = 40,
+) -> None:
+    """The end of a job's log. With --follow, exit code 1 if the job fails or is stopped."""
+    from ccd_core.jobs import last_words
+
+    job = _look(run, workspace)
+    for line in last_words(job.run, lines):
+        print(line)
+    if follow:
+        path = job.run.file("log.txt")
+        at = path.stat().st_size if path.is_file() else 0
+        for latest in _until_it_ends(job.run.path, workspace):
+            job = latest
+            if path.is_file() and path.stat().st_size > at:
+                with open(path, errors="replace") as file:
+                    file.seek(at)
+                    print(file.read(), end="", flush=True)
+                    at = file.tell()
+        _exit(job)
+
+
+@jobs_app.command()
+def watch(run: RunPath, workspace: Workspace = Path("runs")) -> None:
+    """Wait until a job ends, showing how far it is; the bell rings at the end. Exit code 0: finished, 1: stopped or failed."""
+    last = ""
+    job = _look(run, workspace)
+    with console.status("") as line:
+        for job in _until_it_ends(run, workspace):
+            text = f"{job.run.name}: {_status(job)} {_progress(job.state)} {_left(job.state)}".rstrip()
+            line.update(text)
+            if not console.is_terminal and text.partition(":")[0] + str(job.state.get("stage")) != last:
+                last = text.partition(":")[0] + str(job.state.get("stage"))
+                console.print(text, soft_wrap=True, highlight=False)
+    if console.is_terminal:
+        console.bell()
+    console.print(f"{job.run.name}: {_status(job)}. {job.reason or ''}", soft_wrap=True, highlight=False)
+    _exit(job)
+
+
+def _until_it_ends(run: Path, workspace: Path, every: float = 0.5) -> Iterator[Job]:
+    while True:
+        job = _look(run, workspace)
+        yield job
+        if not job.active:
+            return
+        time.sleep(every)
+
+
+def _exit(job: Job) -> None:
+    if job.status != "finished":
+        raise typer.Exit(1)
+
+
+@jobs_app.command()
+def stop(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or their names in the workspace.")],
+    workspace: Workspace = Path("runs"),
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Come back when it is gone, or at once.")] = True,
+) -> None:
+    """Ask jobs to write a checkpoint and leave; one that has not left after 20 s is ended."""
+    from ccd_core import jobs
+
+    for run in runs:
+        jobs.stop(_folder(run, workspace), wait=False)
+    for run in runs if wait else []:
+        *_, job = _until_it_ends(run, workspace, 0.1)
+        console.print(f"{job.run.name}: {_status(job)}", highlight=False)
+
+
+@jobs_app.command()
+def resume(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or their names in the workspace.")],
+    workspace: Workspace = Path("runs"),
+) -> None:
+    """Go on with jobs that were stopped or failed, in the background, from their last checkpoint."""
+    from ccd_core import jobs
+
+    for run in runs:
+        jobs.resume(_folder(run, workspace))
+        console.print(f"{run.name}: queued", highlight=False)
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    state = job.state
+    kept = ("stage", "detail", "done", "total", "eta_seconds", "seconds", "pid", "host", "launched", "began")
+    return {
+        "run": job.run.name, "path": str(job.run.path), "status": job.status, "stopping": job.asked is not None, "place": job.place,
+        "device": job.run.config.device, "ahead": job.ahead, "reason": job.reason, "skipped": len(state.get("skipped", [])),
+    } | {key: state.get(key) for key in kept}  # fmt: skip
+
+
+def _status(job: Job) -> str:
+    if job.asked is not None:
+        return "stopping"
+    return f"queued, {job.ahead} before it" if job.status == "queued" and job.ahead else job.status
+
+
+def _progress(state: dict[str, Any]) -> str:
+    if not state.get("stage"):
+        return ""
+    detail = f" ({state['detail']})" if state.get("detail") else ""
+    return f"{state['stage']}{detail}" + (f" {state.get('done', 0)}/{state['total']}" if state.get("total") else "")
+
+
+def _left(state: dict[str, Any]) -> str:
+    return f"{state['eta_seconds']:.0f} s" if state.get("eta_seconds") else ""

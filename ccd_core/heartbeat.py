@@ -1,0 +1,49 @@
+"""While a run works: a sign of life every few seconds, and an ear for the request to stop.
+
+"Is it alive" must not depend on progress, and a request to stop must reach a process on another host, where no signal does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ccd_core.processes import end_group, this_process
+from ccd_core.runs import Run
+
+BEAT_SECONDS = 5
+LISTEN_SECONDS = 1
+GRACE_SECONDS = 20  # from being asked to stop until a process is ended
+
+
+@contextmanager
+def heartbeat(run: Run, stoppable: bool = True) -> Iterator[None]:
+    """Touch state.json while the block runs; stoppable: a request to stop becomes SIGTERM and, after the grace, SIGKILL for all it started."""
+    over = threading.Event()
+
+    def beat() -> None:
+        asked = waited = 0.0
+        while not over.wait(LISTEN_SECONDS):
+            waited += LISTEN_SECONDS
+            if waited >= BEAT_SECONDS:
+                waited = 0.0
+                with contextlib.suppress(OSError):  # the folder may be gone; that is not for this thread to say
+                    os.utime(run.file("state.json"))
+            if stoppable and (asked or run.stop_asked(this_process()) is not None):
+                if not asked:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                asked += LISTEN_SECONDS
+                if asked > GRACE_SECONDS:
+                    end_group(this_process())
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
