@@ -347,6 +347,7 @@ def doctor(as_json: Json = False) -> None:
 def browser_app(
     run_path: Annotated[Path | None, typer.Option("--run", help="The run to open.")] = None,
     workspace: Workspace = Path("runs"),
+    images: Annotated[list[Path] | None, typer.Option(help="Folder of images that the page Predict may read. Repeatable.")] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
     address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in.")] = "127.0.0.1",
     open_browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
@@ -359,6 +360,10 @@ def browser_app(
         Run.open(run_path)
         os.environ["CCD_OPEN_RUN"] = str(run_path.resolve())
     os.environ["CCD_RUNS"] = str(workspace.resolve())
+    for folder in images or []:
+        if not folder.is_dir():
+            raise UserError(f"There is no folder {folder} for --images.")
+    os.environ["CCD_IMAGES"] = os.pathsep.join(str(folder.resolve()) for folder in images or [])
     headless = not (open_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"))
     arguments = [f"--server.port={port}", f"--server.address={address}", f"--server.headless={str(headless).lower()}"]
     os.chdir(root)  # .streamlit/config.toml is found from here

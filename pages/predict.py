@@ -1,73 +1,162 @@
-"""Label uploaded images with the chosen run's classifier."""
+"""Label your own images with the chosen run's classifier: uploads, or a folder on this machine."""
 
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app import loaders
-from app.image_component import cam_box_view
-from app.widgets import current_run, friendly_errors, require
+from app.predicting import MEGABYTES, MOST, Predicted, allowed_roots, images_in, keep_uploads, predict_all
+from app.seeing import attended, label_overlay
+from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, require
+from ccd_core import thresholds
+from ccd_core.answers import CSV_FORMAT, as_csv, as_records
 from ccd_core.data.images import IMAGE_SUFFIXES
+from ccd_core.runs import Run
+from ccd_core.thresholds import Thresholds
 
-MOST = 200
+PAGE = 24
+SHOWN = 12  # classes of an image to click on
 
 run = current_run()
-st.title("Predict")
+page_header(
+    "Predict",
+    "What is in your images? Labels, how sure the classifier is, and where it looks.",
+    "The classifier gives every class a score from 0 to 1 of its own, so an image can have several labels or none. A class is a label from its threshold on. "
+    "The heat over an image is the class activation map: what in it speaks for the label.",
+    r"\text{score}_c = \sigma\!\left(\frac{1}{hw}\sum_{u,v} \mathrm{CAM}_c(u, v)\right), \qquad \text{label } c \iff \text{score}_c \ge t_c",
+)
 require(run, "checkpoints/best.safetensors", "trained classifier")
-st.caption(f"The classifier of run {run.name} knows: {', '.join(run.classes)}.")
-uploads = st.file_uploader("Images", [suffix[1:] for suffix in IMAGE_SUFFIXES], accept_multiple_files=True, max_upload_size=20, key="uploads")
-threshold = st.slider("Threshold", 0.0, 1.0, 0.5, 0.01, key="threshold", bind="query-params", help="Classes at or above it are labels.")
-if not uploads:
-    st.info("Upload one or more images above.")
-    st.stop()
-if len(uploads) > MOST:
-    st.error(f"{len(uploads)} images are too many at once; upload {MOST} at most, or use `ccd predict {run.path} FOLDER --csv labels.csv`.")
-    st.stop()
 
-folder = Path(st.session_state.setdefault("upload_folder", tempfile.mkdtemp(prefix="ccd-")))
-paths: dict[Path, str] = {}
-for number, upload in enumerate(uploads):
-    path = folder / f"{number:03d}-{upload.file_id}{Path(upload.name).suffix.lower()}"
-    if not path.exists():
-        path.write_bytes(upload.getvalue())
-    paths[path] = upload.name
-with st.spinner("Asking the model; the first time it takes a few seconds to start ..."):
-    answer = loaders.predict(run, list(paths))
-for path, reason in answer["errors"].items():
-    st.error(reason.replace(Path(path).name, paths[Path(path)]))
 
-good = [(path, name, np.array(scores)) for (path, name), scores in zip(paths.items(), answer["scores"], strict=True) if scores is not None]
-rows = []
-for path, name, scores in good:
-    found = [run.classes[i] for i in np.argsort(-scores) if scores[i] >= threshold]
-    rows.append({"image": name, "labels": ";".join(found)} | dict(zip(run.classes, scores.tolist(), strict=True)))
-    left, right = st.columns([1, 3], vertical_alignment="center")
-    left.image(loaders.jpeg(str(path), 320), output_format="JPEG")
-    right.markdown(
-        f"**{name}**  \n"
-        + (" ".join(f":green-badge[{label} {scores[run.classes.index(label)]:.2f}]" for label in found) or "nothing above the threshold")
+def chosen_images() -> dict:
+    """Name -> file of what is to be labelled."""
+    source = st.segmented_control(
+        "Images", ["Upload files", "Upload a folder", "Folder on this machine"], default="Upload files", required=True, key="from", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if source == "Folder on this machine":
+        folder = st.text_input("Folder", key="folder", bind="query-params", placeholder=str(allowed_roots(run)[-1]))
+        st.caption(f"Images in it and all folders below. Open to this page: {', '.join(f'`{root}`' for root in allowed_roots(run))}.")
+        return images_in(run, folder) if folder else {}
+    kinds = [suffix[1:] for suffix in IMAGE_SUFFIXES]
+    many = "directory" if source == "Upload a folder" else True
+    uploads = st.file_uploader(
+        f"Up to {MOST} images, {MEGABYTES} MB each", kinds, accept_multiple_files=many, max_upload_size=MEGABYTES, key=f"uploads_{many}"
     )
-    right.bar_chart({"class": run.classes, "probability": scores}, x="class", y="probability", height=150)
-if rows:
-    left, right = st.columns(2)
-    left.download_button("CSV", pd.DataFrame(rows).to_csv(index=False), "labels.csv", "text/csv", icon=":material/download:", width="stretch")
-    right.download_button("JSON", json.dumps(rows, indent=1), "labels.json", "application/json", icon=":material/download:", width="stretch")
-    st.subheader("Why?")
-    chosen = st.selectbox("Image", range(len(good)), format_func=lambda i: good[i][1])
-    thresholds = [round(0.3 + 0.01 * i, 2) for i in range(70)]
-    with friendly_errors():
-        path, _, scores = good[chosen]
-        explained = loaders.explain(str(run.path), str(path), tuple(thresholds))
-        cam_box_view(
-            loaders.data_url(path, 760), list(run.classes), explained, thresholds, cls=int(np.argmax(scores)), cam_threshold=run.config.views.cam_threshold,
-            view_threshold=threshold, offset=run.config.views.offset, truth=None, key="why",
-        )  # fmt: skip
-        if explained["clip"]:
-            order = np.argsort(-np.array(explained["clip"]))[:3]
-            st.caption("CLIP itself, asked about the whole image: " + ", ".join(f"{run.classes[i]} {explained['clip'][i]:.2f}" for i in order))
+    if len(uploads) > MOST:
+        st.error(f"{len(uploads)} images are too many at once; choose {MOST} at most, or use `ccd predict {run.path} FOLDER --csv labels.csv`.")
+        return {}
+    return keep_uploads(uploads)
+
+
+def chosen_thresholds() -> Thresholds:
+    saved = thresholds.of_run(run)
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    ways = (["Saved"] if saved else []) + ["One for all", "Each class"]
+    way = left.segmented_control("Thresholds", ways, default=ways[0], required=True, key="limits", bind="query-params")
+    if way == "Saved" and saved:
+        right.caption(f"From the page Results: {saved.in_words}.")
+        return saved
+    value = right.slider("Threshold", 0.0, 1.0, 0.5, 0.01, key="threshold", bind="query-params", help="A class scored at or above it is a label.")
+    if way != "Each class":
+        return Thresholds.same(run.classes, value)
+    start = saved or Thresholds.same(run.classes, value)
+    with st.expander("A threshold for each class", expanded=len(run.classes) <= 24):
+        columns = st.columns(4)
+        values = {
+            name: columns[i % 4].slider(
+                name, 0.0, 1.0, float(round(min(1.0, start.values.get(name, value)), 2)), 0.01, key=f"limit_{i}", persist_state="session"
+            )
+            for i, name in enumerate(run.classes)
+        }
+    return Thresholds(values, per_class=True)
+
+
+def filtered(good: list[Predicted], limits: Thresholds) -> list[tuple[Predicted, list[str]]]:
+    """The images that the filter leaves, with their labels."""
+    labelled = [(one, limits.labels(run.classes, one.scores)) for one in good]
+    counts = np.bincount([run.classes.index(name) for _, names in labelled for name in names], minlength=len(run.classes))
+    found = [f"{run.classes[i]} ({counts[i]})" for i in np.argsort(-counts) if counts[i]]
+    none = sum(not names for _, names in labelled)
+    metric_row([
+        ("Images", f"{len(labelled):,}"), ("Labels an image", f"{counts.sum() / len(labelled):.2f}"), ("Nothing found", f"{none:,}"),
+        ("Most frequent", found[0] if found else "-"),
+    ])  # fmt: skip
+    shown = st.pills("Show", ["all", f"nothing found ({none})", *found[:20]], default="all", required=True, key="show") or "all"
+    if shown == "all":
+        return labelled
+    name = shown.rpartition(" (")[0]
+    return [row for row in labelled if (not row[1] if name == "nothing found" else name in row[1])]
+
+
+def downloads(rows: list[tuple[Predicted, list[str]]], limits: Thresholds) -> None:
+    pairs = [(one.name, one.scores) for one, _ in rows]
+    left, middle, right = st.columns([1, 1, 4], vertical_alignment="center")
+    record = {"run": run.name, "thresholds": {name: float(value) for name, value in zip(run.classes, limits.array(run.classes), strict=True)}}
+    left.download_button("CSV", lambda: as_csv(pairs, run.classes, limits), f"{run.name}-labels.csv", "text/csv", icon=":material/download:", on_click="ignore", width="stretch")  # fmt: skip
+    middle.download_button(
+        "JSON", lambda: json.dumps(record | {"images": as_records(pairs, run.classes, limits)}, indent=1), f"{run.name}-labels.json", "application/json",
+        icon=":material/download:", on_click="ignore", width="stretch",
+    )  # fmt: skip
+    right.caption(f"What is shown, {len(rows):,} images. CSV: {CSV_FORMAT} JSON: the same, with the thresholds.")
+
+
+def cards(rows: list[tuple[Predicted, list[str]]]) -> None:
+    pages = max(1, -(-len(rows) // PAGE))
+    page = min(st.pagination(pages, key="predict_page"), pages) if pages > 1 else 1
+    with st.grid(min_column_width=190, gap="small"):
+        for one, names in rows[PAGE * (page - 1) : PAGE * page]:
+            with st.container(border=True, gap="small"):
+                st.image(loaders.jpeg(str(one.path), 320), output_format="JPEG")
+                badges = " ".join(f":blue-badge[{name} {one.scores[run.classes.index(name)]:.2f}]" for name in names[:6])
+                st.markdown(badges or ":gray-badge[nothing found]")
+                st.button(one.name[-28:], key=f"see_{one.name}", icon=":material/search:", type="tertiary", on_click=_see, args=(one.name,))
+
+
+def _see(name: str) -> None:
+    st.session_state["looked_at"] = name
+
+
+@st.fragment
+def single(run: Run, one: Predicted, limits: Thresholds) -> None:
+    """One image large: a click on a label shows what speaks for it, with CLIP's own opinion beside the classifier's."""
+    order = np.argsort(-one.scores)
+    clickable = [int(i) for i in order[:SHOWN]]
+    st.subheader(one.name, anchor=False)
+    titles = {f"{run.classes[i]} {one.scores[i]:.2f}": i for i in clickable}
+    picked = st.pills("What speaks for", list(titles), default=next(iter(titles)), required=True, key=f"why_{one.name}")
+    cls = titles.get(picked or "", clickable[0])
+    left, right = st.columns([3, 2])
+    left.image(label_overlay(run, one.path, cls, clickable), output_format="JPEG", caption=f"{run.classes[cls]}: heat is what speaks for it, the frame the part above half of the map's range")  # fmt: skip
+    clip = attended(run, one.path, clickable)["clip"]
+    both = list(dict.fromkeys([*clickable[:8], *(np.argsort(-np.array(clip))[:4].tolist() if clip else [])]))
+    table = {"class": [run.classes[i] for i in both], "classifier": [float(one.scores[i]) for i in both]}
+    if clip:
+        table["CLIP, whole image"] = [clip[i] for i in both]
+    table["label"] = [one.scores[i] >= np.float32(limits.array(run.classes)[i]) for i in both]
+    bar = st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f")
+    right.dataframe(table, hide_index=True, column_config={"classifier": bar, "CLIP, whole image": bar})
+    right.caption("CLIP's probabilities add up to 1 over the classes, so it favours one; the classifier's scores stand alone." if clip else "CLIP's weights are not on this machine, so its opinion is missing.")  # fmt: skip
+
+
+with friendly_errors():
+    images = chosen_images()
+    limits = chosen_thresholds()
+    if not images:
+        empty_state("No images yet", f"Drop some above. The classifier of run **{run.name}** knows {', '.join(run.classes[:30])}{' ...' if len(run.classes) > 30 else ''}.", icon=":material/add_photo_alternate:")  # fmt: skip
+        st.stop()
+    good, bad = predict_all(run, images)
+    for sentence in bad[:20]:
+        st.error(sentence)
+    if len(bad) > 20:
+        st.error(f"{len(bad) - 20} more files cannot be used.")
+    if good:
+        rows = filtered(good, limits)
+        downloads(rows, limits)
+        looked_at = next((one for one, _ in rows if one.name == st.session_state.get("looked_at")), rows[0][0] if len(rows) else None)
+        if looked_at:
+            single(run, looked_at, limits)
+        cards(rows)

@@ -1,63 +1,56 @@
-"""How good the classifier is, class by class (Tables 2-5)."""
+"""How good the classifier is, class by class, and where to draw the line (Tables 2-5)."""
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
-from app import figures, loaders
-from app.widgets import current_run, page_header, require, show_figure
+from app.judged import SPLITS, splits_of
+from app.results_classes import classes_part, curves_part
+from app.results_errors import confusion_part, wrong_part
+from app.results_thresholds import thresholds_part
+from app.widgets import current_run, metric_row, page_header, require
 
 run = current_run()
 page_header(
     "Results",
-    "How good is the classifier, class by class?",
-    "Average precision of a class: how far the images that have it are ranked above those that do not. 100 % is a perfect ranking; a class nobody has is left out of the mean.",
+    "How good is the classifier, class by class, and from which score on is a class a label?",
+    "Average precision of a class: how far the images that have it are ranked above those that do not. 100 % is a perfect ranking; a class nobody has is left out of the mean. "
+    "It needs no threshold; labels do, and the part Thresholds is where to choose one.",
     r"\mathrm{AP}_c = \sum_n (R_n - R_{n-1})\, P_n, \qquad \mathrm{mAP} = \frac{1}{C}\sum_c \mathrm{AP}_c",
 )
-report = run.load_ap()
-if not report:
-    require(run, "scores/train.npz", "predictions")
-    st.info(
-        "There is no ground truth to score against; these are the classifier's probabilities for the training images. A labels.csv in the folder would be scored."
+require(run, "scores/train.npz", "predictions")
+report, splits = run.load_ap(), splits_of(run)
+scored = [split for split in splits if report.get(split)]
+PARTS = {
+    "classes": "Classes" if scored else None,
+    "curves": "Curves",
+    "thresholds": "Thresholds",
+    "confusion": "Confusion" if scored else "Agreement",
+    "wrong": "Most wrong" if scored else "Least sure",
+}
+PARTS = {key: title for key, title in PARTS.items() if title}
+left, right = st.columns([5, 2], vertical_alignment="center")
+part = left.segmented_control(
+    "Part",
+    list(PARTS),
+    format_func=PARTS.get,
+    default=next(iter(PARTS)),
+    required=True,
+    key="part",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+options = scored or splits
+split = options[0]
+if len(options) > 1:
+    split = right.segmented_control(
+        "Images", options, format_func=SPLITS.get, default=split, required=True, key="split", bind="query-params", label_visibility="collapsed"
     )
-    scores = loaders.scores(run, "train")
-    table = pd.DataFrame(scores["scores"], columns=list(run.classes))
-    table.insert(0, "image", scores["ids"])
-    st.dataframe(table, hide_index=True)
-    st.download_button("Download as CSV", table.to_csv(index=False), f"{run.name}-scores.csv", "text/csv", icon=":material/download:")
-    st.stop()
-
-split = "val" if report.get("val") else "train"
-name = {"val": "validation", "train": "training images"}[split]
-main = report[split]
-columns = st.columns(3)
-columns[0].metric(f"mAP, {name}", f"{main['mAP']:.1f} %", border=True)
-columns[1].metric("micro-AP over all entries", f"{main['micro_AP']:.1f} %", border=True)
-columns[2].metric("F1 at 0.5", f"{main['F1']:.1f} %", border=True)
-
-left, right = st.columns([3, 2])
-with left:
-    st.subheader("AP by class")
-    shown = {name: main["AP"]}
-    final = (report.get("labels") or {}).get("final")
-    if final and st.toggle("beside it: the final pseudo-labels on the training images", key="with_labels", bind="query-params"):
-        shown["final labels (training images)"] = final["AP"]
-    others = {key: path for key, path in loaders.known_runs().items() if path != run.path}
-    other = st.selectbox("Compare with run", ["none", *others], key="other", bind="query-params")
-    if other in others:
-        from ccd_core.runs import Run
-
-        compared = (Run.open(others[other]).load_ap().get(split)) or {}
-        if compared:
-            shown[other] = compared["AP"]
-        else:
-            st.info(f"Run {other} has no scores for {name}.")
-    show_figure(figures.ap_bars(shown), key="ap")
-with right:
-    st.subheader("Learning curves")
-    show_figure(figures.learning_curves(run.load_metrics(), report.get("epoch")), key="result_curves")
-    best = run.load_json("checkpoints", "best.json")
-    st.caption(f"Kept: epoch {best['epoch'] + 1}, {best['kept_because']}. The choice uses no ground truth.")
-    table = pd.DataFrame({"class": main["AP"].keys(), "AP (%)": main["AP"].values()})
-    st.download_button("Download AP as CSV", table.to_csv(index=False), f"{run.name}-ap.csv", "text/csv", icon=":material/download:")
+if not scored:
+    st.info("There is no ground truth to score against, so no AP. Thresholds by label rate, the classifier's agreement with its labels and the least sure images need none. A labels.csv in the folder would be scored.")  # fmt: skip
+elif part in ("classes", "curves"):
+    main = report[split]
+    numbers = [("mAP", "mAP", "mean of the classes' AP"), ("micro-AP", "micro_AP", "AP over all (image, class) entries at once"), ("F1 at 0.5", "F1", "mean over the classes")]  # fmt: skip
+    metric_row([(f"{title}, {SPLITS[split]}", f"{main[key]:.1f} %", meaning) for title, key, meaning in numbers])
+draw = {"classes": classes_part, "curves": curves_part, "thresholds": thresholds_part, "confusion": confusion_part, "wrong": wrong_part}
+draw[part if part in PARTS else next(iter(PARTS))](run, split)

@@ -1,0 +1,149 @@
+"""Figures of the page Results: AP side by side, curves with their thresholds, confusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, _layout
+
+COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY)
+AT = "threshold %{customdata:.3f}<br>precision %{y:.1%}<br>recall %{x:.1%}<extra>%{fullData.name}</extra>"
+FRACTION = {"range": [0, 1.02], "tickformat": ".0%"}
+
+
+def ap_points(columns: dict[str, dict[str, float | None]], names: Sequence[str]) -> go.Figure:
+    """AP in percent of the classes `names`, a row each; a line joins the runs, so that its length is their difference."""
+    figure = go.Figure()
+    rows = list(reversed(names))
+    for name in rows if len(columns) > 1 else ():
+        values = [value for column in columns.values() if (value := column.get(name)) is not None]
+        if values:
+            figure.add_scatter(
+                x=[min(values), max(values)], y=[name, name], mode="lines", line={"color": GREY, "width": 3}, showlegend=False, hoverinfo="skip"
+            )
+    for (kind, column), colour in zip(columns.items(), COLOURS * len(columns), strict=False):
+        figure.add_scatter(
+            x=[column.get(name) for name in rows], y=rows, name=kind, mode="markers", marker={"color": colour, "size": 11},
+            hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    return _layout(figure, 110 + 21 * len(rows), "ap_points", xaxis={"title": "AP (%)"}, yaxis={"categoryorder": "array", "categoryarray": rows})
+
+
+def runs_learning(runs: dict[str, tuple[pd.DataFrame, int | None]]) -> go.Figure:
+    """Learning curves of several runs: validation mAP solid, training-label mAP dotted, a star at each kept epoch."""
+    figure = go.Figure()
+    for (name, (metrics, kept)), colour in zip(runs.items(), COLOURS * len(runs), strict=False):
+        for column, dash in (("val_map", "solid"), ("train_map", "dot")):
+            values = metrics[column]
+            if not values.notna().any():
+                continue
+            title = f"{name}, {'validation' if column == 'val_map' else 'training labels'}"
+            figure.add_scatter(x=metrics["epoch"] + 1, y=values, name=title, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2})
+            if kept is not None and (metrics["epoch"] == kept).any():
+                value = values[metrics["epoch"] == kept]
+                figure.add_scatter(
+                    x=[kept + 1], y=value, mode="markers", marker={"symbol": "star", "size": 17, "color": colour}, showlegend=False,
+                    hovertemplate=f"{name}: epoch {kept + 1} is kept, %{{y:.1f}} %<extra></extra>",
+                )  # fmt: skip
+    return _layout(figure, 360, "runs_learning", xaxis={"title": "epoch", "dtick": 1}, yaxis={"title": "mAP (%)"})
+
+
+def pr_curves(curves: dict[str, dict[str, np.ndarray]], marks: dict[str, float] | None = None) -> go.Figure:
+    """Precision over recall of some classes; hovering says the threshold. `marks`: the threshold of each class, as a dot."""
+    figure = go.Figure()
+    for (name, curve), colour in zip(curves.items(), COLOURS * len(curves), strict=False):
+        figure.add_scatter(
+            x=curve["recall"], y=curve["precision"], customdata=curve["threshold"], name=name, mode="lines", hovertemplate=AT,
+            line={"color": colour, "width": 2.5, "shape": "hv"},
+        )  # fmt: skip
+        if marks and name in marks and (at := _at(curve, marks[name])) is not None:
+            figure.add_scatter(
+                x=[curve["recall"][at]], y=[curve["precision"][at]], customdata=[marks[name]], name=name, mode="markers", showlegend=False,
+                hovertemplate=AT, marker={"color": colour, "size": 13, "line": {"color": "white", "width": 2}},
+            )  # fmt: skip
+    return _layout(figure, 420, "pr", xaxis={"title": "recall", **FRACTION}, yaxis={"title": "precision", **FRACTION}, hovermode="closest")
+
+
+def _at(curve: dict[str, np.ndarray], threshold: float) -> int | None:
+    """The last point of the curve that is labelled at the threshold; None where nothing is."""
+    count = int((curve["threshold"] >= np.float32(threshold)).sum())
+    return count - 1 if count else None
+
+
+def pr_grid(curves: dict[str, dict[str, np.ndarray]], ap: dict[str, float], across: int = 6) -> go.Figure:
+    """All classes' curves as small multiples, in the order given."""
+    down = -(-len(curves) // across)
+    titles = [f"{name} <b>{100 * ap[name]:.0f}</b>" for name in curves]
+    figure = make_subplots(down, across, shared_xaxes=True, shared_yaxes=True, subplot_titles=titles, vertical_spacing=min(0.08, 0.4 / down))
+    for place, (name, curve) in enumerate(curves.items()):
+        figure.add_scatter(
+            x=curve["recall"], y=curve["precision"], customdata=curve["threshold"], name=name, mode="lines", fill="tozeroy", hovertemplate=AT,
+            line={"color": BLUE, "width": 1.8, "shape": "hv"}, row=place // across + 1, col=place % across + 1,
+        )  # fmt: skip
+    figure.update_xaxes(range=[0, 1.03], tickvals=[0, 0.5, 1], tickformat=".0%")
+    figure.update_yaxes(range=[0, 1.05], tickvals=[0, 0.5, 1], tickformat=".0%")
+    figure.update_annotations(font_size=12)
+    return _layout(figure, 60 + 135 * down, "pr_grid", showlegend=False)
+
+
+def over_threshold(curve: dict[str, np.ndarray], threshold: float) -> go.Figure:
+    """Precision, recall and F1 against the threshold, which is the vertical line."""
+    figure = go.Figure()
+    for name, colour in (("precision", BLUE), ("recall", ORANGE), ("f1", GREEN)):
+        figure.add_scatter(
+            x=curve["threshold"], y=curve[name], name={"f1": "F1"}.get(name, name), mode="lines", line={"color": colour, "width": 2.5},
+            hovertemplate="%{y:.1%}<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2})
+    axis = {"title": "threshold", "range": [0, 1]}
+    return _layout(figure, 320, "over_threshold", xaxis=axis, yaxis=FRACTION, hovermode="x unified")
+
+
+def score_histogram(scores: np.ndarray, threshold: float, name: str) -> go.Figure:
+    """How the scores of one class, or of all entries, are spread; log counts, since most entries are low."""
+    counts, edges = np.histogram(scores, bins=50, range=(0, 1))
+    middle = (edges[1:] + edges[:-1]) / 2
+    colours = [GREEN if value >= threshold else GREY for value in middle]
+    figure = go.Figure(go.Bar(x=middle, y=counts, marker_color=colours, name=name, hovertemplate="score %{x:.2f}: %{y:,}<extra></extra>"))
+    figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2})
+    return _layout(figure, 320, "scores", xaxis={"title": "score", "range": [0, 1]}, yaxis={"title": "labels, log scale", "type": "log"})
+
+
+def confusion_matrix(rate: np.ndarray, baseline: np.ndarray, classes: Sequence[str]) -> go.Figure:
+    """[C, C]: how often the row's class is wrongly predicted where the column's is present."""
+    cells = 100 * rate
+    figure = go.Figure(
+        go.Heatmap(
+            z=cells, x=list(classes), y=list(classes), customdata=100 * baseline, colorscale=[[0, "rgba(213, 94, 0, 0.04)"], [1, "rgba(213, 94, 0, 1)"]], zmin=0, colorbar={"title": "%"}, hoverongaps=False,
+            texttemplate="%{z:.0f}" if len(classes) <= 25 else None, xgap=1, ygap=1,
+            hovertemplate="%{y} wrongly predicted in %{z:.1f} % of images with %{x}<br>(in %{customdata:.1f} % of those without)<extra></extra>",
+        )
+    )  # fmt: skip
+    axes = {"xaxis": {"title": "truly there", "showgrid": False}, "yaxis": {"title": "wrongly predicted", "autorange": "reversed", "showgrid": False}}
+    return _layout(figure, max(380, 140 + 24 * len(classes)), "confusion", **axes)
+
+
+def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure:
+    """(wrongly predicted, truly there, share with it, share without it), the strongest first."""
+    rows = [f"{wrong} where {there} is" for wrong, there, _, _ in pairs][::-1]
+    figure = go.Figure()
+    for name, place, colour in (("other class present", 2, VERMILION), ("other class absent", 3, GREY)):
+        values = [100 * pair[place] for pair in pairs][::-1]
+        figure.add_bar(
+            y=rows, x=values, name=name, orientation="h", marker_color=colour, hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>"
+        )
+    return _layout(figure, 110 + 34 * len(rows), "pairs", barmode="group", xaxis={"title": "images with the wrong label (%)"})
+
+
+def agreement_bars(classes: Sequence[str], only_labels: np.ndarray, both: np.ndarray, only_classifier: np.ndarray) -> go.Figure:
+    """Images that the final labels, the classifier, or both give each class; most images first."""
+    order = np.argsort(-(only_labels + both + only_classifier))
+    figure = go.Figure()
+    for name, values, colour in (("both", both, GREEN), ("final label only", only_labels, ORANGE), ("classifier only", only_classifier, PURPLE)):
+        figure.add_bar(x=[classes[i] for i in order], y=values[order], name=name, marker_color=colour)
+    return _layout(figure, 380, "agreement", barmode="stack", yaxis={"title": "images"})

@@ -1,0 +1,152 @@
+"""What the page Predict works on: uploads kept in the workspace, folders that may be read, and predictions kept by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import streamlit as st
+
+from app import loaders
+from ccd_core.data.folder import find_images
+from ccd_core.data.images import IMAGE_SUFFIXES
+from ccd_core.errors import UserError
+from ccd_core.runs import Run, write_atomic
+
+MOST = 300  # uploads at once
+MOST_IN_FOLDER = 3000
+MEGABYTES = 20
+DAY = 24 * 3600  # seconds after which a session's uploads go
+CHUNK = 32  # images asked for between two signs of progress
+KEPT = 100_000  # predictions remembered a run
+
+
+def uploads_folder() -> Path:
+    """This browser session's folder in the workspace; those of yesterday's sessions are removed on the way."""
+    root = loaders.workspace() / ".uploads"
+    if "uploads_folder" not in st.session_state:
+        for old in root.glob("*") if root.is_dir() else ():
+            if time.time() - old.stat().st_mtime > DAY:
+                shutil.rmtree(old, ignore_errors=True)
+        st.session_state["uploads_folder"] = uuid4().hex
+    folder = root / st.session_state["uploads_folder"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Uploads cannot be kept in {root}: {error.strerror}.") from None
+    return folder
+
+
+def keep_uploads(uploads: Sequence) -> dict[str, Path]:
+    """Name -> file of the uploads, written to the session's folder under their content's name, so that a lost connection loses nothing."""
+    folder, kept = uploads_folder(), {}
+    written: dict[str, Path] = st.session_state.setdefault("written_uploads", {})
+    for upload in uploads:
+        suffix = Path(upload.name).suffix.lower()
+        if upload.file_id not in written or not written[upload.file_id].exists():
+            content = upload.getvalue()
+            path = folder / (hashlib.blake2b(content, digest_size=16).hexdigest() + (suffix if suffix in IMAGE_SUFFIXES else ""))
+            if not path.exists():
+                write_atomic(path, content)
+            written[upload.file_id] = path
+        path = written[upload.file_id]
+        name, number = upload.name, 2
+        while name in kept and kept[name] != path:
+            name, number = f"{Path(upload.name).stem} ({number}){suffix}", number + 1
+        kept[name] = path
+    return kept
+
+
+def allowed_roots(run: Run) -> list[Path]:
+    """Folders whose images the page may read: the workspace, the run's data set, and what `ccd app --images DIR` names."""
+    roots = [loaders.workspace()]
+    place = run.config.data.spec.partition(":")[2]
+    if place:
+        roots.append(Path(place))
+    roots += [Path(extra) for extra in os.environ.get("CCD_IMAGES", "").split(os.pathsep) if extra]
+    return [root.expanduser().resolve() for root in roots]
+
+
+def images_in(run: Run, folder: str) -> dict[str, Path]:
+    """Name -> file of the images in `folder` and below. Raises UserError for a folder that is not there, not allowed, or too large."""
+    path = Path(folder).expanduser().resolve()  # a link out of an allowed folder is seen for what it is
+    if not any(path.is_relative_to(root) for root in allowed_roots(run)):
+        roots = ", ".join(map(str, allowed_roots(run)))
+        raise UserError(f"{folder} is not open to this page, which reads {roots}; start the app with `ccd app --images {folder}` to open it.")
+    if not path.is_dir():
+        raise UserError(f"There is no folder {folder}.")
+    names = [name for name in find_images(path) if (path / name).resolve().is_relative_to(path)]
+    if not names:
+        raise UserError(f"There are no images in {folder}.")
+    if len(names) > MOST_IN_FOLDER:
+        raise UserError(
+            f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `ccd predict {run.path} {folder} --csv labels.csv`."
+        )
+    return {name: path / name for name in names}
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Name, file and scores [C] of an image."""
+
+    name: str
+    path: Path
+    scores: np.ndarray
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _remembered(run_path: str, model_changed: int) -> dict[str, np.ndarray | str]:
+    """Content -> scores, or what is wrong with the file; of one version of a run's model."""
+    return {}
+
+
+@st.cache_data(max_entries=20_000, show_spinner=False)
+def _content(path: str, changed: int, size: int) -> str:
+    return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+
+
+def _key(path: Path) -> str:
+    try:
+        status = path.stat()
+        return _content(str(path), status.st_mtime_ns, status.st_size)
+    except OSError:
+        return f"unreadable {path}"
+
+
+def predict_all(run: Run, images: dict[str, Path]) -> tuple[list[Predicted], list[str]]:
+    """Predictions in order, and a sentence for each unusable file; what is not yet known is asked in chunks, with a bar and the time left.
+
+    Whoever leaves the page or touches a widget meanwhile loses nothing: the next rerun goes on where this one was.
+    """
+    known = _remembered(str(run.path), run.file("checkpoints", "best.safetensors").stat().st_mtime_ns)
+    if len(known) > KEPT:
+        known.clear()
+    keys = {name: _key(path) for name, path in images.items()}
+    unknown = {key: images[name] for name, key in keys.items() if key not in known}
+    waiting = list(unknown.items())
+    if waiting:
+        bar, began = st.progress(0.0, "Asking the model; the first time it takes a few seconds to start ..."), time.time()
+        for begin in range(0, len(waiting), CHUNK):
+            chunk = waiting[begin : begin + CHUNK]
+            answer = loaders.predict(run, [path for _, path in chunk])
+            for (key, path), scores in zip(chunk, answer["scores"], strict=True):
+                known[key] = np.array(scores, np.float32) if scores is not None else answer["errors"][str(path)]
+            done = begin + len(chunk)
+            left = (time.time() - began) / done * (len(waiting) - done)
+            bar.progress(done / len(waiting), f"{done:,} of {len(waiting):,} images, {left:.0f} s left")
+        bar.empty()
+    good, bad = [], []
+    for name, path in images.items():
+        answer = known[keys[name]]
+        if isinstance(answer, str):
+            bad.append(answer.replace(str(path), name).replace(path.name, name))
+        else:
+            good.append(Predicted(name, path, answer))
+    return good, bad

@@ -1,0 +1,116 @@
+"""Results and Predict without a browser: what is chosen there is what comes out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from app.judged import Judged, confusion
+from ccd_core.runs import Run
+
+
+@pytest.fixture
+def own_run(tiny_run, tmp_path, monkeypatch):
+    """A copy of the run in a workspace of its own, beside a second one, for tests that write into it."""
+    for name in ("mine", "other"):
+        shutil.copytree(tiny_run.path, tmp_path / name)
+    return Run.open(tmp_path / "mine")
+
+
+@pytest.fixture
+def mine(app, own_run, monkeypatch):
+    monkeypatch.setenv("CCD_RUNS", str(own_run.path.parent))
+    return lambda page, **query: app(page, run="mine", **query)
+
+
+@pytest.mark.parametrize("part", ["Classes", "Curves", "Thresholds", "Confusion", "Most wrong"])
+def test_every_part_of_results_opens(app, part):
+    test = app("results", part=part)
+    assert not test.exception and not test.error
+
+
+def test_runs_stand_side_by_side_with_the_settings_that_differ(mine, own_run):
+    path = own_run.path.parent / "other" / "config.yaml"
+    path.write_text(path.read_text().replace("alpha: 0.4", "alpha: 0.9"))
+    test = mine("results", part="Classes", beside="other")
+    assert not test.exception
+    tables = [frame.value for frame in test.dataframe]
+    ap = tables[0].set_index("class")
+    report = own_run.load_ap()["val"]
+    assert {"mine", "other", "difference"} <= set(ap.columns) and ap.loc["mean", "mine"] == pytest.approx(report["mAP"], abs=0.01)
+    assert tables[1]["setting"].tolist() == ["labels.alpha"] and tables[1].loc[0, "other"] == "0.9"
+
+
+def test_the_best_f1_threshold_is_saved_and_predict_uses_it(mine, own_run):
+    test = mine("results", part="Thresholds", by="Best F1")
+    assert "ground truth" in " ".join(caption.value for caption in test.caption)
+    test.button(key="save_thresholds").click().run()
+    assert not test.exception and not test.error
+    stored = json.loads(own_run.file("thresholds.json").read_text())
+    assert stored["method"] == "f1" and stored["uses_ground_truth"] and stored["split"] == "val"
+    from ccd_core.data import open_dataset
+
+    arrays = own_run.load_scores("val")
+    truth = open_dataset(own_run.config.data.spec).ground_truth("val").rows(arrays["ids"].tolist())
+    scores, limit = arrays["scores"], np.float32(next(iter(stored["thresholds"].values())))
+    best = max(f1_score(truth.ravel(), scores.ravel() >= value, zero_division=0) for value in np.unique(scores))
+    assert f1_score(truth.ravel(), scores.ravel() >= limit) == pytest.approx(best)
+    assert any("From the page Results" in caption.value for caption in mine("predict").caption)
+
+
+def test_moving_the_threshold_changes_the_numbers(app):
+    test = app("results", part="Thresholds")
+    shown = {}
+    for value in (0.0, 1.0):
+        test.slider(key="threshold").set_value(value).run()
+        shown[value] = {metric.label: metric.value for metric in test.metric}
+    assert shown[0.0]["Labels an image"] == "16.00" and shown[0.0]["Recall, all labels"] == "100.0 %" and shown[1.0]["Labels an image"] == "0.00"
+
+
+def test_without_ground_truth_thresholds_by_label_rate_still_work(mine, own_run, tiny_scenes, tmp_path):
+    for path in sorted((tiny_scenes / "JPEGImages").glob("train*.jpg")):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "photos" / path.name)
+    (tmp_path / "photos" / "classes.txt").write_text("\n".join(own_run.classes))
+    config = own_run.file("config.yaml")
+    config.write_text(config.read_text().replace(own_run.config.data.spec, f"folder:{tmp_path / 'photos'}"))
+    own_run.file("scores", "ap.json").unlink()
+    own_run.file("scores", "val.npz").unlink()
+    for part in ("Curves", "Agreement", "Least sure"):
+        test = mine("results", part=part)
+        assert not test.exception and not test.error
+    test = mine("results", part="Thresholds", by="Labels an image")
+    test.slider(key="rate").set_value(2.0).run()
+    test.button(key="save_thresholds").click().run()
+    stored = json.loads(own_run.file("thresholds.json").read_text())
+    limit = np.float32(next(iter(stored["thresholds"].values())))
+    labels = (own_run.load_scores("train")["scores"] >= limit).sum(1).mean()
+    assert stored["method"] == "rate" and not stored["uses_ground_truth"] and labels == pytest.approx(2.0, abs=0.05)
+
+
+def test_confusion_counts_wrong_labels_beside_another_class():
+    targets = np.array([[0, 1], [0, 1], [1, 1], [0, 0], [0, 0], [0, 0], [0, 0]], bool)
+    scores = np.array([[0.9, 0.9], [0.1, 0.9], [0.9, 0.9], [0.8, 0], [0, 0], [0, 0], [0, 0]], np.float32)
+    rate, baseline, images = confusion(Judged(np.arange(7), scores, targets), np.array([0.5, 0.5]))
+    assert rate[0, 1] == 0.5 and images[0, 1] == 2 and baseline[0, 1] == 0.25 and np.isnan(rate[0, 0])
+    assert images[1, 0] == 0 and np.isnan(rate[1, 0])
+
+
+def test_a_folder_of_the_workspace_is_labelled_and_one_outside_is_refused(mine, own_run, tiny_scenes):
+    photos = own_run.path.parent / "photos"
+    photos.mkdir()
+    for path in sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:3]:
+        shutil.copy(path, photos / path.name)
+    (photos / "broken.jpg").write_text("no picture")
+    test = mine("predict", **{"from": "Folder on this machine", "folder": str(photos), "threshold": "0.0"})
+    assert not test.exception and ["broken.jpg" in error.value for error in test.error] == [True]
+    assert {metric.label: metric.value for metric in test.metric}["Images"] == "3"
+    (photos / "out").symlink_to(Path("/usr"))
+    for outside in ("/etc", str(photos / ".." / ".." / ".."), str(photos / "out")):
+        refused = mine("predict", **{"from": "Folder on this machine", "folder": outside})
+        assert "not open to this page" in refused.error[0].value and "ccd app --images" in refused.error[0].value
