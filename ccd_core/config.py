@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ccd_core.errors import UserError
 from ccd_core.presets import FOR_DATASET, PRESET_VALUES
+from ccd_core.prompts import check
 
 PRESETS = tuple(PRESET_VALUES)
 
@@ -34,9 +35,26 @@ class ClipSettings(Section):
     pretrained: str | None = Field("openai", description="open_clip tag, or path of a local checkpoint.")
     size: int = Field(640, ge=32, description="Side of the global view and longer side of a local view, pixels (4.1).")
     normalisation: Literal["clip", "imagenet"] = Field("clip", description="Mean and std of CLIP's input; imagenet is the code's.")
-    prompt: str = Field("a photo of the {}", description="Prompt with {} for the class name (3.1; NUS-WIDE: a photo of a {}).")
+    prompt: str | list[str] = Field(
+        "a photo of the {}",
+        description="Prompt with {} for the class name (3.1; NUS-WIDE: a photo of a {}), a list of prompts to average, imagenet7 or imagenet80 (OpenAI's sets).",
+    )
+    names: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="Other words for a class in prompts, several are averaged: {tvmonitor: [tv monitor, television]}."
+    )
+    probabilities: Literal["softmax", "sigmoid"] = Field(
+        "softmax", description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, of sigmoid-trained models only."
+    )
     batch_size: int = Field(32, ge=1, description="Views in one CLIP forward pass.")
-    round_to: int = Field(32, ge=1, description="Sides of local views are rounded to multiples of this, so that they batch; 1: exact.")
+    round_to: int | None = Field(
+        None, ge=1, description="Sides of local views are rounded to multiples of this, so that they batch; null: the tower's stride; 1: exact."
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _has_a_place_for_the_class(cls, prompt: str | list[str]) -> str | list[str]:
+        check(prompt)
+        return prompt
 
 
 class BiasSettings(Section):
@@ -165,7 +183,7 @@ def build(values: dict[str, Any]) -> CCDConfig:
 
 
 def _sentence(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("float", "MeanViews", "SearchedViews"))
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("float", "MeanViews", "SearchedViews", "str", "list[str]"))
     if problem["type"] == "extra_forbidden":
         return f"there is no setting {where} (see `ccd run --help` and config.yaml of any run)"
     return f"setting {where}: {problem['msg'].lower()} (got {problem['input']!r})"

@@ -1,14 +1,14 @@
 """Find every image's local views with the warmed-up classifier and ask CLIP about them (Sec. 3.2, Eq. 4).
 
 Two passes over the training images: the first scores them, which gives the view threshold exactly; the second
-computes the CAMs of the classes above it, their boxes, and CLIP's probabilities for the crops. Crops wait until many
-of the same shape can share a batch.
+computes the CAMs of the classes above it, their boxes, and CLIP's probabilities for the crops. The crops of many images are
+cut together, so that those of the same shape share a batch.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,17 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ccd_core.classifier import CamClassifier
-from ccd_core.clip import ClipTeacher, normalise
-from ccd_core.config import CCDConfig, MeanViews, SearchedViews
+from ccd_core.clip import ClipTeacher, batches_of_equal, normalise
+from ccd_core.config import CCDConfig, ClipSettings, MeanViews, SearchedViews
 from ccd_core.data import ImageList
 from ccd_core.data.loading import read_usable
 from ccd_core.files import replacing, write_json
 from ccd_core.runs import Progress, Run
-from ccd_core.views import add_offset, cam_boxes, crop_views, moved_boxes, random_boxes, searched_threshold, view_threshold
+from ccd_core.views import Box, add_offset, cam_boxes, crop_shape, crop_views, moved_boxes, random_boxes, searched_threshold, view_threshold
 
 log = logging.getLogger("ccd")
 BATCH, CHUNK = 8, 256  # images in one CAM pass; images whose views are written together
-WAITING_BYTES = 400e6  # crops that wait for CLIP
+WAITING_BYTES = 400e6  # frames whose views wait to be cut and shown to CLIP
 
 
 def find_views(
@@ -116,7 +116,8 @@ def _views_of(
     size = (config.views.frame, config.views.frame)
     rng = np.random.default_rng([config.seed, part.start])
     found: dict[str, list] = {key: [] for key in ("image", "class_index", "cam_box", "box", "p")}
-    waiting: list[Tensor] = []  # crops that CLIP has not seen yet
+    frames: list[Tensor] = []  # whose views CLIP has not been asked about
+    views: list[tuple[int, Box]] = []
 
     done = len(images) + part.start
     for indices, pixels in read_usable(images, config.views.frame, BATCH, range(part.start, part.stop), config.data.workers):
@@ -124,17 +125,16 @@ def _views_of(
         done += len(indices)
         advance(done)
         rows, classes, tight, boxes = choose_views(scores[indices] > threshold, cams, size, config, rng)
-        for row in range(len(indices)):
-            cut = crop_views(pixels[row], boxes[rows == row].tolist(), config.clip.size, config.clip.round_to)
-            waiting += [teacher.normalise(crop, config.clip.normalisation) for crop in cut]
-            if sum(crop.nbytes for crop in waiting) > WAITING_BYTES:
-                found["p"].append(teacher.view_probabilities(waiting, text, config.clip.batch_size).numpy())
-                waiting = []
+        views += [(len(frames) + row, box) for row, box in zip(rows.tolist(), boxes.tolist(), strict=True)]
+        frames += pixels.to(teacher.device, non_blocking=True)
+        if sum(frame.nbytes for frame in frames) > WAITING_BYTES:
+            found["p"].append(ask_clip(teacher, text, frames, views, config.clip))
+            frames, views = [], []
         found["image"].append(np.array(indices)[rows])
         found["class_index"].append(classes)
         found["cam_box"].append(tight)
         found["box"].append(boxes)
-    found["p"].append(teacher.view_probabilities(waiting, text, config.clip.batch_size).numpy())
+    found["p"].append(ask_clip(teacher, text, frames, views, config.clip))
     return {key: np.concatenate(parts) for key, parts in found.items()}
 
 
@@ -153,6 +153,20 @@ def choose_views(
         return rows, classes, tight, random_boxes(len(tight), size, rng)
     boxes = add_offset(tight, config.views.offset, size)
     return rows, classes, tight, moved_boxes(boxes, size, rng) if config.views.policy == "moved" else boxes
+
+
+def ask_clip(teacher: ClipTeacher, text: Tensor, frames: Sequence[Tensor], views: Sequence[tuple[int, Box]], settings: ClipSettings) -> np.ndarray:
+    """[V, C] float32 CLIP's probabilities of `views`, each a frame's index and a box in it; frames [3, H, W] uint8 on any device.
+
+    A view is cut when its batch is due: the many that wait for others of their shape take no memory.
+    """
+    round_to = settings.round_to or teacher.stride
+    shapes = [crop_shape(y1 - y0, x1 - x0, settings.size, round_to) for _, (x0, y0, x1, y1) in views]
+    p = np.empty((len(views), len(text)), np.float32)
+    for batch in batches_of_equal(shapes, settings.batch_size):
+        crops = [crop_views(frames[views[i][0]], [views[i][1]], settings.size, round_to)[0] for i in batch]
+        p[batch] = teacher.probabilities(teacher.normalise(torch.stack(crops), settings.normalisation), text).cpu().numpy()
+    return p
 
 
 def _write_views(run: Run, images: ImageList, scores: np.ndarray, parts: Iterable[dict[str, np.ndarray]]) -> None:

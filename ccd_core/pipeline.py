@@ -118,8 +118,9 @@ def _after(advance: Callable[[int], None], before: int) -> Callable[[int], None]
 def load_teacher(config: CCDConfig, classes: tuple[str, ...], accelerator: Accelerator) -> tuple[ClipTeacher, torch.Tensor]:
     settings = config.clip
     precision = {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
-    teacher = ClipTeacher.load(settings.model, settings.pretrained, accelerator.device, precision)
-    return teacher, teacher.encode_text(classes, settings.prompt)
+    teacher = ClipTeacher.load(settings.model, settings.pretrained, accelerator.device, precision, settings.probabilities == "sigmoid")
+    teacher.side(settings.size)  # raises where the tower does not take this size
+    return teacher, teacher.encode_text(classes, settings.prompt, settings.names)
 
 
 def global_probabilities(teacher: ClipTeacher, text: torch.Tensor, images: ImageList, config: CCDConfig, run: Run, progress: Progress) -> np.ndarray:
@@ -147,7 +148,9 @@ def global_embeddings(teacher: ClipTeacher, images: ImageList, config: CCDConfig
 
     def compute(part: slice) -> dict[str, np.ndarray]:
         rows = []
-        for _, pixels in read_usable(images, config.clip.size, config.clip.batch_size, range(part.start, part.stop), config.data.workers):
+        for _, pixels in read_usable(
+            images, teacher.side(config.clip.size), config.clip.batch_size, range(part.start, part.stop), config.data.workers
+        ):
             rows.append(teacher.encode_image(teacher.normalise(pixels.to(teacher.device), config.clip.normalisation)).cpu().numpy())
             advance(part.start + sum(map(len, rows)))
         return {"embeddings": np.concatenate(rows)}

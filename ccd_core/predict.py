@@ -18,11 +18,11 @@ from ccd_core.clip import ClipTeacher, normalise
 from ccd_core.data.images import read_image, resize
 from ccd_core.device import make_accelerator
 from ccd_core.errors import ImageError, UserError
-from ccd_core.local_views import class_maps_of
+from ccd_core.local_views import ask_clip, class_maps_of
 from ccd_core.pipeline import load_teacher, make_classifier
 from ccd_core.runs import Run
 from ccd_core.thresholds import Thresholds
-from ccd_core.views import Profile, crop_views, normalize_cam
+from ccd_core.views import Profile, normalize_cam
 
 SHOWN_THRESHOLD = 0.5  # share of a map's range above which its part of the image is framed for people
 
@@ -190,9 +190,8 @@ class Predictor:
         pixels[:, :2] = np.minimum(pixels[:, :2], frame - 1)
         pixels[:, 2:] = np.maximum(pixels[:, 2:], pixels[:, :2] + 1)
         teacher, text = self._clip()
-        crops = crop_views(self._square(Path(path), frame), pixels.tolist(), settings.clip.size, settings.clip.round_to)
-        views = [teacher.normalise(crop, settings.clip.normalisation) for crop in crops]
-        return teacher.view_probabilities(views, text, settings.clip.batch_size).numpy()
+        views = [(0, box) for box in pixels.tolist()]
+        return ask_clip(teacher, text, [self._square(Path(path), frame)], views, settings.clip)
 
     def _clip(self) -> tuple[ClipTeacher, torch.Tensor]:
         """The run's CLIP and the embeddings of its classes, loaded when first needed."""
@@ -206,7 +205,7 @@ class Predictor:
             teacher, text = self._clip()
         except UserError:
             return None
-        pixels = self._square(path, self.run.config.clip.size)[None].to(teacher.device)
+        pixels = self._square(path, teacher.side(self.run.config.clip.size))[None].to(teacher.device)
         return teacher.probabilities(teacher.normalise(pixels, self.run.config.clip.normalisation), text)[0].tolist()
 
     @staticmethod

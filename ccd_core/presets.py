@@ -25,7 +25,7 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("clip.size", 640, "4.1: 640x640, and views with a longer side of 640", AS_PAPER, "config.py: resize; train.py: cropping_box"),
     ("clip.normalisation", "clip", "not said: CLIP's own", "imagenet", "datasets.py: TorchvisionNormalize serves classifier and CLIP"),
     ("clip.prompt", "a photo of the {}", "3.1, 4.1", AS_PAPER, "train.py: templates"),
-    ("clip.round_to", 32, "not said: sides are rounded to the tower's stride, so that views batch", 1, "train.py: lengths are truncated to pixels"),
+    ("clip.round_to", None, "not said: sides are rounded to the tower's stride, so that views batch", 1, "train.py: lengths are truncated to pixels"),
     ("bias.mode", "class", "3.3", AS_PAPER, "config.py: global_temp, local_temp"),
     ("bias.entropy_threshold", 0.5, "4.1", 2.0, "train.py: entropy > 2 is left out, natural logarithm"),
     ("bias.floor", 0.05, "3.3, no number: the code's", AS_PAPER, "train_gpu#0.sh: LS_coeff 20, so 1/20"),

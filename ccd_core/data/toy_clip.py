@@ -29,7 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from ccd_core.clip import normalise, resize_positions
+from ccd_core.clip import normalise
+from ccd_core.clip_towers import resize_positions
 from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene
 
 MODEL: dict[str, Any] = {

@@ -1,0 +1,179 @@
+"""CLIP's image towers at any size: open_clip builds each for one size, CCD shows them whole pictures and crops of any shape.
+
+| tower | how it takes other sizes |
+|---|---|
+| ModifiedResNet (OpenAI's RN50...) | the attention pool's positions are resized bilinearly and rounded to half, as in the authors' code |
+| VisionTransformer (OpenAI, LAION, DFN, CoCa...) | its patch positions are resized bilinearly |
+| timm's ViT and EVA (SigLIP, EVA02, PE, ViTamin, MobileCLIP-B) | timm's `dynamic_img_size`: positions resized bicubically, rotary ones computed anew |
+| ConvNeXt, FastViT (MobileCLIP) | convolutions and pooling take any size |
+| any other (Swin, relative positions) | its own size only, and it says so |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ccd_core.errors import UserError
+
+CONVOLUTIONAL = ("ConvNeXt", "FastVit")  # timm's classes that hold nothing of a fixed size
+
+
+class Tower(nn.Module):
+    """An image tower for images [B, 3, H, W] of any size; `visual` is open_clip's own.
+
+    stride: pixels of one feature; sides that are no multiple of it are resized to the nearest one. native_size: (H, W) it was trained at.
+    """
+
+    any_size = True
+    smallest_side = 1
+
+    def __init__(self, visual: Any, stride: int):
+        super().__init__()
+        self.visual: Any = visual
+        self.stride = stride
+        self.native_size = _pair(visual.image_size)
+
+    @property
+    def kind(self) -> str:
+        """The class that decides which sizes there are: timm's where open_clip only wraps it."""
+        return type(getattr(self.visual, "trunk", self.visual)).__name__
+
+    def nearest(self, side: int) -> int:
+        """The side the tower sees where `side` pixels are asked for: its own, or the nearest multiple of the stride."""
+        return side if side in self.native_size else max(1, round(side / self.stride)) * self.stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        fitting = (self.nearest(x.shape[-2]), self.nearest(x.shape[-1]))
+        if tuple(x.shape[-2:]) != fitting:
+            x = F.interpolate(x, fitting, mode="bilinear", align_corners=False, antialias=True)
+        features = self.encode(x)
+        return features[0] if isinstance(features, tuple) else features  # CoCa's towers return their tokens too
+
+    def encode(self, x: Tensor) -> Any:
+        return self.visual(x)
+
+
+class ResNetTower(Tower):
+    """A ModifiedResNet. It takes sides between multiples of 32 as they are, as the authors' code does."""
+
+    smallest_side = 31  # below, no feature is left
+
+    def __init__(self, visual: Any):
+        super().__init__(visual, 32)
+        if not isinstance(visual.attnpool, AnySizePool):
+            visual.attnpool = AnySizePool(visual.attnpool)
+
+    def nearest(self, side: int) -> int:
+        return side
+
+
+class AnySizePool(nn.Module):
+    """The attention pool of a ModifiedResNet for any grid of features."""
+
+    pool: Any
+
+    def __init__(self, pool: Any):
+        super().__init__()
+        self.pool = pool
+        self.native = round((pool.positional_embedding.shape[0] - 1) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        positions = resize_positions(self.pool.positional_embedding, (self.native, self.native), (x.shape[-2], x.shape[-1]))
+        return functional_call(self.pool, {"positional_embedding": positions}, (x,))
+
+
+class ViTTower(Tower):
+    """open_clip's own VisionTransformer, with any of its poolings."""
+
+    def __init__(self, visual: Any):
+        super().__init__(visual, visual.patch_size[0])
+
+    def encode(self, x: Tensor) -> Any:
+        grid = (x.shape[-2] // self.stride, x.shape[-1] // self.stride)
+        positions = resize_positions(self.visual.positional_embedding, tuple(self.visual.grid_size), grid, rounded=False)
+        return functional_call(self.visual, {"positional_embedding": positions}, (x,))
+
+
+class TimmTransformer(Tower):
+    """timm's VisionTransformer or Eva with `dynamic_img_size`, which open_clip does not pass on."""
+
+    def __init__(self, visual: Any):
+        from timm.layers import Format
+
+        super().__init__(visual, visual.trunk.feature_info[-1]["reduction"])
+        visual.trunk.dynamic_img_size = True
+        embed = visual.trunk.patch_embed
+        embed.strict_img_size, embed.flatten, embed.output_fmt = False, False, Format.NHWC
+
+    def encode(self, x: Tensor) -> Any:
+        grid = (x.shape[-2] // self.stride, x.shape[-1] // self.stride)
+        rope = getattr(self.visual.trunk, "rope", None)
+        if rope is not None:
+            rope.update_feat_shape(grid)
+        return self.visual(x[..., : grid[0] * self.stride, : grid[1] * self.stride])  # SO400M-14 at its own 384 sees 378 of them
+
+
+class ConvolutionalTower(Tower):
+    """A timm network of convolutions and a pooling, which takes any size as it is."""
+
+    def __init__(self, visual: Any):
+        super().__init__(visual, visual.trunk.feature_info[-1]["reduction"])
+
+
+class FixedTower(Tower):
+    """A tower that takes its own size only, and says so."""
+
+    any_size = False
+
+    def __init__(self, visual: Any):
+        super().__init__(visual, 1)
+
+    def encode(self, x: Tensor) -> Any:
+        if tuple(x.shape[-2:]) != self.native_size:
+            raise UserError(self.refusal(x.shape[-2], x.shape[-1]))
+        return self.visual(x)
+
+    def refusal(self, height: int, width: int) -> str:
+        own = "x".join(map(str, self.native_size))
+        return (
+            f"The image tower {self.kind} takes {own} images only, not {height}x{width}, and local views have other shapes; "
+            "choose a clip.model with a ResNet (RN50...), ViT, EVA, SigLIP or ConvNeXt tower."
+        )
+
+
+def any_size(visual: Any) -> Tower:
+    """open_clip's image tower, made ready for every size that it can take. The tower itself is changed in place."""
+    trunk = getattr(visual, "trunk", None)
+    if hasattr(visual, "attnpool") and hasattr(visual, "layer4"):
+        return ResNetTower(visual)
+    if trunk is None and getattr(visual, "positional_embedding", None) is not None and hasattr(visual, "grid_size"):
+        return ViTTower(visual)
+    if trunk is not None and not hasattr(visual.head, "pool"):  # such a pool has positions of its own
+        if hasattr(trunk, "dynamic_img_size") and hasattr(trunk, "pos_embed"):
+            return TimmTransformer(visual)
+        if type(trunk).__name__ in CONVOLUTIONAL:
+            return ConvolutionalTower(visual)
+    return FixedTower(visual)
+
+
+def resize_positions(embedding: Tensor, native: tuple[int, int], grid: tuple[int, int], rounded: bool = True) -> Tensor:
+    """[1 + h*w, E] for the grid (h, w) from [1 + native, E]: first row kept, the rest resized bilinearly.
+
+    rounded: through half precision, as the authors' code does for the ModifiedResNet.
+    """
+    if grid == native:
+        return embedding
+    first, square = embedding[:1], embedding[1:].float()
+    picture = square.T.reshape(1, -1, *native)
+    resized = F.interpolate(picture, grid, mode="bilinear", align_corners=False).flatten(2)[0].T
+    positions = torch.cat([first.float(), resized])
+    return (positions.half() if rounded else positions).to(embedding.dtype)
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (int(size[0]), int(size[1])) if isinstance(size, (tuple, list)) else (int(size), int(size))

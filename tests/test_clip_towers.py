@@ -1,0 +1,157 @@
+"""Every kind of image tower that open_clip has, at its own size, at another and at the shape of a crop."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+import open_clip
+import pytest
+import torch
+from open_clip.model import _build_vision_tower
+from safetensors.torch import save_file
+
+from ccd_core.clip import ClipTeacher
+from ccd_core.clip_towers import any_size
+from ccd_core.errors import UserError
+
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+SMALL_VIT = {"image_size": 64, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16}
+
+
+def timm(name: str, size: int, pool: str = "", proj: str | None = "linear") -> dict:
+    return {"timm_model_name": name, "image_size": size, "timm_pool": pool, "timm_proj": proj}
+
+
+TOWERS = {  # name -> (class, stride, vision_cfg, further settings of the model)
+    "resnet": ("ModifiedResNet", 32, {"image_size": 96, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32}, {}),
+    "vit": ("VisionTransformer", 16, SMALL_VIT, {"quick_gelu": True}),
+    "vit-14": ("VisionTransformer", 14, SMALL_VIT | {"image_size": 56, "patch_size": 14}, {"custom_text": True}),
+    "vit-average": ("VisionTransformer", 16, SMALL_VIT | {"pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True}, {}),
+    "vit-sincos": ("VisionTransformer", 16, SMALL_VIT | {"pos_embed_type": "sin_cos_2d"}, {}),
+    "coca": ("VisionTransformer", 16, SMALL_VIT | {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True}, "coca"),
+    "siglip": ("VisionTransformer", 16, timm("test_vit3", 160, "map", "none"), {"embed_dim": 96, "init_logit_bias": -10, "custom_text": True}),
+    "timm-vit": ("VisionTransformer", 16, timm("vit_tiny_patch16_224", 64, "token", None), {"custom_text": True}),
+    "eva02": ("Eva", 14, timm("eva02_tiny_patch14_224", 60, "token", None), {"custom_text": True}),  # as SO400M-14 at 384: no multiple of 14
+    "perception": ("Eva", 16, timm("vit_pe_core_tiny_patch16_384", 64, "map"), {}),
+    "vitamin": ("VisionTransformer", 16, timm("vitamin_small_224", 64, "avg"), {}),
+    "mobileclip": ("FastVit", 32, timm("fastvit_mci0", 64, "avg", None), {}),
+    "convnext": ("ConvNeXt", 32, timm("test_convnext", 160), {}),
+}
+SHALLOW = {  # timm's own classes, built with few layers so that a test takes no time
+    "vit_tiny_patch16_224": {"depth": 2, "img_size": 64},
+    "eva02_tiny_patch14_224": {"depth": 2, "img_size": 60},
+    "vit_pe_core_tiny_patch16_384": {"depth": 2, "img_size": 64},
+    "vitamin_small_224": {"depth": 2, "img_size": 64},
+    "fastvit_mci0": {"layers": (1, 1, 1, 1), "embed_dims": (16, 32, 64, 128)},
+    "swin_tiny_patch4_window7_224": {"depths": (1, 1, 1, 1), "embed_dim": 24, "num_heads": (1, 1, 2, 2)},
+}
+
+
+@pytest.fixture(autouse=True)
+def shallow(monkeypatch):
+    import timm
+
+    build = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, **settings: build(name, **settings, **SHALLOW.get(name, {})))
+
+
+def write_model(folder, vision: dict, more) -> str:
+    """A CLIP of random weights as a folder that open_clip reads."""
+    text = dict(TEXT)
+    if more == "coca":
+        more = {"multimodal_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}}
+        text |= {"embed_cls": True, "output_tokens": True}
+        more["custom_text"] = True
+    config = {"model_cfg": {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text, **more}, "preprocess_cfg": {}}
+    folder.mkdir(exist_ok=True)
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    network = open_clip.create_model(f"local-dir:{folder}")
+    with torch.no_grad():
+        for name, weight in network.visual.named_parameters():
+            if "pos_embed" in name or "positional_embedding" in name or name.endswith("bn3.weight"):
+                weight.normal_(std=0.5)  # so that a wrong position shows
+    save_file(network.state_dict(), folder / "open_clip_model.safetensors")
+    return f"local-dir:{folder}"
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("towers")
+    return lambda name: write_model(folder / name, *TOWERS[name][2:])
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_a_tower_at_its_own_size_and_at_others(name, model_folder):
+    kind, stride, _, _ = TOWERS[name]
+    model = model_folder(name)
+    teacher, plain = ClipTeacher.load(model), open_clip.create_model(model).eval()
+    height, width = teacher.native_size
+    assert (teacher.tower.kind, teacher.stride, teacher.tower.any_size) == (kind, stride, True)
+    image = torch.randn(2, 3, height, width)
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(plain.encode_image(image), dim=-1)
+    torch.testing.assert_close(teacher.encode_image(image), expected, atol=1e-5, rtol=1e-4)
+
+    text = teacher.encode_text(["cat", "dog", "bird"])
+    wide = torch.nn.functional.interpolate(image, (height, 2 * width), mode="bilinear")
+    for other in (wide, wide.mT, wide[..., : width + stride], torch.randn(1, 3, 3 * stride, 2 * stride + 5)):
+        features, p = teacher.encode_image(other), teacher.probabilities(other, text)
+        assert features.shape == (len(other), text.shape[1])
+        torch.testing.assert_close(features.norm(dim=1), torch.ones(len(other)))
+        torch.testing.assert_close(p.sum(1), torch.ones(len(other)))
+    assert not torch.allclose(teacher.encode_image(wide), teacher.encode_image(image), atol=1e-3)
+    torch.testing.assert_close(teacher.encode_image(image), expected, atol=1e-5, rtol=1e-4)  # other sizes leave nothing behind
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit", "siglip", "eva02", "vitamin", "mobileclip", "convnext"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_holds_half_the_weights_and_agrees(name, precision, model_folder):
+    model = model_folder(name)
+    full, half = ClipTeacher.load(model), ClipTeacher.load(model, precision=precision)
+    held = [sum(weight.nbytes for weight in teacher.tower.parameters()) for teacher in (full, half)]
+    assert held[1] < 0.7 * held[0]
+    image = torch.randn(1, 3, 2 * full.native_size[0], full.native_size[1])
+    cosine = (full.encode_image(image) * half.encode_image(image)).sum()
+    assert cosine > 0.99
+    torch.testing.assert_close(full.encode_text(["cat"]), half.encode_text(["cat"]))
+
+
+def test_sides_between_strides_become_the_nearest_multiple(model_folder):
+    teacher = ClipTeacher.load(model_folder("vit-14"))
+    assert [teacher.side(side) for side in (640, 630, 3)] == [644, 630, 14]
+    image = torch.randn(1, 3, 64, 64)
+    nearest = torch.nn.functional.interpolate(image, (70, 70), mode="bilinear", antialias=True)
+    torch.testing.assert_close(teacher.encode_image(image), teacher.encode_image(nearest))
+
+
+def test_a_tower_of_one_size_says_so(tmp_path):
+    vision = timm("swin_tiny_patch4_window7_224", 224, "avg")
+    teacher = ClipTeacher.load(write_model(tmp_path, vision, {}))
+    assert teacher.encode_image(torch.randn(1, 3, 224, 224)).shape == (1, 64)
+    for attempt in (lambda: teacher.side(640), lambda: teacher.encode_image(torch.randn(1, 3, 640, 640))):
+        with pytest.raises(UserError, match="SwinTransformer takes 224x224 images only, not 640x640"):
+            attempt()
+
+
+ONE_SIZE = {"swin_base_patch4_window7_224", "vit_relpos_medium_patch16_cls_224"}  # open_clip has no weights for either
+
+
+@functools.cache
+def bare_tower(embed_dim: int, vision: str):
+    """A tower without weights, made ready for any size; models that differ only in their words share it."""
+    with torch.device("meta"):
+        return any_size(_build_vision_tower(embed_dim, json.loads(vision)).eval())
+
+
+@pytest.mark.parametrize("name", open_clip.list_models())
+def test_every_listed_model_is_decided(name):
+    config = open_clip.get_model_config(name)
+    tower = bare_tower(config["embed_dim"], json.dumps(config["vision_cfg"]))
+    assert tower.any_size == (name not in ONE_SIZE)
+    assert tower.native_size[0] == config["vision_cfg"]["image_size"]
+    if tower.any_size:
+        assert tower.stride in (14, 16, 18, 32, 64)
+    else:
+        assert not open_clip.list_pretrained_tags_by_model(name)
