@@ -22,7 +22,7 @@ import numpy as np
 
 from ccd_core.data import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.data.kept import kept_or_read, load, save
-from ccd_core.data.sources import archives_in_words
+from ccd_core.data.sources import archives_in_words, find_base
 from ccd_core.errors import UserError
 
 log = logging.getLogger("ccd")
@@ -41,7 +41,7 @@ LARGE_BYTES = 30_000_000  # from here on reading takes seconds and memory that t
 
 def open_coco(spec: str, root: Path) -> Dataset:
     """ROOT holds annotations/instances_train2014.json and train2014, and the same for val2014 if there is to be scoring."""
-    base = next((path for path in (root, root / "coco", root / "coco2014") if (path / "annotations").is_dir()), None)
+    base = find_base("coco2014", root, ("annotations",))
     if base is None:
         raise UserError(
             f"There is no COCO 2014 in {root}: unpack {archives_in_words('coco2014')} there, so that {root}/annotations and {root}/train2014 "

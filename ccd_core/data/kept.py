@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from ccd_core.data import Boxes, GroundTruth, home
+from ccd_core.files import replacing
 
 log = logging.getLogger("ccd")
-WORTH_KEEPING_SECONDS = 0.5
+WORTH_KEEPING_SECONDS = 0.2
 FILES_KEPT = 24
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
@@ -48,18 +49,16 @@ def kept_or_read(sources: Iterable[Path], how: str, read: Callable[[], GroundTru
 
 def save(path: Path, truth: GroundTruth) -> None:
     boxes = truth.boxes if isinstance(truth.boxes, Boxes) else Boxes.of(truth.boxes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.npz")
-    np.savez(
-        partial,
-        ids=np.frombuffer("\0".join(truth.ids).encode(), np.uint8),
-        targets=np.packbits(truth.targets.astype(bool)),
-        shape=np.array(truth.targets.shape),
-        offsets=boxes.offsets,
-        classes=boxes.classes,
-        corners=boxes.corners,
-    )
-    partial.replace(path)
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez(
+            file,
+            ids=np.frombuffer("\0".join(truth.ids).encode(), np.uint8),
+            targets=np.packbits(truth.targets.astype(bool)),
+            shape=np.array(truth.targets.shape),
+            offsets=boxes.offsets,
+            classes=boxes.classes,
+            corners=boxes.corners,
+        )
 
 
 def load(path: Path) -> GroundTruth:

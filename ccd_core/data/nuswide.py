@@ -18,6 +18,7 @@ import numpy as np
 
 from ccd_core.data import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.data.kept import kept_or_read
+from ccd_core.data.sources import find_base
 from ccd_core.errors import UserError
 
 CLASSES = (  # the order of ConceptsList/Concepts81.txt, which is that of the labels' columns
@@ -34,11 +35,11 @@ IMAGE_FOLDERS = ("Flickr", "images", "Images")
 
 def open_nuswide(spec: str, root: Path) -> Dataset:
     """ROOT holds the folder Flickr and the lists of one of the two forms; without a list of test images there is no split val."""
-    base, is_benchmark = find_lists(root)
+    base = find_lists(root)
     folder = next((base / name for name in IMAGE_FOLDERS if (base / name).is_dir()), None)
     if folder is None:
         raise UserError(f"The folder of images {base / 'Flickr'} is missing; `ccd data fetch nuswide {base}` says whom to ask for it.")
-    read_ids, read_targets = (_benchmark_ids, _benchmark_targets) if is_benchmark else (_official_ids, _official_targets)
+    read_ids, read_targets = (_benchmark_ids, _benchmark_targets) if _is_benchmark(base) else (_official_ids, _official_targets)
     _check_concepts(base)
     splits = {}
     for split in OFFICIAL:
@@ -56,28 +57,27 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
     return Dataset(spec, CLASSES, splits, read)
 
 
-def find_lists(root: Path) -> tuple[Path, bool]:
-    """The folder with the lists, and whether they are the benchmark's. Raises UserError where there are none."""
-    places = [root, root / "NUS-WIDE", root / "nuswide"]
-    for base in places:
-        if (base / "formatted_train_images.npy").is_file():
-            return base, True
-    for base in places:
-        if (base / "ImageList" / "TrainImagelist.txt").is_file():
-            return base, False
+def find_lists(root: Path) -> Path:
+    """The folder with the lists, the benchmark's before the official ones. Raises UserError where there are neither."""
+    base = find_base("nuswide", root, ("formatted_train_images.npy", "ImageList/TrainImagelist.txt"))
+    if base is not None:
+        return base
     raise UserError(
         f"There is no NUS-WIDE in {root}: neither formatted_train_images.npy (the paper's split) nor ImageList/TrainImagelist.txt (the official "
         f"one) is there; `ccd data fetch nuswide {root}` says where to get them."
     )
 
 
+def _is_benchmark(base: Path) -> bool:
+    return (base / "formatted_train_images.npy").is_file()
+
+
 def list_file(base: Path, split: str) -> Path:
-    benchmark = base / f"formatted_{split}_images.npy"
-    return benchmark if (base / "formatted_train_images.npy").is_file() else base / "ImageList" / f"{OFFICIAL[split]}Imagelist.txt"
+    return base / (f"formatted_{split}_images.npy" if _is_benchmark(base) else f"ImageList/{OFFICIAL[split]}Imagelist.txt")
 
 
 def label_files(base: Path, split: str) -> list[Path]:
-    if (base / "formatted_train_images.npy").is_file():
+    if _is_benchmark(base):
         return [base / f"formatted_{split}_labels.npy"]
     return [base / "Groundtruth" / "TrainTestLabels" / f"Labels_{name}_{OFFICIAL[split]}.txt" for name in CLASSES]
 

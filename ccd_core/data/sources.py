@@ -7,6 +7,7 @@ PaddleDetection's downloader checks, and that of the annotations is also the ETa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,22 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A file or folder that a data set needs, under any of several names, and what it comes with."""
+
+    names: tuple[str, ...]
+    comes_with: str
+
+
+@dataclass(frozen=True)
 class Source:
-    """A public data set: how many images the paper counts (4.1), what to download, and what only a person can ask for."""
+    """A public data set: how many images the paper counts (4.1), where below ROOT it may lie, what it is made of and where that is from."""
 
     counts: dict[str, int]
+    places: tuple[str, ...]
+    parts: tuple[Part, ...]
     archives: tuple[Archive, ...] = ()
-    by_hand: str = ""
+    by_hand: str = ""  # what only a person can ask for
     also: dict[str, int] | None = None  # counts that are right as well
     why_also: str = ""
 
@@ -52,6 +63,7 @@ def _coco(folder: str, name: str, size: int, md5: str) -> Archive:
 
 
 NUSWIDE_PAGE = "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html"
+BENCHMARK_FILES = "the benchmark's files, or ImageList.zip and Groundtruth.zip"
 NUSWIDE_BY_HAND = f"""NUS-WIDE's images are given out on request only, so a person has to ask:
   1. Fill in the Agreement and Disclaimer Form on {NUSWIDE_PAGE} and mail it as the page says; the answer is a link to Flickr.zip.
   2. Unpack it, so that DIR/Flickr/actor/0001_2124494179.jpg and its 704 sister folders are there.
@@ -61,33 +73,66 @@ NUSWIDE_BY_HAND = f"""NUS-WIDE's images are given out on request only, so a pers
      For the official split (161,789 / 107,859) unpack ImageList.zip and Groundtruth.zip of the first page there instead.
   4. Look at the result: ccd data check nuswide:DIR"""
 
+VOC_2007 = (
+    _voc("VOCtrainval_06-Nov-2007.tar", 460032000, "c52e279531787c972589f7e41ab4ae64", 2007),
+    _voc("VOCtest_06-Nov-2007.tar", 451020800, "b6e924de25625d8de591ea690078ad9f", 2007),
+)
+VOC_2012 = (_voc("VOCtrainval_11-May-2012.tar", 1999639040, "6cd6e144f989b92b3379bac3b3de84fd", 2012),)
+COCO_2014 = (
+    _coco("annotations", "annotations_trainval2014.zip", 252872794, "0a379cfc70b0e71301e0f377548639bd"),
+    _coco("zips", "train2014.zip", 13510573713, "0da8c0bd3d6becc4dcb32757491aca88"),
+    _coco("zips", "val2014.zip", 6645013297, "a3d79f5ed8d289b7a7554ce06a5782b3"),
+)
+
 SOURCES = {
     "voc2007": Source(
-        {"train": 5011, "val": 4952},
-        (
-            _voc("VOCtrainval_06-Nov-2007.tar", 460032000, "c52e279531787c972589f7e41ab4ae64", 2007),
-            _voc("VOCtest_06-Nov-2007.tar", 451020800, "b6e924de25625d8de591ea690078ad9f", 2007),
+        counts={"train": 5011, "val": 4952},
+        places=("VOCdevkit/VOC2007", "VOC2007", "."),
+        parts=(
+            Part(("ImageSets/Main/trainval.txt",), VOC_2007[0].name),
+            Part(("ImageSets/Main/test.txt",), VOC_2007[1].name),
+            Part(("JPEGImages",), f"{VOC_2007[0].name} and {VOC_2007[1].name}"),
+            Part(("Annotations",), f"{VOC_2007[0].name} and {VOC_2007[1].name}"),
         ),
+        archives=VOC_2007,
     ),
     "voc2012": Source(
-        {"train": 5717, "val": 5823},
-        (_voc("VOCtrainval_11-May-2012.tar", 1999639040, "6cd6e144f989b92b3379bac3b3de84fd", 2012),),
+        counts={"train": 5717, "val": 5823},
+        places=("VOCdevkit/VOC2012", "VOC2012", "."),
+        parts=tuple(Part((name,), VOC_2012[0].name) for name in ("ImageSets/Main/train.txt", "ImageSets/Main/val.txt", "JPEGImages", "Annotations")),
+        archives=VOC_2012,
     ),
     "coco2014": Source(
-        {"train": 82081, "val": 40137},
-        (
-            _coco("annotations", "annotations_trainval2014.zip", 252872794, "0a379cfc70b0e71301e0f377548639bd"),
-            _coco("zips", "train2014.zip", 13510573713, "0da8c0bd3d6becc4dcb32757491aca88"),
-            _coco("zips", "val2014.zip", 6645013297, "a3d79f5ed8d289b7a7554ce06a5782b3"),
+        counts={"train": 82081, "val": 40137},
+        places=(".", "coco", "coco2014"),
+        parts=(
+            Part(("annotations/instances_train2014.json",), COCO_2014[0].name),
+            Part(("annotations/instances_val2014.json",), COCO_2014[0].name),
+            Part(("train2014", "images/train2014"), COCO_2014[1].name),
+            Part(("val2014", "images/val2014"), COCO_2014[2].name),
         ),
+        archives=COCO_2014,
     ),
     "nuswide": Source(
-        {"train": 150000, "val": 60200},
+        counts={"train": 150000, "val": 60200},
+        places=(".", "NUS-WIDE", "nuswide"),
+        parts=(
+            Part(("Flickr", "images", "Images"), "Flickr.zip"),
+            Part(("formatted_train_images.npy", "ImageList/TrainImagelist.txt"), BENCHMARK_FILES),
+            Part(("formatted_train_labels.npy", "Groundtruth/TrainTestLabels"), BENCHMARK_FILES),
+            Part(("formatted_val_images.npy", "ImageList/TestImagelist.txt"), BENCHMARK_FILES),
+            Part(("formatted_val_labels.npy", "Groundtruth/TrainTestLabels"), BENCHMARK_FILES),
+        ),
         by_hand=NUSWIDE_BY_HAND,
         also={"train": 150000, "val": 60260},
         why_also="the benchmark's own files list 60,260 test images; the paper says 60,200",
     ),
 }
+
+
+def find_base(kind: str, root: Path, names: tuple[str, ...]) -> Path | None:
+    """The first of a data set's usual places below `root` that has a file or folder of one of these names."""
+    return next((root / place for name in names for place in SOURCES[kind].places if (root / place / name).exists()), None)
 
 
 def archives_in_words(kind: str) -> str:

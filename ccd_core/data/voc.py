@@ -15,7 +15,7 @@ import numpy as np
 
 from ccd_core.data import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.data.kept import kept_or_read
-from ccd_core.data.sources import archives_in_words
+from ccd_core.data.sources import archives_in_words, find_base
 from ccd_core.errors import UserError
 
 CLASSES = (
@@ -27,8 +27,7 @@ LISTS = {2007: {"train": "trainval", "val": "test"}, 2012: {"train": "train", "v
 
 def open_voc(spec: str, root: Path, year: int) -> Dataset:
     """The classification splits of `year`: 5,011 / 4,952 images in 2007, 5,717 / 5,823 in 2012."""
-    candidates = [root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}", root]
-    base = next((path for path in candidates if (path / "ImageSets" / "Main").is_dir()), None)
+    base = find_base(f"voc{year}", root, ("ImageSets/Main",))
     if base is None:
         raise UserError(
             f"There is no VOC {year} in {root}: unpack {archives_in_words(f'voc{year}')} so that {root}/VOCdevkit/VOC{year}/ImageSets/Main "
