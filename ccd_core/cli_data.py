@@ -37,6 +37,7 @@ def check(
     from ccd_core.data.check import examine_dataset
 
     with _bars("images") as report:
+        report("lists and annotations", 0, 0)
         found = examine_dataset(spec, classes, decode=not quick, progress=lambda done, total: report("decoding", done, total))
     if as_json:
         print(json.dumps(found.plain()))
@@ -86,7 +87,9 @@ def _bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
 
         def report(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
+                for task in progress.tasks:  # what has no known end has ended
+                    progress.update(task.id, visible=task.total is not None)
+                tasks[what] = progress.add_task(what, total=total or None)
             progress.update(tasks[what], completed=done)
 
         yield report

@@ -50,6 +50,15 @@ def test_counts_that_are_not_the_published_ones(tmp_path):
     assert "not looked for" in said and "█" in said
 
 
+def test_a_full_size_listing_is_counted_as_the_paper_does(tmp_path):
+    sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+    from full_size_listing import write_voc
+
+    write_voc(tmp_path, 2012)
+    report = examine_dataset(f"voc2012:{tmp_path}")
+    assert report.ok and [(one.images, one.labelled) for one in report.splits.values()] == [(5717, 5717), (5823, 5823)]
+
+
 def test_missing_and_broken_images_are_named(tmp_path, small_counts):
     base = make_voc(tmp_path, 2012, n=6)
     small_counts("voc2012", train=6, val=3)

@@ -31,6 +31,22 @@ def test_voc_with_windows_line_ends(tmp_path, kind, year):
     assert truth.boxes[0][0] == (0, (0, 1, 30, 40))  # parts of objects are no objects
 
 
+@pytest.mark.parametrize(("kind", "year", "lists"), [("voc2007", "2007", ("trainval", "test")), ("voc2012", "2012", ("train", "val"))])
+def test_torchvision_reads_the_same_of_voc(tmp_path, kind, year, lists):
+    from torchvision.datasets import VOCDetection
+
+    make_voc(tmp_path, int(year), n=6)
+    dataset = open_dataset(f"{kind}:{tmp_path}")
+    for split, image_set in zip(("train", "val"), lists, strict=True):
+        truth, theirs = dataset.ground_truth(split), VOCDetection(tmp_path, year=year, image_set=image_set)
+        assert [Path(name) for name in theirs.images] == list(dataset.splits[split].paths)
+        for row, (_, annotation) in enumerate(theirs):
+            objects = [one for one in annotation["annotation"]["object"] if one["difficult"] == "0"]
+            corners = [tuple(int(one["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")) for one in objects]
+            assert [box for _, box in truth.boxes[row]] == [(x0 - 1, y0 - 1, x1, y1) for x0, y0, x1, y1 in corners]  # VOC counts pixels from 1
+            assert {voc.CLASSES[c].replace(" ", "") for c, _ in truth.boxes[row]} == {one["name"] for one in objects}
+
+
 def test_the_class_names_are_clips():
     assert {"tv monitor", "dining table", "potted plant"} < set(voc.CLASSES)
     assert (len(voc.CLASSES), len(coco.CLASSES), len(nuswide.CLASSES)) == (20, 80, 81)

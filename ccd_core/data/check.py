@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -13,7 +14,7 @@ import numpy as np
 
 from ccd_core.data import Boxes, Dataset, ImageList, Progress, open_dataset
 from ccd_core.data.images import read_image
-from ccd_core.data.sources import SOURCES, archives_in_words, find_base
+from ccd_core.data.sources import SOURCES, archives_in_words, find_base, in_a_row
 from ccd_core.errors import ImageError, UserError
 
 EXAMPLES = 20  # of missing or broken images that a report names
@@ -69,7 +70,7 @@ class DatasetReport:
 
 
 def examine_dataset(spec: str, classes: Path | None = None, decode: bool = False, progress: Progress | None = None) -> DatasetReport:
-    """Look at a data set without changing anything; never raises for what is wrong with it, but says so in the report.
+    """Look at a data set; never raises for what is wrong with it, but says so in the report.
 
     `decode` reads every image too, in worker processes, and reports `progress(done, total)`; without it a full-size data set takes seconds.
     """
@@ -94,7 +95,7 @@ def _parts(spec: str) -> list[PartReport]:
     for part in source.parts:
         there = [base / name for name in part.names if (base / name).exists()]
         archives = [archive for archive in source.archives if archive.name in part.comes_with]
-        size = " and ".join(archive.size for archive in archives) or None
+        size = in_a_row([archive.size for archive in archives]) if archives else None
         reports.append(PartReport(str((there or [base / part.names[0]])[0]), bool(there), part.comes_with, size, [one.urls[0] for one in archives]))
     return reports
 
@@ -152,7 +153,8 @@ def _broken_images(dataset: Dataset, progress: Progress | None) -> dict[str, dic
     """Per split, what is wrong with every image that cannot be read."""
     total, done = sum(map(len, dataset.splits.values())), 0
     broken: dict[str, dict[str, str]] = {}
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+    pool = ProcessPoolExecutor(max_workers=os.cpu_count(), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
         for split, images in dataset.splits.items():
             broken[split] = {}
             for name, reason in zip(images.ids, pool.map(_what_is_wrong, map(str, images.paths), chunksize=32), strict=True):
@@ -161,6 +163,8 @@ def _broken_images(dataset: Dataset, progress: Progress | None) -> dict[str, dic
                 done += 1
                 if progress:
                     progress(done, total)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the images that are left
     return broken
 
 

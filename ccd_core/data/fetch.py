@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
-from ccd_core.data.sources import SOURCES, Archive, in_words
+from ccd_core.data.sources import SOURCES, Archive, in_a_row, in_words
 from ccd_core.errors import UserError
 
 Report = Callable[[str, int, int], None]  # what is being done, bytes done, bytes in all
@@ -29,6 +30,10 @@ CHUNK = 1 << 20
 ATTEMPTS = 5  # in a row without a new byte, per address
 TIMEOUT_SECONDS = 30
 SPARE_BYTES = 200_000_000
+
+
+class Unreachable(UserError):
+    """No address has the archive, or none at the moment."""
 
 
 def fetch(kind: str, folder: Path, mirror: str | None = None, keep: bool = False, report: Report = lambda *_: None) -> None:
@@ -44,12 +49,19 @@ def fetch(kind: str, folder: Path, mirror: str | None = None, keep: bool = False
     folder.mkdir(parents=True, exist_ok=True)
     archives = [archive for archive in SOURCES[kind].archives if not _mark(folder, archive).is_file()]
     _check_space(folder, archives)
+    if mirror:
+        archives = [replace(archive, urls=(f"{mirror.rstrip('/')}/{archive.name}",)) for archive in archives]
     for archive in archives:
-        if mirror:
-            archive = replace(archive, urls=(f"{mirror.rstrip('/')}/{archive.name}",))
-        with _full_disk_as_a_sentence(folder):
-            path = download(archive, folder, report)
-            unpack(path, folder, report)
+        try:
+            with _full_disk_as_a_sentence(folder):
+                path = download(archive, folder, report)
+                unpack(path, folder, report)
+        except Unreachable as error:
+            missing = [f"{one.name} ({one.size}, MD5 {one.md5})" for one in archives[archives.index(archive) :]]
+            raise UserError(
+                f"{error} Give the same command again to go on where it was, or get {in_a_row(missing)} by other means, put what you have into "
+                f"{folder} and give the command again: what is there is only unpacked."
+            ) from None
         _mark(folder, archive).write_text("unpacked by `ccd data fetch`; remove this file to fetch the archive again\n")
         if not keep:
             path.unlink()
@@ -83,23 +95,21 @@ def _full_disk_as_a_sentence(folder: Path) -> Iterator[None]:
 
 
 def download(archive: Archive, folder: Path, report: Report) -> Path:
-    """The archive in `folder`, whole and with the right MD5. Raises UserError where no address has it."""
+    """The archive in `folder`, whole and with the right MD5. Raises Unreachable where no address has it."""
     path, partial = folder / archive.name, folder / f"{archive.name}.partial"
     if path.is_file() and path.stat().st_size == archive.bytes:  # put there by hand, or left by a fetch that ended while unpacking
         _check_md5(path, archive, report)
         return path
-    reasons = []
+    hosts_of: dict[str, list[str]] = {}
     for url in archive.urls:
         reason = _download_from(url, partial, archive, report)
         if reason is None:
             _check_md5(partial, archive, report)
             partial.replace(path)
             return path
-        reasons.append(f"{url}: {reason}")
-    raise UserError(
-        f"{archive.name} ({archive.size}) could not be downloaded ({'; '.join(reasons)}). Give the same command again to go on, or get the file "
-        f"by other means (MD5 {archive.md5}), put it at {path} and give the command again: it is then only unpacked."
-    )
+        hosts_of.setdefault(reason, []).append(urlsplit(url).netloc or url)
+    said = "; ".join(f"{in_a_row(hosts)}: {reason}" for reason, hosts in hosts_of.items())
+    raise Unreachable(f"{archive.name} ({archive.size}) could not be downloaded ({said}).")
 
 
 def _download_from(url: str, partial: Path, archive: Archive, report: Report) -> str | None:
@@ -122,8 +132,8 @@ def _download_from(url: str, partial: Path, archive: Archive, report: Report) ->
             reason = f"the server says {error.code} {error.reason}"
         except urllib.error.URLError as error:
             if not before:
-                return f"not reached ({error.reason})"
-            reason = f"not reached ({error.reason})"
+                return f"not reached, {error.reason}"
+            reason = f"not reached, {error.reason}"
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             reason = f"the connection broke ({type(error).__name__})"
         after = partial.stat().st_size if partial.is_file() else 0

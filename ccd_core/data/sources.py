@@ -66,7 +66,7 @@ NUSWIDE_PAGE = "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nus
 BENCHMARK_FILES = "the benchmark's files, or ImageList.zip and Groundtruth.zip"
 NUSWIDE_BY_HAND = f"""NUS-WIDE's images are given out on request only, so a person has to ask:
   1. Fill in the Agreement and Disclaimer Form on {NUSWIDE_PAGE} and mail it as the page says; the answer is a link to Flickr.zip.
-  2. Unpack it, so that DIR/Flickr/actor/0001_2124494179.jpg and its 704 sister folders are there.
+  2. Unpack it, so that DIR/Flickr/actor/0001_2124494179.jpg and 703 more folders like actor are there.
   3. For the paper's split (150,000 training and 60,200 test images) put formatted_train_images.npy, formatted_train_labels.npy,
      formatted_val_images.npy and formatted_val_labels.npy beside Flickr; they are in the data of "Multi-Label Learning from Single Positive
      Labels" (https://caltech.box.com/v/single-positive-multi-label) and in the "metadata" of the authors' https://github.com/k0u-id/CCD.
@@ -136,5 +136,9 @@ def find_base(kind: str, root: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def archives_in_words(kind: str) -> str:
-    *others, last = [f"{archive.name} ({archive.size})" for archive in SOURCES[kind].archives]
+    return in_a_row([f"{archive.name} ({archive.size})" for archive in SOURCES[kind].archives])
+
+
+def in_a_row(things: list[str]) -> str:
+    *others, last = things
     return f"{', '.join(others)} and {last}" if others else last
