@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ccd_core.cli_data import data_app
 from ccd_core.cli_jobs import jobs_app
 from ccd_core.errors import UserError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 runs_app = typer.Typer(help="List, show and delete the runs of a workspace; `ccd runs` alone lists them.")
 app.add_typer(runs_app, name="runs")
+app.add_typer(data_app, name="data")
 app.add_typer(jobs_app, name="jobs")
 console = Console()
 console_of_messages = Console(stderr=True)  # for what must not mix with a command's output
@@ -40,7 +42,7 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceb
 @app.command()
 def run(
     preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best. Without --config or --dataset: demo.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.")] = None,
     classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")] = None,
     changes: Annotated[

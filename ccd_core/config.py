@@ -24,7 +24,7 @@ class Section(BaseModel):
 
 
 class DataSettings(Section):
-    spec: str = Field("demo", description="Data set: demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")
+    spec: str = Field("demo", description="Data set: demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.")
     classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
     workers: int = Field(-1, ge=-1, description="Processes that decode images; -1 picks by the number of cores.")
     cache_gb: float = Field(8.0, ge=0, description="Decoded images are kept on disk, in $CCD_HOME, up to this size (GB); 0: none.")
