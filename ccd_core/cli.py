@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -249,7 +252,10 @@ def _expand(images: list[Path]) -> list[Path]:
 def gradio_app(
     path: RunPath,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
-    address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in.")] = "127.0.0.1",
+    address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in and needs --token.")] = "127.0.0.1",
+    token: Annotated[
+        str | None, typer.Option(help="auto: make one and print the link; or your own; none: no token, where a proxy in front asks who it is.")
+    ] = None,
     share: Annotated[bool, typer.Option("--share", help="Ask gradio.live for a public link; it ends with this command.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -351,10 +357,14 @@ def browser_app(
     workspace: Workspace = Path("runs"),
     images: Annotated[list[Path] | None, typer.Option(help="Folder of images that the page Predict may read. Repeatable.")] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
-    address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in.")] = "127.0.0.1",
+    address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in and needs --token.")] = "127.0.0.1",
+    token: Annotated[
+        str | None, typer.Option(help="auto: make one and print the link; or your own; none: no token, where a proxy in front asks who it is.")
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
 ) -> None:
     """Open the browser app."""
+    _guard(address, port, token)
     root = Path(__file__).resolve().parent.parent
     if run_path:
         from ccd_core.runs import Run
@@ -370,6 +380,29 @@ def browser_app(
     arguments = [f"--server.port={port}", f"--server.address={address}", f"--server.headless={str(headless).lower()}"]
     os.chdir(root)  # .streamlit/config.toml is found from here
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/main.py", *arguments])
+
+
+def _guard(address: str, port: int, token: str | None) -> None:
+    """Set the app's token and say what listening on `address` means."""
+    os.environ.pop("CCD_TOKEN", None)
+    open_to_others = address not in ("127.0.0.1", "localhost", "::1")
+    if open_to_others and token is None:
+        raise UserError(
+            f"On {address} everyone who reaches this machine could start and delete runs and read the data sets that you can read; "
+            "add --token auto, which lets in only who has the link it prints (or --token none behind a proxy that asks who it is)."
+        )
+    if token not in (None, "none"):
+        if token != "auto" and len(token or "") < 16:
+            raise UserError("A token needs at least 16 characters; --token auto makes a good one.")
+        os.environ["CCD_TOKEN"] = secrets.token_urlsafe(32) if token == "auto" else str(token)
+        host = socket.gethostname() if address in ("0.0.0.0", "::") else address
+        console.print(f"Open http://{host}:{port}/?token={quote(os.environ['CCD_TOKEN'])}", soft_wrap=True, highlight=False)
+    if open_to_others:
+        console.print(
+            "[yellow]Who has this link can start, stop and delete runs and read data sets as you can.[/] What is sent is not encrypted: "
+            "outside of a network that you trust, use an SSH tunnel or a proxy with TLS.",
+            soft_wrap=True,
+        )
 
 
 def main(command: Callable[..., Any] = app) -> None:

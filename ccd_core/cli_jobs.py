@@ -55,9 +55,8 @@ def start(
     from ccd_core import jobs
     from ccd_core.config import load_config
 
-    settings = load_config(preset or ("demo" if config is None and dataset in (None, "demo") else None), config, changes)
-    given = ({"spec": dataset} if dataset else {}) | ({"classes": str(classes)} if classes else {})
-    settings = settings.changed(data=given)
+    default = "demo" if config is None and dataset in (None, "demo") else None
+    settings = load_config(preset or default, config, changes, dataset, classes)
     out = jobs.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))
     jobs.start(settings, out)
     print(out)

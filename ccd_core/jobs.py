@@ -79,7 +79,7 @@ def resume(run_path: str | Path) -> None:
     """Go on with a run that was stopped, failed or was never started, where it was. Raises UserError where somebody works on it."""
     run = Run.open(run_path)
     with run.claimed():  # two people may press Resume at the same moment
-        if run.state.get("host") == this_process()["host"] and "pid" in run.state:
+        if is_here(run.state):
             end_group(run.state)  # what a killed run left behind
         LAUNCHERS[run.state.get("place", "local")](run)
 
@@ -141,7 +141,7 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
         raise UserError(f"Run {run.name} is not running (status {run.status}).")
     if run.stop_asked(state) is None:
         run.ask_to_stop()
-    if state.get("host") == this_process()["host"]:
+    if is_here(state):
         os.kill(state["pid"], signal.SIGTERM)
     until = time.time() + GRACE_SECONDS + 10
     while wait and time.time() < until:
@@ -150,10 +150,15 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
         time.sleep(0.1)
 
 
+def is_here(state: dict[str, Any]) -> bool:
+    """Whether the process that `state` names is, or was, one of this machine."""
+    return state.get("host") == this_process()["host"] and "pid" in state
+
+
 def look(run: Run, line: list[job_queue.Ticket] | None = None) -> Job:
     """The run as a job, now. Whoever looks also insists: a process that was asked to stop and is still there after the grace is ended."""
     state, asked = run.state, run.stop_asked()
-    here = state.get("host") == this_process()["host"]
+    here = is_here(state)
     if here and state.get("status") in ACTIVE:
         reap(state["pid"])
         if asked is not None and time.time() - asked > GRACE_SECONDS and process_alive(state):

@@ -2,120 +2,203 @@
 
 from __future__ import annotations
 
-import re
-import shlex
+import shutil
 import time
+from pathlib import Path
 
 import streamlit as st
 
-from app import figures, loaders
-from app.widgets import friendly_errors, page_header, show_figure
-from ccd_core import jobs
-from ccd_core.config import PRESETS, CCDConfig
+from app import config_form, loaders
+from app.job_card import confirm_delete, duration, job_card
+from app.widgets import page_header
+from ccd_core import estimates, gpu_facts, job_queue, jobs
+from ccd_core.config import PRESETS, CCDConfig, load_config
 from ccd_core.errors import UserError
-from ccd_core.runs import Run, list_runs
 
 page_header(
     "Train",
     "Start a run, watch it, stop it, go on with it.",
-    "A run is a process of its own: closing this page, or stopping the app, stops nothing. Runs on the same device wait for each other. Everything here is read from the run's folder.",
+    "A run is a process of its own: closing this page, or stopping the app, stops nothing. Runs on the same device wait for each other, in the "
+    "order in which they were started. Everything here is read from the runs' folders, and `ccd jobs` does the same in a terminal.",
     r"\mathcal{L}_{total} = L_{ce} + \beta L_{consist}",
 )
 
 
-def suggested_name() -> str:
-    return time.strftime("run-%m%d-%H%M%S")
-
-
-with st.expander("Start a run", expanded=True, icon=":material/play_circle:"):
-    columns = st.columns(3)
-    preset = columns[0].selectbox(
-        "Preset", PRESETS, key="preset", help="demo fits toy scenes and small machines; paper is the paper's setting and needs a GPU and weights."
-    )
-    base = CCDConfig.preset(preset)
-    spec = columns[1].text_input(
-        "Data set", base.data.spec, key=f"spec_{preset}", help="demo, folder:DIR (with a classes.txt in it), voc2007:ROOT or voc2012:ROOT."
-    )
-    name = columns[2].text_input(
-        "Name", suggested_name() if "name" not in st.session_state else None, key="name", help="The run's folder in the workspace."
-    )
-    columns = st.columns(5)
-    values = {
-        "seed": columns[0].number_input("Seed", 0, value=base.seed, key=f"seed_{preset}"),
-        "device": columns[1].text_input("Device", base.device, key=f"device_{preset}", help="auto, cpu, cuda or cuda:N"),
-        "epochs": columns[2].number_input("Epochs", 1, value=base.training.epochs, key=f"epochs_{preset}", help="Warm-up included."),
-        "mean_views": columns[3].number_input(
-            "Views an image", 0.1, value=float(base.views.threshold.mean_views), key=f"views_{preset}", help="On average (Sec. 4.3)."
-        ),
-        "alpha": columns[4].number_input(
-            "alpha", 0.0, 1.0, base.labels.alpha, 0.05, key=f"alpha_{preset}", help="Weight of the initial label (Eq. 7)."
-        ),
-    }
-    changes = [f"seed={values['seed']}", f"device={values['device']}", f"training.epochs={values['epochs']}", f"labels.alpha={values['alpha']:g}"]
-    views = {} if values["mean_views"] == base.views.threshold.mean_views else {"threshold": {"mean_views": values["mean_views"]}}
-    changes += [f"views.threshold={{mean_views: {values['mean_views']:g}}}"] if views else []
-    out = loaders.workspace() / (name or "")
-    command = ["ccd", "run", "--preset", preset, "--dataset", spec, *(part for change in changes for part in ("--set", change)), "--out", str(out)]
-    st.code(shlex.join(command), language="bash", wrap_lines=True)
-    if st.button("Start", type="primary", icon=":material/rocket_launch:", key="start"):
+def starting_point() -> tuple[CCDConfig, str, str]:
+    """The settings that the form begins with, from the link or a preset; where they are from; and what tells one such form from others."""
+    source, changes = st.query_params.get("from"), st.query_params.get("set", "")
+    if source:
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        right.button("Use a preset", on_click=lambda: [st.query_params.pop(name, None) for name in ("from", "set")], width="stretch")
         try:
-            if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,80}", name or ""):
-                raise UserError("The name may have letters, digits, dots, hyphens and underscores only.")
-            settings = CCDConfig.preset(preset, spec).changed(
-                seed=values["seed"], device=values["device"], data={"spec": spec}, training={"epochs": values["epochs"]},
-                views=views, labels={"alpha": values["alpha"]},
-            )  # fmt: skip
-            jobs.start(settings, out)
-            st.toast(f"Started {name}.")
+            path = loaders.known_runs().get(source)
+            if path is None:
+                raise UserError(f"There is no run {source!r} to take settings from.")
+            config = load_config(None, path / "config.yaml", [change for change in changes.split(";") if change])
+            left.info(f"Settings of **{source}**" + (f", with {changes.replace(';', ', ')}." if changes else "."), icon=":material/content_copy:")
+            return config, f"{source}|{changes}", f"{source}|{changes}"
+        except UserError as error:
+            left.error(str(error))
+    preset = st.segmented_control(
+        "Preset", PRESETS, default="demo", required=True, key="preset", bind="query-params",
+        help="demo fits toy scenes and small machines; paper is the paper's setting and needs a GPU and CLIP's weights; reference does what the authors' "
+        "code does where it differs; best starts as paper and takes what beats it.",
+    )  # fmt: skip
+    preset = preset if preset in PRESETS else "demo"
+    spec = st.session_state.get("data") or st.query_params.get("data") or ""
+    plain, fitted = CCDConfig.preset(preset), CCDConfig.preset(preset, spec if st.session_state.get("data_of") in (None, preset) else None)
+    same = plain.changed(data={"spec": fitted.data.spec}) == fitted  # a preset may fit itself to the kind of data set
+    return fitted, preset, preset if same else f"{preset} {spec.partition(':')[0]}"
+
+
+def data_fields(start: CCDConfig, source: str) -> tuple[str, Path | None, dict[str, int] | None]:
+    """Data set and file of class names, checked beside the field; with how many images and classes there are, or None."""
+    if st.session_state.get("data_of") not in (None, source):
+        st.session_state["data"] = start.data.spec
+    st.session_state["data_of"] = source
+    left, right = st.columns([2, 1])
+    spec = left.text_input(
+        "Data set", start.data.spec, key="data", bind="query-params",
+        help="demo; folder:DIR (with classes.txt in it and, for scores, labels.csv); voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.",
+    )  # fmt: skip
+    file = right.text_input(
+        "File of class names", str(start.data.classes or ""), key=f"classes_{source}", placeholder="classes.txt in the folder", persist_state="session",
+        help="`data.classes`: one class name a line, for folder data sets.",
+    )  # fmt: skip
+    classes = Path(file) if file else None
+    try:
+        dataset = loaders.named_dataset(spec.strip(), classes)
+    except UserError as error:
+        left.caption(f":red[{error}]")
+        return spec.strip(), classes, None
+    counts = {name: len(images) for name, images in dataset.splits.items()}
+    truth = "with ground truth for scores" if any(dataset.ground_truth(name) for name in counts) else "without ground truth: no scores"
+    left.caption(
+        f":green[:material/check:] {len(dataset.classes)} classes, {', '.join(f'{n:,} {name}' for name, n in counts.items())} images, {truth}"
+    )
+    return spec.strip(), classes, {"train": counts.get("train", 0), "val": counts.get("val", 0), "classes": len(dataset.classes)}
+
+
+def device_field(start: CCDConfig, origin: str) -> str:
+    """One device or several GPUs, each with what it is, its load and how many jobs are before a new one there."""
+    line, gpus = job_queue.tickets(), {gpu.device: gpu for gpu in gpu_facts.gpus()}
+    known = gpu_facts.devices()
+    options = list(dict.fromkeys([start.device, "auto", *known]))
+
+    def say(device: str) -> str:
+        words = [device]
+        if device in known:
+            words.append(known[device])
+        if device in gpus:
+            words.append(f"{gpus[device].memory_used / 2**30:.0f} GiB used, {gpus[device].utilisation or 0} % busy")
+        try:
+            waiting = sum(bool(set(one.devices) & set(job_queue.devices_of(device))) for one in line)
+        except UserError:
+            waiting = 0
+        return " · ".join([*words, f"{waiting} in line"] if waiting else words)
+
+    text = "`device`: auto takes the first GPU, or the CPU where there is none. A job waits for older jobs on its device."
+    if len(gpus) < 2:
+        return st.selectbox("Device", options, format_func=say, key=f"device_{origin}", help=text, persist_state="session")
+    chosen = st.multiselect("Devices", options, [start.device], format_func=say, key=f"device_{origin}", help=text, persist_state="session")
+    return ",".join(chosen) if len(chosen) != 1 else chosen[0]
+
+
+def name_field() -> tuple[str, Path | None]:
+    """The run's name and its folder, or None with the sentence beside the field."""
+    number = st.session_state.setdefault("names_given", 0)
+    suggested = st.session_state.setdefault(f"suggested_{number}", time.strftime("run-%m%d-%H%M%S"))
+    name = st.text_input("Run name", suggested, key=f"name_{number}", help="The run's folder in the workspace.", persist_state="session")
+    try:
+        return name, jobs.new_folder(loaders.workspace(), name)
+    except UserError as error:
+        st.caption(f":red[{error}]")
+        return name, None
+
+
+def show_estimate(config: CCDConfig, counts: dict[str, int]) -> None:
+    earlier = [loaders.open_run(path) for path in loaders.known_runs().values()]
+    guess = estimates.estimate(config, counts["train"], counts["val"], counts["classes"], earlier)
+    words = [f"About **{duration(sum(guess.seconds.values()))}**" if guess.seconds else "Time unknown"]
+    if guess.disk is not None:
+        free = shutil.disk_usage(next(path for path in (loaders.workspace(), *loaders.workspace().parents) if path.exists())).free
+        words.append(f"{guess.disk / 2**20:,.0f} MiB of disk ({free / 2**30:,.0f} GiB free)" + (" :red[too little]" if free < guess.disk else ""))
+    st.caption(f":material/timer: {', '.join(words)}. {guess.basis}")
+
+
+def start_form() -> None:
+    start, source, origin = starting_point()
+    spec, classes, counts = data_fields(start, source)
+    left, right = st.columns([2, 1])
+    with left:
+        device = device_field(start, origin)
+        try:
+            job_queue.devices_of(device)
+        except UserError as error:
+            device = ""
+            st.caption(f":red[{error}]")
+    with right:
+        name, out = name_field()
+    problems = st.session_state.get(f"problems_{origin}", {})
+    values = config_form.settings_form(start, origin, problems)
+    config, found = config_form.checked(start, values | {"data.spec": spec, "data.classes": classes, "device": device})
+    if found != problems:
+        st.session_state[f"problems_{origin}"] = found
+        st.rerun()  # so that each sentence stands beside its field
+    if config is not None and counts:
+        show_estimate(config, counts)
+    left, right = st.columns([1, 3], vertical_alignment="top")
+    ready = bool(config is not None and counts and out and device)
+    if left.button("Start", type="primary", icon=":material/rocket_launch:", key="start", width="stretch", disabled=not ready) and config and out:
+        try:
+            jobs.start(config, out)
         except UserError as error:
             st.error(str(error))
-
-st.subheader("Runs of this workspace")
-some_active = any(run.status in ("running", "queued") for run in list_runs(loaders.workspace()))
-
-
-@st.fragment(run_every=1.5 if some_active else None)
-def show_runs(was_active: bool) -> None:
-    runs = list_runs(loaders.workspace())
-    if not runs:
-        st.info(f"No runs yet in {loaders.workspace()}.")
-    for run in runs[:20]:
-        show_run(run)
-    if was_active and not any(run.status in ("running", "queued") for run in runs):
+            return
+        st.session_state["names_given"] += 1
+        st.session_state["notice"] = f"Started {name}."
         st.rerun()
+    if not ready:
+        right.caption(":red[What is wrong is said beside the field.] Nothing was started; what you typed stays.")
+    elif config and out:
+        with right.expander("The same from a terminal", icon=":material/terminal:"):
+            for command in config_form.command_lines(config, out):
+                st.code(command, language="bash", wrap_lines=True)
 
 
-def show_run(run: Run) -> None:
-    state, status = run.state, run.status
-    colour = {"finished": "green", "running": "blue", "queued": "orange", "failed": "red"}.get(status, "gray")
-    with st.container(border=True, key=f"job_{run.name}"):
-        head, action = st.columns([5, 1], vertical_alignment="center")
-        head.markdown(f"**{run.name}** :{colour}-badge[{status}] {run.config.data.spec}, preset {run.config.preset_name}")
-        with friendly_errors():
-            if status in ("running", "queued"):
-                if action.button("Stop", key=f"stop_{run.name}", icon=":material/stop:", width="stretch"):
-                    jobs.stop(run.path)
-                    st.rerun()
-            elif status in ("stopped", "failed", "created") and action.button(
-                "Resume", key=f"resume_{run.name}", icon=":material/resume:", width="stretch"
-            ):
-                jobs.resume(run.path)
-                st.rerun()
-        if status == "running":
-            total = max(1, state.get("total", 1))
-            eta = state.get("eta_seconds")
-            text = f"{state.get('stage')} {state.get('detail', '')}: {state.get('done', 0)} of {total}" + (
-                f", {eta:.0f} s left in this stage" if eta else ""
-            )
-            st.progress(min(1.0, state.get("done", 0) / total), text)
-        if status == "failed":
-            st.error(state.get("error") or "The process died; Resume goes on from its last checkpoint.")
-        if status != "finished":
-            metrics = run.load_metrics()
-            if len(metrics):
-                show_figure(figures.learning_curves(metrics, None), key=f"live_{run.name}")
-        with st.expander("Log"):
-            st.code("\n".join(run.log_tail(30)) or "nothing yet")
+def show_jobs() -> None:
+    found = jobs.list_jobs(loaders.workspace())
+    active = {job.run.name for job in found if job.active}
+    before = st.session_state.get("jobs_active", set())
+    st.session_state["jobs_active"] = active
+    for job in found:
+        if job.run.name in before - active:
+            st.session_state.setdefault("endings", []).append((job.run.name, job.status))
+    if before != active:
+        st.rerun()  # the page's title and its pace change
+    if not found:
+        st.info(f"No runs yet in {loaders.workspace()}.")
+    wanted = st.query_params.get("job") or next((job.run.name for job in found if job.status == "running"), None)
+    running = [job for job in found if job.active]
+    for job in [*reversed(running), *(job for job in found if not job.active)][:30]:
+        job_card(job, opened=job.run.name == wanted)
 
 
-show_runs(some_active)
+with st.container(border=True):
+    st.subheader("New run", anchor=False)
+    start_form()
+
+active = sorted(st.session_state.get("jobs_active", set()))
+for name, status in st.session_state.pop("endings", []):
+    st.toast(f"**{name}** {status}.", icon=":material/check_circle:" if status == "finished" else ":material/info:", duration="infinite")
+    st.session_state["last_ending"] = f"{name} {status}"
+if notice := st.session_state.pop("notice", None):
+    st.toast(notice)
+title = (
+    f"{len(active)} running · CCD" if active else f"{st.session_state['last_ending']} · CCD" if "last_ending" in st.session_state else "Train · CCD"
+)
+st.set_page_config(page_title=title)
+st.subheader("Jobs", anchor=False)
+if st.session_state.get("delete"):
+    confirm_delete(st.session_state.pop("delete"))
+st.fragment(show_jobs, run_every=2 if active else None)()

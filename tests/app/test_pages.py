@@ -23,19 +23,3 @@ def test_overview_shows_the_runs_numbers(app, tiny_run):
 def test_an_unknown_run_in_a_link_is_said(app):
     test = app("overview", run="nonsense")
     assert "no run 'nonsense'" in test.error[0].value and test.metric
-
-
-def test_a_bad_data_set_on_train_is_a_sentence_and_the_form_stays(app):
-    test = app("train")
-    spec = next(box for box in test.text_input if box.label == "Data set")
-    spec.set_value("folder:/nowhere").run()
-    test.button(key="start").click().run()
-    assert "no folder /nowhere" in test.error[0].value
-    assert next(box for box in test.text_input if box.label == "Data set").value == "folder:/nowhere"
-
-
-def test_a_run_name_cannot_leave_the_workspace(app):
-    test = app("train")
-    test.text_input(key="name").set_value("../outside").run()
-    test.button(key="start").click().run()
-    assert "letters, digits" in test.error[0].value

@@ -1,0 +1,261 @@
+"""A job as the page Train shows it: stages and their times, progress, load, curves, what has been made, the log, and what can be done."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image, ImageDraw
+
+from app import figures, loaders
+from app.figures import ORANGE, VERMILION
+from app.widgets import friendly_errors, show_figure
+from ccd_core import estimates, gpu_facts, job_queue, jobs
+from ccd_core.errors import UserError
+from ccd_core.runs import STAGES, Run
+
+COLOURS = {"finished": "green", "running": "blue", "queued": "orange", "failed": "red"}
+SHOWN = 6  # pictures of what has been made so far
+
+
+def job_card(job: jobs.Job, opened: bool) -> None:
+    """One job in a frame; `opened`: with curves, pictures and log."""
+    run, name = job.run, job.run.name
+    with st.container(border=True, key=f"job_{name}"):
+        head, first, second = st.columns([6, 1.15, 1.15], vertical_alignment="center")
+        head.markdown(f"**{name}** {_badge(job)} :gray[{run.config.data.spec} · preset {run.config.preset_name} · {_where(job)}]")
+        with friendly_errors():
+            _actions(job, first, second)
+        stages = _stages(job)
+        if stages:
+            st.markdown(stages)
+        if job.asked is not None:
+            st.caption("It was asked to write its checkpoint and leave; after 20 seconds it is ended.")
+        if job.status == "running":
+            st.progress(*_progress(job))
+        if job.status == "queued" and job.asked is None:
+            st.caption(f"Waits for {job.ahead} older job{'s' * (job.ahead != 1)} on {run.config.device}." if job.ahead else "Starting ...")
+        if job.reason:
+            st.error(job.reason)
+        if opened:
+            _details(job)
+
+
+def _badge(job: jobs.Job) -> str:
+    word = "stopping" if job.asked is not None else job.status
+    return f":{COLOURS.get(job.status, 'gray')}-badge[{word}]"
+
+
+def _where(job: jobs.Job) -> str:
+    place = "" if job.place == "local" else f"{job.place}, "
+    return f"{place}device {job.run.config.device}"
+
+
+def _actions(job: jobs.Job, first: Any, second: Any) -> None:
+    run, name = job.run, job.run.name
+    if job.active:
+        if first.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="stretch", disabled=job.asked is not None):
+            jobs.stop(run.path, wait=False)
+            st.rerun(scope="fragment")
+    elif job.status != "finished" and first.button(
+        "Start" if job.status == "created" else "Resume", key=f"resume_{name}", icon=":material/resume:", width="stretch"
+    ):
+        jobs.resume(run.path)
+        st.rerun()
+    elif job.status == "finished":
+        first.page_link("../pages/overview.py", label="Results", icon=":material/bar_chart:", query_params={"run": name})
+    with second.popover("More", width="stretch", key=f"more_{name}"):
+        opened = st.query_params.get("job") == name
+        st.button(
+            "Close" if opened else "Open",
+            key=f"open_{name}",
+            icon=":material/expand_content:",
+            on_click=_open,
+            args=(None if opened else name,),
+            width="stretch",
+        )
+        st.button("Use its settings", key=f"again_{name}", icon=":material/content_copy:", on_click=_again, args=(name,), width="stretch")
+        if not job.active and st.button("Delete ...", key=f"delete_{name}", icon=":material/delete:", width="stretch"):
+            st.session_state["delete"] = name
+            st.rerun()  # a dialog opens from the page, not from a part that renews itself
+
+
+def _open(name: str | None) -> None:
+    if name:
+        st.query_params["job"] = name
+    else:
+        st.query_params.pop("job", None)
+
+
+def _again(name: str) -> None:
+    st.query_params["from"] = name
+    st.query_params.pop("set", None)
+
+
+@st.dialog("Delete a run")
+def confirm_delete(name: str) -> None:
+    """Ask before a run's folder is deleted for good."""
+    path = next((job.run.path for job in jobs.list_jobs(loaders.workspace()) if job.run.name == name), None)
+    st.write(f"**{name}** and all it made will be gone: labels, boxes, checkpoints, scores.")
+    yes, no = st.columns(2)
+    if yes.button("Delete for good", type="primary", icon=":material/delete_forever:", width="stretch", key="delete_yes"):
+        try:
+            if path:
+                jobs.delete(path)
+            if st.query_params.get("job") == name:
+                st.query_params.pop("job")
+        except UserError as error:
+            st.error(str(error))
+            return
+        st.rerun()
+    if no.button("Keep it", width="stretch", key="delete_no"):
+        st.rerun()
+
+
+def duration(seconds: float) -> str:
+    """2 s, 3 min, 1 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _stages(job: jobs.Job) -> str:
+    """Every stage in its order: done with its time, at work, to come."""
+    seconds, now = job.state.get("seconds", {}), job.state.get("stage")
+    words = []
+    for stage in STAGES[:-1]:
+        if not job.run.config.labels.update and stage in ("views", "training"):
+            continue
+        took = f" {duration(seconds[stage])}" if stage in seconds else ""
+        if stage == now and job.status != "finished":
+            words.append(f":{COLOURS.get(job.status, 'gray')}-badge[{stage}{took}]")
+        else:
+            words.append(f":{'green' if took else 'gray'}-badge[{stage}{took}]")
+    total = sum(seconds.values())
+    return (
+        ""
+        if job.status == "queued" and not seconds
+        else " ".join(words) + (f" :gray[{duration(total)} {'so far' if job.active else 'in all'}]" if total else "")
+    )
+
+
+def _progress(job: jobs.Job) -> tuple[float, str]:
+    state = job.state
+    total = state.get("total") or 0
+    if not total:
+        return 0.0, f"{state.get('stage', 'starting')} ..."
+    detail = f", {state['detail']}" if state.get("detail") else ""
+    text = f"{state['stage']}{detail}: {state['done']:,} of {total:,}"
+    if state.get("eta_seconds"):
+        text += f" · {duration(state['eta_seconds'])} left in this {'epoch' if detail else 'stage'}"
+    whole = estimates.time_left(job.run, expected(str(job.run.path)))
+    return min(1.0, state["done"] / total), text + (f", about {duration(whole)} in all" if whole else "")
+
+
+@st.cache_data(max_entries=16, ttl=600, show_spinner=False)
+def expected(path: str) -> dict[str, float] | None:
+    """Seconds that each stage of a run will take, from finished runs like it."""
+    run = Run.open(path)
+    try:
+        dataset = loaders.dataset(run)
+    except UserError:
+        return None
+    counts = [len(dataset.splits[name]) if name in dataset.splits else 0 for name in ("train", "val")]
+    earlier = [Run.open(other) for other in loaders.known_runs().values()]
+    return estimates.estimate(run.config, *counts, len(run.classes), earlier).seconds
+
+
+# -- an opened job ----------------------------------------------------------------------------------
+
+
+def _details(job: jobs.Job) -> None:
+    run = job.run
+    if job.active:
+        _load(job)
+    metrics, left, right = run.load_metrics(), *st.columns(2)
+    with left:
+        if len(metrics):
+            show_figure(figures.learning_curves(metrics, None), key=f"live_{run.name}")
+            st.caption(f"TensorBoard: `tensorboard --logdir {run.file('tensorboard')}`")
+        else:
+            st.caption("Learning curves begin after the first epoch.")
+    with right:
+        lines = jobs.last_words(run, 60) if job.status == "failed" else run.log_tail(60)
+        st.code("\n".join(lines) or "Nothing logged yet.", language=None, height=320, wrap_lines=True)
+    with friendly_errors():
+        _made(run)
+    skipped = job.state.get("skipped", [])
+    if skipped:
+        with st.expander(f"{len(skipped)} unusable files were left out", icon=":material/warning:", key=f"skipped_{run.name}"):
+            st.dataframe(pd.DataFrame(skipped), hide_index=True)
+
+
+def _load(job: jobs.Job) -> None:
+    """GPU by NVML where the job has one; its processes' CPU and memory anyway."""
+    shown, devices = [], set(job_queue.devices_of(job.run.config.device))
+    for gpu in gpu_facts.gpus():
+        if gpu.device in devices:
+            memory = f"{gpu.memory_used / 2**30:.1f} of {gpu.memory_total / 2**30:.0f} GiB"
+            use = "" if gpu.utilisation is None else f"{gpu.utilisation} % busy, "
+            shown.append((f"{gpu.device}, {gpu.name}", use + memory + (f", {gpu.temperature} °C" if gpu.temperature is not None else "")))
+    load = gpu_facts.load_of(job.state["pid"]) if jobs.is_here(job.state) else None
+    if load:
+        before, seen = st.session_state.get(f"load_{job.run.name}"), (time.time(), load.cpu_seconds)
+        if not before or seen[0] - before[0] > 1:
+            st.session_state[f"load_{job.run.name}"] = seen
+        busy = f"{max(0.0, (seen[1] - before[1]) / (seen[0] - before[0])):.1f} cores, " if before and 1 < seen[0] - before[0] < 30 else ""
+        shown.append((f"{load.processes} process{'es' * (load.processes > 1)}", f"{busy}{load.memory / 2**30:.1f} GiB memory"))
+    if shown:
+        st.caption(" · ".join(f"**{what}** {how}" for what, how in shown))
+
+
+def _made(run: Run) -> None:
+    """Pictures with what is known of them so far: CLIP's first guess, later the CAM boxes and views, later the labels."""
+    pictures = _pictures(str(run.path), run.name, *_changes(run, "global.npz", "views.parquet", "labels.npz"))
+    if pictures:
+        what = "CAM boxes (solid) and local views (dashed) so far" if run.has("views.parquet") else "CLIP's labels of whole images so far"
+        st.caption(f"{what}: the first {len(pictures)} images.")
+        for column, (content, caption) in zip(st.columns(SHOWN), pictures, strict=False):
+            column.image(content, caption, width="stretch")
+
+
+def _changes(run: Run, *names: str) -> list[float]:
+    return [run.file(name).stat().st_mtime if run.has(name) else 0.0 for name in names]
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _pictures(path: str, name: str, *changed: float) -> list[tuple[bytes, str]]:
+    run, made = Run.open(path), []
+    if not run.has("global.npz"):
+        return []
+    known = loaders.label_arrays(run)["final"] if run.has("labels.npz") else loaders.global_arrays(run)["p_global"]
+    views = loaders.views(run) if run.has("views.parquet") else None
+    for image, row in zip(loaders.global_arrays(run)["ids"][:SHOWN].tolist(), known[:SHOWN], strict=True):
+        with Image.open(io.BytesIO(loaders.jpeg(str(loaders.image_path(run, image)), 320))) as opened:
+            picture = opened.convert("RGB")
+        if views is not None:
+            _draw(picture, views[views["image"] == image], run.config.views.frame)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=85)
+        best = np.argsort(-row)[:2]
+        made.append((buffer.getvalue(), ", ".join(f"{run.classes[index]} {row[index]:.2f}" for index in best)))
+    return made
+
+
+def _draw(picture: Image.Image, views: pd.DataFrame, frame: int, most: int = 3) -> None:
+    drawing, across, down = ImageDraw.Draw(picture), picture.width / frame, picture.height / frame
+    for row in views.nlargest(most, "score").itertuples():
+        cam = [row.cam_x0 * across, row.cam_y0 * down, row.cam_x1 * across - 1, row.cam_y1 * down - 1]
+        drawing.rectangle(cam, outline=VERMILION, width=3)
+        x0, y0, x1, y1 = row.x0 * across, row.y0 * down, row.x1 * across - 1, row.y1 * down - 1
+        for at in range(int(x0), int(x1), 12):
+            drawing.line([(at, y0), (min(at + 7, x1), y0)], fill=ORANGE, width=2)
+            drawing.line([(at, y1), (min(at + 7, x1), y1)], fill=ORANGE, width=2)
+        for at in range(int(y0), int(y1), 12):
+            drawing.line([(x0, at), (x0, min(at + 7, y1))], fill=ORANGE, width=2)
+            drawing.line([(x1, at), (x1, min(at + 7, y1))], fill=ORANGE, width=2)

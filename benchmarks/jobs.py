@@ -1,0 +1,220 @@
+"""Do jobs survive, keep their order and cost nothing? Measured on this machine with runs that take seconds.
+
+python benchmarks/jobs.py kill-job [--times 3]    kill -9 at random moments, each resumed: labels and AP against the undisturbed run's
+python benchmarks/jobs.py kill-app [--times 2]    kill -9 of the app at random moments while jobs run and wait: none lost, none twice
+python benchmarks/jobs.py queue [--jobs 6]        as many jobs on cpu:0 and cpu:1: the order of each device, how often each ran
+python benchmarks/jobs.py overhead [--times 2]    a job against the bare command, in pairs: seconds in all, and to the first progress
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ccd_core import jobs
+from ccd_core.config import CCDConfig
+from ccd_core.data.toy_scenes import write_dataset
+from ccd_core.runs import Run
+
+
+@contextlib.contextmanager
+def small_world() -> Iterator[tuple[Path, CCDConfig]]:
+    """A workspace with queue and cache of its own, and settings under which a whole run takes seconds."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ["CCD_HOME"] = str(Path(folder, "home"))
+        scenes = write_dataset(Path(folder, "scenes"), {"train": 120, "val": 40})
+        small = {
+            "data": {"spec": f"demo:{scenes}", "workers": 0}, "device": "cpu", "precision": "fp32",
+            "clip": {"size": 96, "batch_size": 32, "round_to": 32},
+            "classifier": {"backbone": "timm:test_resnet", "weights": None, "image_size": 64, "cam_size": 64},
+            "views": {"threshold": {"mean_views": 2.0}, "frame": 160, "offset": 20},
+            "training": {"epochs": 4, "warmup_epochs": 2, "keep": "last"},
+        }  # fmt: skip
+        workspace = Path(folder, "runs")
+        workspace.mkdir()
+        yield workspace, CCDConfig.preset("demo").changed(**small)
+
+
+def wait(condition: Callable[[], bool], seconds: float = 900) -> float:
+    began = time.time()
+    while not condition():
+        if time.time() - began > seconds:
+            raise SystemExit("Nothing came of it in time.")
+        time.sleep(0.02)
+    return time.time() - began
+
+
+def ended(run: Run) -> bool:
+    return not jobs.look(run).active
+
+
+def forget_embeddings() -> None:
+    """Nothing is kept from one run to the next."""
+    for path in Path(os.environ["CCD_HOME"]).glob("embeddings*/*"):
+        path.unlink()
+
+
+def same_result(one: Run, other: Run) -> bool:
+    labels, others = one.load_labels(), other.load_labels()
+    return one.load_ap() == other.load_ap() and all(
+        np.array_equal(value, others[key], equal_nan=value.dtype.kind == "f") for key, value in labels.items()
+    )
+
+
+def kill_job(times: int, seed: int = 0) -> bool:
+    rng, good = random.Random(seed), 0
+    with small_world() as (workspace, config):
+        undisturbed = jobs.start(config, workspace / "undisturbed")
+        seconds = wait(lambda: ended(undisturbed))
+        print(f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | after, s | in stage | then | equal |\n|---|---|---|---|---|")
+        for number in range(times):
+            forget_embeddings()
+            run = jobs.start(config, workspace / f"killed-{number}")
+            moment = rng.uniform(0, seconds)
+            time.sleep(moment)
+            stage = run.state.get("stage", "queued")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(run.state["pid"], signal.SIGKILL)
+            wait(lambda run=run: ended(run))
+            after = run.status
+            if after != "finished":
+                jobs.resume(run.path)
+                wait(lambda run=run: ended(run))
+            equal = run.status == "finished" and same_result(undisturbed, run)
+            good += equal
+            print(f"| {number + 1} | {moment:.2f} | {stage} | {after}, then {run.status} | {'yes' if equal else 'NO'} |", flush=True)
+            jobs.delete(run.path)
+    print(f"{good} of {times} ended with the labels and AP of the undisturbed run")
+    return good == times
+
+
+def times_begun(run: Run) -> int:
+    """How often a process set to work on the run."""
+    return run.file("log.txt").read_text().count(" classes, on ") if run.has("log.txt") else 0
+
+
+def queue(count: int) -> bool:
+    with small_world() as (workspace, config):
+        short = {"epochs": 1, "warmup_epochs": 1}
+        started = [jobs.start(config.changed(device=f"cpu:{number % 2}", training=short), workspace / f"{number:02d}") for number in range(count)]
+        print(f"{count} jobs started; before the last one: {jobs.look(started[-1]).ahead}")
+        wait(lambda: all(ended(run) for run in started))
+        good = True
+        print("| device | order of starting | each once | finished |\n|---|---|---|---|")
+        for device in ("cpu:0", "cpu:1"):
+            mine = [run for run in started if run.config.device == device]
+            begun = [run.name for run in sorted(mine, key=lambda run: run.state["began"])]
+            kept, once, done = (
+                begun == [run.name for run in mine],
+                all(times_begun(run) == 1 for run in mine),
+                sum(run.status == "finished" for run in mine),
+            )
+            good &= kept and once and done == len(mine)
+            print(f"| {device} | {'kept' if kept else begun} | {'yes' if once else 'NO'} | {done} of {len(mine)} |")
+    return good
+
+
+def overhead(times: int) -> bool:
+    seconds: dict[str, list[float]] = {"bare command": [], "job": []}
+    first: dict[str, list[float]] = {"bare command": [], "job": [], "job, `starting`": []}
+    with small_world() as (workspace, config):
+        (workspace / "settings.yaml").write_text(config.to_yaml())
+        for number in range(times):
+            for kind in ("bare command", "job") if number % 2 else ("job", "bare command"):
+                forget_embeddings()
+                out = workspace / f"{kind.split()[0]}-{number}"
+                run, began = Run(out, config, ()), time.time()
+                if kind == "job":
+                    process = None
+                    jobs.start(config, out)
+                    wait(lambda run=run: run.status == "running")
+                    first["job, `starting`"].append(time.time() - began)
+                else:
+                    command = [sys.executable, "-m", "ccd_core.cli", "run", "--config", str(workspace / "settings.yaml"), "--out", str(out)]
+                    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                wait(lambda run=run: run.state.get("stage", "starting") != "starting")
+                first[kind].append(time.time() - began)
+                wait(lambda run=run, process=process: ended(run) if process is None else process.poll() is not None)
+                seconds[kind].append(time.time() - began)
+    print("| | median seconds | all |\n|---|---|---|")
+    for name, values in [(f"whole run, {kind}", values) for kind, values in seconds.items()] + [
+        (f"first progress, {k}", v) for k, v in first.items()
+    ]:
+        print(f"| {name} | {statistics.median(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |")
+    pairs = [job - bare for job, bare in zip(seconds["job"], seconds["bare command"], strict=True)]
+    print(f"a job takes {statistics.median(pairs):+.2f} s beside the bare command (median of {times} pairs)")
+    return True
+
+
+def kill_app(times: int, seed: int = 0) -> bool:
+    """A person starts jobs in the browser; the app is killed at random moments and started again."""
+    import shutil
+
+    from playwright.sync_api import sync_playwright
+
+    rng, started = random.Random(seed), 0
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with small_world() as (workspace, config), sync_playwright() as playwright:
+        Run.create(workspace / "template", config.changed(training={"epochs": 1, "warmup_epochs": 1}), ("none",))
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=flags)
+        for number in range(times):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", str(workspace)]
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            wait(lambda port=port: not socket.socket().connect_ex(("127.0.0.1", port)))
+            page = browser.new_page()
+            page.set_default_timeout(120_000)
+            page.goto(f"http://127.0.0.1:{port}/train?from=template")
+            name = page.get_by_role("textbox", name="Run name", exact=True)
+            name.fill(f"job-{number}")
+            name.press("Enter")
+            page.get_by_role("button", name="Start", exact=True).click()
+            killed_after = rng.uniform(0, 3)
+            time.sleep(killed_after)
+            os.killpg(server.pid, signal.SIGKILL)  # the app and whatever is left in its group, as Ctrl-C would reach them
+            server.wait()
+            page.close()
+            there = (workspace / f"job-{number}" / "config.yaml").exists()
+            started += there
+            print(f"app killed {killed_after:.2f} s after Start was pressed: the job {'is there' if there else 'was not begun'}", flush=True)
+        browser.close()
+        runs = [job.run for job in jobs.list_jobs(workspace) if job.run.name != "template"]
+        wait(lambda: all(ended(run) for run in runs))
+        for run in runs:
+            if run.status == "created":  # killed between writing the settings and starting the process: shown, and one click away
+                print(f"{run.name} was created and not launched; started now")
+                jobs.resume(run.path)
+        wait(lambda: all(ended(run) for run in runs))
+        finished, twice = sum(run.status == "finished" for run in runs), sum(times_begun(run) > 1 for run in runs)
+    print(f"{started} jobs begun, {finished} finished, {started - finished} lost, {twice} started twice")
+    return started == finished and not twice
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("kill-job", "kill-app", "queue", "overhead"))
+    parser.add_argument("--times", type=int, help="how often (default: 3 kills of a job, 2 of the app, 2 pairs)")
+    parser.add_argument("--jobs", type=int, default=6, help="how many jobs are queued")
+    arguments = parser.parse_args()
+    measures = {
+        "kill-job": lambda: kill_job(arguments.times or 3),
+        "kill-app": lambda: kill_app(arguments.times or 2),
+        "queue": lambda: queue(arguments.jobs),
+        "overhead": lambda: overhead(arguments.times or 2),
+    }
+    sys.exit(0 if measures[arguments.what]() else 1)

@@ -1,0 +1,125 @@
+"""The page Train without a browser: a form of every setting, checked before anything starts, and the jobs below it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from app import config_form
+from ccd_core import estimates, jobs
+from ccd_core.config import CCDConfig, load_config
+from ccd_core.runs import Run
+
+
+def labelled(elements, label):
+    return next(element for element in elements if element.label == label)
+
+
+def captions(test) -> str:
+    return "\n".join(caption.value for caption in test.caption)
+
+
+def test_every_setting_is_on_the_form_with_its_description(app):
+    test = app("train")
+    helps = "\n".join(widget.help or "" for kind in ("text_input", "number_input", "selectbox", "toggle") for widget in getattr(test, kind))
+    fields = config_form._fields(CCDConfig)
+    assert len(fields) > 35
+    for name in fields:
+        assert name == "preset_name" or name.startswith("data.spec") or f"`{name}`" in helps, name
+
+
+@pytest.mark.parametrize("preset", ["demo", "paper", "reference", "best"])
+def test_an_untouched_form_is_the_preset(app, preset):
+    test = app("train", preset=preset)
+    assert not test.exception
+    commands = [code.value for code in test.code if code.value.startswith("ccd run")]
+    if preset == "demo":
+        assert commands and "--set" not in commands[0]
+    else:
+        assert test.button(key="start").disabled  # VOCdevkit is not here
+        assert "VOCdevkit" in captions(test)
+
+
+def test_a_changed_setting_is_in_the_command_and_a_link_carries_settings(app, tiny_run):
+    test = app("train", **{"from": "tiny", "set": "labels.alpha=0.2;training.epochs=3"})
+    assert not test.exception and labelled(test.number_input, "alpha").value == 0.2
+    labelled(test.number_input, "seed").set_value(7).run()
+    command, job = (next(code.value for code in test.code if code.value.startswith(words)) for words in ("ccd run", "ccd jobs start"))
+    words = command.split(" --set ")[1:]
+    assert {"seed=7", "labels.alpha=0.2", "training.epochs=3"} <= {word.split(" --")[0] for word in words}
+    assert "bias.floor" not in command and "--name" in job
+    assert load_config("demo", None, [word.split(" --")[0].strip("'") for word in words]).seed == 7
+
+
+def test_the_command_line_makes_the_same_settings(tiny_run):
+    import shlex
+
+    config = tiny_run.config.changed(views={"threshold": 0.3}, clip={"prompt": "a drawing of {}, isn't it"})
+    words = shlex.split(config_form.command_lines(config, Path("/w/name"))[0])
+    changes = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+    assert load_config("demo", None, changes).changed(data={"spec": config.data.spec}) == config
+
+
+def test_forged_and_wrong_values_are_sentences_beside_their_fields(app):
+    test = app("train")
+    labelled(test.number_input, "cam threshold").set_value(1.5).run()
+    assert "less than 1" in captions(test) and test.button(key="start").disabled
+    assert labelled(test.number_input, "cam threshold").value == 1.5  # what was typed stays
+    labelled(test.number_input, "cam threshold").set_value(0.9).run()
+    assert "less than 1" not in captions(test) and not test.button(key="start").disabled
+    labelled(test.text_input, "backbone options").set_value("{a: [").run()
+    assert "not YAML" in captions(test) and test.button(key="start").disabled
+    forged = {"training.epochs": -3, "training.optimizer": "rm -rf", "labels.alpha": "0.1; ls"}
+    config, problems = config_form.checked(CCDConfig.preset("demo"), forged)
+    assert config is None and set(problems) == set(forged)
+
+
+def test_a_bad_data_set_and_a_bad_name_are_said_beside_the_field(app):
+    test = app("train")
+    labelled(test.text_input, "Data set").set_value("folder:/nowhere").run()
+    assert "/nowhere" in captions(test) and test.button(key="start").disabled
+    assert labelled(test.text_input, "Data set").value == "folder:/nowhere"
+    labelled(test.text_input, "Data set").set_value("demo").run()
+    labelled(test.text_input, "Run name").set_value("../outside").run()
+    assert "letters, digits" in captions(test) and test.button(key="start").disabled
+    labelled(test.text_input, "Run name").set_value("tiny").run()
+    assert "something named tiny" in captions(test)
+
+
+def test_the_page_starts_a_job_and_shows_a_failed_one(app, tiny_run, monkeypatch):
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda config, out: started.append((config, out)))
+    test = app("train", **{"from": "tiny"})
+    test.button(key="start").click().run()
+    assert not test.exception and started[0][0] == tiny_run.config and started[0][1].parent == tiny_run.path.parent
+    failed = Run.create(tiny_run.path.parent / "broken", tiny_run.config, tiny_run.classes)
+    try:
+        failed.update_state(status="failed", error="It broke.", stage="views")
+        test = app("train", job="broken")
+        assert any("It broke." in error.value for error in test.error) and test.button(key="resume_broken")
+    finally:
+        shutil.rmtree(failed.path)
+
+
+def test_the_estimate_rests_on_a_finished_run_of_the_kind(tiny_run):
+    same = estimates.estimate(tiny_run.config, 40, 16, 16, [tiny_run])
+    took = tiny_run.state["seconds"]
+    assert same.seconds == pytest.approx(took, rel=0.01) and "tiny" in same.basis
+    more = estimates.estimate(tiny_run.config, 80, 16, 16, [tiny_run])
+    assert more.seconds["views"] == pytest.approx(2 * took["views"], rel=0.01)
+    files = sum(path.stat().st_size for path in tiny_run.path.rglob("*") if path.is_file())
+    assert 0.5 < same.disk / files < 2
+    other = estimates.estimate(tiny_run.config.changed(classifier={"image_size": 96}), 40, 16, 16, [tiny_run])
+    assert other.seconds is None and "No run of this kind" in other.basis
+
+
+def test_time_left_counts_the_epochs_and_stages_to_come(tiny_run, tmp_path):
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    run.update_state(status="running", stage="warm-up", eta_seconds=1.0, heartbeat=time.time())
+    expected = {"images": 1.0, "global": 2.0, "warm-up": 6.0, "views": 5.0, "training": 8.0, "scores": 1.0}
+    assert estimates.time_left(run, expected) == pytest.approx(1 + 3 + 5 + 8 + 1)  # of 2 epochs the first is at work
+    run.update_state(stage="starting")
+    assert estimates.time_left(run, expected) is None
