@@ -8,20 +8,23 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-@pytest.fixture(scope="session")
-def address(tiny_run):
+@contextmanager
+def served(workspace: Path, *options: str) -> Iterator[str]:
+    """The address of an app on `workspace`, in a process of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"CCD_RUNS": str(tiny_run.path.parent)}
-    command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", str(tiny_run.path.parent)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", str(workspace), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.time() + 60
     while time.time() < until:
         with socket.socket() as probe:
@@ -31,6 +34,12 @@ def address(tiny_run):
     yield f"http://127.0.0.1:{port}"
     process.terminate()
     process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def address(tiny_run):
+    with served(tiny_run.path.parent) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
