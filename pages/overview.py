@@ -1,69 +1,162 @@
-"""Which run this is, how it went, and what to look at next."""
+"""The front page: what this run is, how it went, its pipeline step by step, and what to look at next."""
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
-from app import figures
-from app.widgets import current_run, show_figure
+from app import figures, loaders
+from app.image_routes import image_url
+from app.pipeline_strip import Step, pipeline_strip
+from app.widgets import current_run, empty_state, metric_row, page_header, show_figure
+from ccd_core.runs import Run
+
+POLL_SECONDS = 2
 
 run = current_run()
-state, report = run.state, run.load_ap()
-st.title(f"Run {run.name}")
-st.caption(
-    "CCD trains a multi-label classifier from images without labels: CLIP labels them, the labels are debiased, and the classifier's own maps say where CLIP should look again."
+page_header(
+    run.name,
+    "CCD trains a multi-label classifier from images without labels: CLIP labels them, the labels are debiased, and the classifier's own maps say where CLIP should look again.",
+    "Global labels are what CLIP says of whole images; dividing by each class's CLIP bias gives the initial labels. A classifier warmed up on them says where each class would "
+    "be, CLIP is asked about these local views, and the labels are updated with what it says. Ground truth, where there is any, only scores the result.",
+    r"l^{final} = \alpha\, l^{initial} + (1 - \alpha)\, l^{local}",
 )
 
-if run.status == "failed":
-    st.error(
-        f"This run failed in stage {state.get('stage', 'start')}: {state.get('error') or 'its process died'}. It can be resumed on the page Train."
-    )
-elif run.status != "finished":
-    st.info(f"This run is {run.status}, in stage {state.get('stage', 'created')}.")
 
-validation = report.get("val") or {}
-labels = (report.get("labels") or {}).get("final") or {}
-numbers = [
-    ("Validation mAP", f"{validation['mAP']:.1f} %" if validation else "no ground truth"),
-    ("Final labels' mAP", f"{labels['mAP']:.1f} %" if labels else "no ground truth"),
-    ("Training images", f"{len(run.load_global()['ids']):,}" if run.has("global.npz") else "not read yet"),
-    ("Views an image", f"{run.load_json('view_threshold.json')['mean_views']:.1f}" if run.has("view_threshold.json") else "none yet"),
-    ("Time", f"{sum(state.get('seconds', {}).values()):.0f} s"),
-]
-for column, (name, value) in zip(st.columns(len(numbers)), numbers, strict=True):
-    column.metric(name, value, border=True)
+@st.fragment(run_every=POLL_SECONDS if run.status in ("running", "queued") else None)
+def status() -> None:
+    """How far an unfinished run is, read again and again from its folder."""
+    now, state = run.status, run.state
+    if now == "failed":
+        st.error(
+            f"This run failed in stage {state.get('stage', 'start')}: {state.get('error') or 'its process died'}. It can be resumed on the page Train."
+        )
+    elif now in ("running", "queued"):
+        total, left = state.get("total") or 0, state.get("eta_seconds")
+        share = min(1.0, (state.get("done") or 0) / total) if total else 0.0
+        wait = f", about {left:.0f} s of this stage left" if left else ""
+        st.progress(share, f"{now}: stage {state.get('stage', 'created')} {state.get('detail', '')} {state.get('done') or 0:,} of {total:,}{wait}")
+    elif now != "finished":
+        st.info(f"This run is {now}, in stage {state.get('stage', 'created')}. It can be resumed on the page Train.")
+    if st.session_state.get("seen_status", (run.name, now)) == (run.name, "running") and now not in ("running", "queued"):
+        st.rerun()  # it has just ended: the rest of the page has more to show
+    st.session_state["seen_status"] = (run.name, now)
+
+
+def steps(run: Run) -> list[Step]:
+    """The pipeline as this run went through it: a picture or a number for each step, and the page that shows more."""
+    report = run.load_ap()
+    shown: list[Step] = []
+    if run.has("global.npz"):
+        ids, _ = loaders.image_ids(run)
+        pictures = tuple(image_url(run.name, image, 160) for image in ids[:4])
+        shown.append(Step("Images", f"{len(ids):,}", f"without labels, {len(run.classes)} classes", "cam_boxes", pictures=pictures))
+        p = loaders.global_arrays(run)["p_global"]
+        top = np.sort(np.bincount(p.argmax(1), minlength=len(run.classes)))[::-1] / len(p)
+        shown.append(Step("CLIP's global labels", f"{top[0]:.0%}", "of images go to its favourite class", "clip_bias", bars=tuple(top.tolist())))
+    if run.has("bias.json"):
+        values = sorted((row["bias"] for row in run.load_bias()["classes"].values()), reverse=True)
+        shown.append(Step("CLIP bias", f"{values[0] / values[-1]:.1f} x", "most over least favoured class", "clip_bias", bars=tuple(values)))
+    if run.has("view_threshold.json"):
+        mean = run.load_json("view_threshold.json")["mean_views"]
+        boxes = tuple(_some_views(run)) if run.has("views.parquet") else ()
+        shown.append(Step("Local views", f"{mean:.1f}", "an image, where the maps point", "cam_boxes", pictures=boxes[:1], boxes=boxes[1:]))
+    if run.has("labels.npz"):
+        labels = (report.get("labels") or {}).get("final")
+        text = "mAP against ground truth" if labels else "classes an image above 0.5"
+        count = (loaders.label_arrays(run)["final"] > 0.5).sum() / len(loaders.label_arrays(run)["final"])
+        kinds = [(report.get("labels") or {}).get(kind) for kind in ("global", "initial", "local", "final")]
+        shown.append(
+            Step(
+                "Final labels",
+                f"{labels['mAP']:.0f} %" if labels else f"{count:.1f}",
+                text,
+                "labels",
+                bars=tuple(row["F1"] / 100 for row in kinds if row),
+            )
+        )
+    if run.has("checkpoints", "best.json"):
+        validation = report.get("val") or report.get("train")
+        curve = run.load_metrics()
+        column = "val_map" if len(curve) and curve["val_map"].notna().any() else "train_map"
+        bars = tuple((curve[column].dropna() / 100).tolist()) if len(curve) else ()
+        value = f"{validation['mAP']:.1f} %" if validation else f"epoch {run.load_json('checkpoints', 'best.json')['epoch'] + 1}"
+        shown.append(Step("Classifier", value, ("validation mAP" if report.get("val") else "mAP") if validation else "kept", "results", bars=bars))
+    return shown
+
+
+def _some_views(run: Run) -> list:
+    """An image's address, then some boxes on it as fractions of the frame."""
+    views, frame = loaders.views(run), run.config.views.frame
+    image = str(views["image"].iloc[0]) if len(views) else ""
+    mine = loaders.views_of(run, image).nlargest(3, "score") if image else views
+    boxes = [(row.x0 / frame, row.y0 / frame, row.x1 / frame, row.y1 / frame) for row in mine.itertuples()]
+    return [image_url(run.name, image, 240), *boxes] if image else []
+
+
+status()
+went = steps(run)
+if went:
+    pipeline_strip(went, key="pipeline")
+state, report = run.state, run.load_ap()
+validation, labels = report.get("val") or {}, (report.get("labels") or {}).get("final") or {}
+seconds = sum(state.get("seconds", {}).values())
+metric_row(
+    [
+        (
+            "Validation mAP",
+            f"{validation['mAP']:.1f} %" if validation else "no ground truth",
+            "Mean over classes of the average precision on images kept out of training.",
+        ),
+        (
+            "Final labels' mAP",
+            f"{labels['mAP']:.1f} %" if labels else "no ground truth",
+            "How well the labels that were trained on rank the training images.",
+        ),
+        ("Training images", f"{len(loaders.image_ids(run)[0]):,}" if run.has("global.npz") else "not read yet"),
+        ("Views an image", f"{run.load_json('view_threshold.json')['mean_views']:.1f}" if run.has("view_threshold.json") else "none yet"),
+        ("Time", f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min"),
+    ]
+)
 
 left, right = st.columns([3, 2])
 with left:
-    st.subheader("Learning curves")
+    st.subheader("Learning curves", anchor=False)
     metrics = run.load_metrics()
     kept = run.load_json("checkpoints", "best.json")["epoch"] if run.has("checkpoints", "best.json") else None
     if len(metrics):
         show_figure(figures.learning_curves(metrics, kept), key="curves")
     else:
-        st.info("The curves appear after the first epoch.")
+        empty_state("No epoch is over yet", "The curves appear after the first one.", "train", "Watch the run")
 with right:
-    st.subheader("Labels, stage by stage")
+    st.subheader("Labels, stage by stage", anchor=False)
     rows = {kind: row for kind, row in (report.get("labels") or {}).items() if row}
     if rows:
         show_figure(figures.measure_bars(rows), key="measures")
         st.caption(
-            "Against ground truth, which labels and training never see. Dividing a class by its bias keeps its ranking; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 at 0.5."
+            "Against ground truth, which labels and training never see. Dividing a class by its bias keeps its ranking; the floor and the cap at 1 make ties, which cost mAP. "
+            "What debiasing gives shows in F1 at 0.5."
         )
     else:
-        st.info("Without ground truth there is nothing to score labels against. The pages Labels and Predict show what they are.")
+        empty_state(
+            "Nothing to score labels against",
+            "Without ground truth, the page Labels shows what the labels are.",
+            "labels",
+            "Look at labels",
+            icon=":material/label:",
+        )
 
-st.subheader("Look at")
+st.subheader("What to look at next", anchor=False)
 links = [
-    ("clip_bias", "CLIP bias: which classes does CLIP favour?"),
-    ("cam_boxes", "CAM boxes: where does CLIP look again?"),
-    ("labels", "Labels: what changed from global to final?"),
-    ("results", "Results: how good is each class?"),
-    ("predict", "Predict: label your own images"),
-    ("train", "Train: start another run"),
+    ("clip_bias", "Which classes does CLIP favour?", ":material/balance:"),
+    ("cam_boxes", "Where does CLIP look again?", ":material/select:"),
+    ("labels", "What changed from global to final?", ":material/label:"),
+    ("results", "How good is each class?", ":material/bar_chart:"),
+    ("predict", "Label your own images", ":material/image_search:"),
+    ("train", "Start another run", ":material/model_training:"),
 ]
-for column, (page, text) in zip(st.columns(3) * 2, links, strict=True):
-    column.page_link(f"../pages/{page}.py", label=text, query_params={"run": run.name})
+for column, (page, text, icon) in zip(st.columns(3) * 2, links, strict=True):
+    column.page_link(f"../pages/{page}.py", label=text, icon=icon, query_params={"run": run.name})
 
 skipped = state.get("skipped", [])
 if skipped:
