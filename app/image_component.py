@@ -244,7 +244,7 @@ def cam_box_view(
         "image": image_url, "classes": classes, "scores": answer["scores"], "boxes": answer["boxes"], "frame": answer["frame"],
         "cam": {"bytes": packed, "height": maps.shape[1], "width": maps.shape[2]}, "thresholds": thresholds, "view_steps": steps, "truth": truth,
         "state": asdict(state), "show": SHOW, "colours": COLOURS, "label": label,
-        "keys": [*(keys or []), ("1", "to"), ("9", "class"), ("[", ""), ("]", "class before, after")],
+        "keys": [*(keys or []), ("1", ""), ("…", ""), ("9", "class"), ("[", ""), ("]", "class before, after")],
     }  # fmt: skip
 
     def changed() -> None:

@@ -171,8 +171,13 @@ def boxes_dragged(app: App, page: Page) -> Iterator[float]:
     page.locator(".chips button.on").wait_for()
     settle(page)
     for place in itertools.cycle(range(0, 240, 8)):
-        act = f"const s = deep('input.offset'); s.value = {place}; s.dispatchEvent(new Event('input'))"
-        yield timed(page, act, "true")
+        # A message sent from the frame's callback arrives when that frame has been painted.
+        yield page.evaluate(f"""() => new Promise((resolve) => {{
+          const slider = deep('input.offset'), began = performance.now(), channel = new MessageChannel();
+          channel.port1.onmessage = () => resolve(performance.now() - began);
+          slider.value = {place}; slider.dispatchEvent(new Event('input'));
+          requestAnimationFrame(() => channel.port2.postMessage(0));
+        }})""")
 
 
 def boxes_drawn(app: App, page: Page) -> Iterator[float]:

@@ -104,7 +104,7 @@ def write_run(root: Path, out: Path, targets: dict[str, np.ndarray], ids: dict[s
     view_image = run.load_views()["image"].map(rows).to_numpy(int)
     local = local_labels(len(train), view_image, run.load_view_probabilities(), bias, config)
     final = final_labels(initial, local, config)
-    write_labels(run, tuple(ids["train"]), initial, local, final, view_image)
+    write_labels(run, tuple(ids["train"]), initial, local, final, np.bincount(view_image, minlength=len(train)))
 
     report: dict = {"epoch": 5}
     for split in ("train", "val"):

@@ -72,6 +72,8 @@ def open_image(image: str) -> None:
 
 if layout == "Grid":
     legend = "green: the classifier is right about every class, red: it is not. " if truth and scored else ""
+    wanted = st.text_input("Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed")
+    shown = [name for name in shown if wanted.lower() in name.lower()]
     st.caption(f"{len(shown):,} of {len(ids):,} images; {legend}Click or press Enter to open one, arrow keys move.")
     gallery_pages(run, shown, describe, key="grid", selected=st.session_state.get("image"), on_pick=open_image)
     st.stop()

@@ -1,0 +1,58 @@
+"""CAM boxes and the gallery as a person uses them: by mouse, by keys, by a copied link."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+FOCUSED = "() => { let at = document.activeElement; while (at.shadowRoot) at = at.shadowRoot.activeElement; return at.dataset.id }"
+
+
+def settled(page):
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, address, browser):
+    page.goto(f"{address}/cam_boxes?run=tiny&layout=Grid")
+    page.locator(".tile").nth(3).wait_for()
+    assert page.locator(".tile").count() == 24
+    page.wait_for_function("() => [...document.querySelectorAll('*')].some((host) => host.shadowRoot?.querySelector('.tile img')?.naturalWidth)")
+    page.locator(".tile").first.focus()
+    page.keyboard.press("ArrowRight")
+    image = page.evaluate(FOCUSED)
+    page.keyboard.press("Enter")
+    page.locator(".chips button.on").wait_for()
+    page.wait_for_url(f"**image={image}*")
+
+    page.keyboard.press("a")  # all classes at once
+    page.locator(".chips button").nth(2).click()
+    chosen = page.locator(".chips button.on").inner_text().split("\n")[0]
+    box = page.locator("input.offset").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    offset = page.locator("output.o3").inner_text()
+    page.wait_for_url(f"**offset={offset.split()[1]}*")
+    settled(page)
+
+    page.keyboard.press("ArrowRight")  # the slider has given the keys back
+    page.wait_for_function("(image) => !location.search.includes(`image=${image}&`)", arg=image)
+    settled(page)
+    other = browser.new_page()
+    other.goto(page.url + ("&" if "?" in page.url else "?") + "run=tiny")
+    other.locator(".chips button.on").wait_for()
+    settled(other)
+    assert other.locator(".chips button.on").inner_text().split("\n")[0] == chosen
+    assert other.locator("output.o3").inner_text() == offset
+    assert other.locator(".toggles button[data-show=a]").get_attribute("aria-pressed") == "true"
+    other.close()
+
+
+def test_other_cam_methods_stand_side_by_side_and_clip_is_asked_about_views_as_set(page, address):
+    page.goto(f"{address}/cam_boxes?run=tiny&methods=true&as_set=true&view=0")
+    page.locator(".maps figure").nth(4).wait_for()
+    assert page.locator(".maps figcaption").all_inner_texts() == ["CAM", "Grad-CAM", "Grad-CAM++", "LayerCAM", "Eigen-CAM"]
+    page.locator(".card").nth(1).wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.locator(".card").count() > 2  # the whole image and a view of nearly every class
