@@ -167,7 +167,7 @@ def grid_page_turned(app: App, page: Page) -> Iterator[float]:
 
 def boxes_dragged(app: App, page: Page) -> Iterator[float]:
     """From the slider's input event to the painted frame with the boxes of all classes redrawn: the component's own work."""
-    page.goto(app.address("cam_boxes", show="hbva"))
+    page.goto(app.address("cam_boxes", show="hbva", view="0"))
     page.locator(".chips button.on").wait_for()
     settle(page)
     for place in itertools.cycle(range(0, 240, 8)):
@@ -182,7 +182,7 @@ def boxes_dragged(app: App, page: Page) -> Iterator[float]:
 
 def boxes_drawn(app: App, page: Page) -> Iterator[float]:
     """The same without waiting for the frame: time in the event's handler alone."""
-    page.goto(app.address("cam_boxes", show="hbva"))
+    page.goto(app.address("cam_boxes", show="hbva", view="0"))
     page.locator(".chips button.on").wait_for()
     settle(page)
     for place in itertools.cycle(range(0, 240, 8)):
