@@ -34,7 +34,7 @@ def global_evidence(run: Run) -> Evidence:
 def _rows_by_class(path: str, changed: float) -> tuple[np.ndarray, list[np.ndarray]] | None:
     run = Run.open(path)
     truth = loaders.targets(run, "train", loaders.global_arrays(run)["ids"])
-    if truth is None:
+    if truth is None or not len(truth[0]):
         return None
     rows, targets = truth
     return np.asarray(rows), [np.flatnonzero(column == 1) for column in targets.T]
@@ -43,6 +43,22 @@ def _rows_by_class(path: str, changed: float) -> tuple[np.ndarray, list[np.ndarr
 def positives(run: Run) -> tuple[np.ndarray, list[np.ndarray]] | None:
     """Rows of the training images that have ground truth and, of each class, which of those have it; None where there is none."""
     return _rows_by_class(str(run.path), run.file("global.npz").stat().st_mtime)
+
+
+def true_counts(run: Run) -> tuple[np.ndarray, int] | None:
+    """[C] how many training images truly have each class, of how many with ground truth; None where there is none."""
+    truth = positives(run)
+    return None if truth is None else (np.array([len(rows) for rows in truth[1]]), len(truth[0]))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _pseudo_label_counts(path: str, changed: float) -> np.ndarray:
+    return np.count_nonzero(loaders.label_arrays(Run.open(path))["final"] > 0.5, axis=0)
+
+
+def pseudo_label_counts(run: Run) -> np.ndarray:
+    """[C] how many images have a final label over 0.5."""
+    return _pseudo_label_counts(str(run.path), run.file("labels.npz").stat().st_mtime)
 
 
 def follow_run(run: Run, settings: dict[str, Any]) -> None:

@@ -29,10 +29,10 @@ def sampled(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
-def bias_by_class(classes: Sequence[str], bias: Bias, top: np.ndarray, top_p: np.ndarray, chosen: int | None = None) -> go.Figure:
+def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndarray], top_p: np.ndarray, chosen: int | None = None) -> go.Figure:
     """Bias, distribution of top-1 probabilities and number of images of each class, most favoured class first (Figs. 2d, 9).
 
-    top, top_p [N]: each image's top class and its probability. Bars are hatched and diamonds hollow where no low-entropy image
+    by_class: for each class the rows of the images where it is top-1, by rising probability; top_p [N]: that probability. Bars are hatched and diamonds hollow where no low-entropy image
     measured the class.
     """
     order = np.argsort(-bias.value, kind="stable")
@@ -46,16 +46,16 @@ def bias_by_class(classes: Sequence[str], bias: Bias, top: np.ndarray, top_p: np
         customdata=said, hovertemplate="%{y}: bias %{x:.3f}<br>%{customdata}<extra></extra>", row=1, col=1,
     )  # fmt: skip
 
-    members = [np.flatnonzero(top == i) for i in order]
+    members = [by_class[i] for i in order]
     some = [(name, top_p[rows]) for name, rows in zip(names, members, strict=True) if len(rows)]
-    low, first, middle, third, high = (np.array([np.quantile(values, q) for _, values in some]) for q in (0.05, 0.25, 0.5, 0.75, 0.95))
+    low, first, middle, third, high = ([values[round(q * (len(values) - 1))] for _, values in some] for q in (0.05, 0.25, 0.5, 0.75, 0.95))
     figure.add_box(
         y=[name for name, _ in some], q1=first, median=middle, q3=third, lowerfence=low, upperfence=high, orientation="h", name="5 to 95 %, quartiles",
         fillcolor="rgba(140,140,140,.16)", line={"color": GREY, "width": 1.2}, width=0.55, hoverinfo="skip", row=1, col=2,
     )  # fmt: skip
-    most = max(20, 2400 // len(classes))
+    most = max(10, 1600 // len(classes))
     for kind, colour, keep in (("other images", GREY, ~bias.used), ("low-entropy images", BLUE, bias.used)):
-        picked = [sampled(rows[keep[rows]][np.argsort(top_p[rows[keep[rows]]])], most) for rows in members]
+        picked = [sampled(rows[keep[rows]], most) for rows in members]
         figure.add_scatter(
             x=np.concatenate([top_p[rows] for rows in picked]), y=np.repeat(names, [len(rows) for rows in picked]), mode="markers", name=kind,
             marker={"color": colour, "size": 5, "opacity": 0.5, "symbol": "line-ns-open" if kind == "other images" else "circle"},
@@ -68,15 +68,13 @@ def bias_by_class(classes: Sequence[str], bias: Bias, top: np.ndarray, top_p: np
     )  # fmt: skip
 
     total = np.array([len(rows) for rows in members])
-    for name, values, colour in (("top-1 of", total, SKY), ("measured on", bias.count[order], BLUE)):
+    labelled = [f"{used:,} of {every:,}" for used, every in zip(bias.count[order], total, strict=True)]
+    for name, values, colour, texts in (("top-1 of", total, "rgba(86,180,233,.45)", labelled), ("measured on", bias.count[order], BLUE, None)):
         figure.add_bar(
-            x=values, y=names, orientation="h", name=name, showlegend=False, marker={"color": colour, "opacity": 0.45 if colour == SKY else 1},
+            x=values, y=names, orientation="h", name=name, showlegend=False, marker={"color": colour}, text=texts,
+            textposition="outside", textfont_size=11, cliponaxis=False, constraintext="none",
             hovertemplate=f"%{{y}}: {name} %{{x:,}} images<extra></extra>", row=1, col=3,
         )  # fmt: skip
-    for name, every, used in zip(names, total, bias.count[order], strict=True):
-        figure.add_annotation(
-            x=every, y=name, text=f"{used:,} of {every:,}", showarrow=False, xanchor="left", xshift=4, font={"size": 11}, row=1, col=3
-        )
     rows_layout(figure, len(names), "bias", barmode="overlay")
     figure.update_xaxes(title="CLIP bias", range=[0, 1.02], tickvals=[0, 0.25, 0.5, 0.75, 1], row=1, col=1)
     figure.update_xaxes(title="top-1 probability", range=[0, 1.02], row=1, col=2)

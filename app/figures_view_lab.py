@@ -52,7 +52,14 @@ def place_maps(sides: Sequence[float], maps: Sequence[np.ndarray], name: str, pi
         )  # fmt: skip
         figure.update_xaxes(range=[0, 1], visible=False, constrain="domain", row=1, col=column)
         figure.update_yaxes(
-            range=[1, 0], visible=False, constrain="domain", scaleanchor=f"x{column}" if column > 1 else "x", scaleratio=1 / aspect, row=1, col=column
+            range=[1, 0],
+            visible=False,
+            constrain="domain",
+            constraintoward="top",
+            scaleanchor=f"x{column}" if column > 1 else "x",
+            scaleratio=1 / aspect,
+            row=1,
+            col=column,
         )
     figure.update_layout(coloraxis={"colorscale": "Cividis", "cmin": 0, "cmax": 1, "colorbar": {"title": name, "thickness": 12}})
     figure.update_annotations(font_size=13)

@@ -8,6 +8,7 @@ test holds it to.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -35,6 +36,12 @@ class Evidence:
         """The same with the views' probabilities [V, C]; view_image [V] int says which image each is of."""
         return replace(self, local=np.ascontiguousarray(local_probabilities(len(self.top), view_image, p_views).T))
 
+    @cached_property
+    def by_class(self) -> list[np.ndarray]:
+        """For each class the rows of the images where it is the top class, the least sure first."""
+        order = np.lexsort((self.top_p, self.top))
+        return np.split(order, np.cumsum(np.bincount(self.top, minlength=len(self.p)))[:-1])
+
     def bias(self, entropy_threshold: float) -> Bias:
         """`clip_bias` of these images."""
         return bias_from_top(self.top, self.top_p, self.entropy <= entropy_threshold, len(self.p))
@@ -45,8 +52,7 @@ class Evidence:
 
     def extremes(self, index: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the up to `count` surest and least sure images of which class `index` is the top class, each from the extreme on."""
-        rows = np.flatnonzero(self.top == index)
-        rows = rows[np.argsort(-self.top_p[rows], kind="stable")]
+        rows = self.by_class[index][::-1]
         half = (len(rows) + 1) // 2  # no image is both
         return rows[: min(count, half)], rows[half:][::-1][:count]
 

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app import figures_bias, figures_labels, loaders
-from app.evidence import class_figure, entropy_slider, follow_run, new_labels, positives, run_labels
+from app.evidence import class_figure, entropy_slider, follow_run, new_labels, run_labels, true_counts
 from app.gallery import gallery
 from app.image_routes import image_url
 from app.view_cards import crops, marked_image, view_cards
@@ -110,7 +110,8 @@ def whole_data_set(run: Run) -> None:
     changes = {"labels.alpha": alpha, "bias.floor": floor, "bias.entropy_threshold": threshold, "bias.mode": mode}
     train_with(run, changes)
 
-    truth = None if as_set.measures is None else true_rate(run)
+    counted = true_counts(run)
+    truth = None if counted is None else counted[0] / counted[1]
     left, right = st.columns([1, 1], gap="large")
     with left:
         if as_set.measures is None:
@@ -154,11 +155,6 @@ def whole_data_set(run: Run) -> None:
         )
     details(run, of_run, as_set, truth)
     most_changed(run, of_run, made)
-
-
-def true_rate(run: Run) -> np.ndarray:
-    rows, of_class = positives(run)
-    return np.array([len(members) for members in of_class]) / len(rows)
 
 
 def train_with(run: Run, changes: dict) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from app import figures_bias, figures_labels
-from ccd_core.bias import clip_bias
+from ccd_core.bias import clip_bias, entropy
+from ccd_core.relabel import Evidence
 
 
 @pytest.fixture(params=[16, 20, 80, 81])
@@ -19,7 +20,7 @@ def many(request):
 
 def test_classes_go_from_the_most_favoured_down_and_fallbacks_are_marked(many):
     classes, p, bias = many
-    figure = figures_bias.bias_by_class(classes, bias, p.argmax(1), p.max(1), chosen=2)
+    figure = figures_bias.bias_by_class(classes, bias, Evidence.of(p, entropy(p)).by_class, p.max(1), chosen=2)
     bars = figure.data[0]
     assert (np.diff(bars.x) <= 0).all() and list(bars.y) == [classes[i] for i in np.argsort(-bias.value, kind="stable")]
     hatched = {name for name, shape in zip(bars.y, bars.marker.pattern.shape, strict=True) if shape}
