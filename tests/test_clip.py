@@ -108,19 +108,6 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(model, pretrained, senten
     assert "\n" not in str(error.value)
 
 
-def test_a_pickle_is_not_executed(tmp_path):
-    import pickle
-
-    class Harmful:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "harmed"), "w"))
-
-    (tmp_path / "clip.pt").write_bytes(pickle.dumps(Harmful()))
-    with pytest.raises(UserError, match="cannot|can be read safely"):
-        ClipTeacher.load("RN50", str(tmp_path / "clip.pt"))
-    assert not (tmp_path / "harmed").exists()
-
-
 def test_a_prompt_needs_a_place_for_the_class(teachers):
     with pytest.raises(UserError, match="has no {}"):
         teachers["clip_rn"].encode_text(["cat"], "a photo")

@@ -1,0 +1,142 @@
+"""Which CLIPs can teach, what memory they hold and how fast they are, on this machine.
+
+python benchmarks/teachers.py towers                     every model of open_clip: its class of tower, own size, stride, other sizes
+python benchmarks/teachers.py memory [--model RN50x64]   a full-size model of random weights in fp32, fp16 and bf16: megabytes, seconds
+python benchmarks/teachers.py speed [--model RN50]       images a second at 640, by precision and memory layout
+python benchmarks/teachers.py views                      how well the local views of a chunk of images fill their batches
+
+Differences from the recorded features are printed by benchmarks/parity.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import multiprocessing
+import resource
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+SIZE, CROP = 640, (640, 416)
+
+
+def show_towers() -> None:
+    import open_clip
+    from open_clip.model import _build_vision_tower
+
+    from ccd_core.clip_towers import any_size
+
+    by_tower: dict[tuple, list[str]] = collections.defaultdict(list)
+    for name in open_clip.list_models():
+        config = open_clip.get_model_config(name)
+        with torch.device("meta"):
+            tower = any_size(_build_vision_tower(config["embed_dim"], config["vision_cfg"]).eval())
+        sizes = f"any, in steps of {tower.stride}" if tower.any_size else "its own only"
+        trained = "sigmoid" if "init_logit_bias" in config else "softmax"
+        by_tower[type(tower).__name__, tower.kind, sizes, trained].append(f"{name} ({tower.native_size[0]})")
+    print("| tower | class | sizes | trained with | models (own size) |\n|---|---|---|---|---|")
+    for row, names in sorted(by_tower.items()):
+        print(f"| {' | '.join(row)} | {len(names)}: {', '.join(names)} |")
+    print(f"\n{sum(map(len, by_tower.values()))} models.")
+
+
+def random_teacher(model: str, precision: str) -> Any:
+    """A listed model of random weights, as `ClipTeacher.load` would make it ready."""
+    import open_clip
+
+    from ccd_core.clip import ClipTeacher
+
+    network = open_clip.create_model(model, load_weights=False, force_quick_gelu=True)
+    return ClipTeacher(network, open_clip.get_tokenizer(model), torch.device("cuda" if torch.cuda.is_available() else "cpu"), precision)
+
+
+def hold(model: str, precision: str, answers: Any) -> None:
+    process = psutil.Process()
+    before = process.memory_info().rss
+    try:
+        teacher = random_teacher(model, precision)
+        loaded = process.memory_info().rss
+        text, seconds = teacher.encode_text(["cat", "dog"]), []
+        for shape in ((SIZE, SIZE), CROP):
+            began = time.perf_counter()
+            p = teacher.probabilities(torch.randn(1, 3, *shape), text)
+            seconds.append(time.perf_counter() - began)
+            assert torch.isfinite(p).all()
+        held = sum(weight.nbytes for weight in teacher.model.parameters())
+        tower = sum(weight.nbytes for weight in teacher.tower.parameters())
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        on_gpu = f"{torch.cuda.max_memory_allocated() / 2**20:.0f}" if torch.cuda.is_available() else "no GPU"
+        answers.put([f"{value / 2**20:.0f}" for value in (tower, held, loaded - before, most)] + [on_gpu] + [f"{value:.1f}" for value in seconds])
+    except Exception as error:  # a precision that this processor cannot do is a row, too
+        answers.put([f"{type(error).__name__}: {error}"[:80]])
+
+
+def show_memory(model: str) -> None:
+    print(f"{model}, random weights, batch 1; megabytes (2^20) and seconds, a fresh process each")
+    print("| precision | image tower | with text tower | resident after loading | most, libraries included | on the GPU | 640x640 | 640x416 |")
+    print("|---|---|---|---|---|---|---|---|")
+    context = multiprocessing.get_context("spawn")
+    for precision in ("fp32", "fp16", "bf16"):
+        answers = context.Queue()
+        process = context.Process(target=hold, args=(model, precision, answers))
+        process.start()
+        print(f"| {precision} | {' | '.join(answers.get())} |", flush=True)
+        process.join()
+
+
+def show_speed(model: str, repeat: int) -> None:
+    from ccd_core.device import make_accelerator
+
+    mixed = make_accelerator().mixed_precision
+    chosen = "fp32" if mixed == "no" else mixed
+    print(f"{model} at {SIZE}x{SIZE}, {torch.get_num_threads()} threads; `auto` chooses {chosen} here")
+    print("| precision | layout | batch | images a second, median | all |\n|---|---|---|---|---|")
+    for precision in ("fp32", "bf16"):
+        teacher = random_teacher(model, precision)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            teacher.tower.to(memory_format=layout)
+            for batch in (1, 8):
+                image, rates = torch.randn(batch, 3, SIZE, SIZE).contiguous(memory_format=layout), []
+                teacher.encode_image(image)
+                for _ in range(repeat):
+                    began = time.perf_counter()
+                    teacher.encode_image(image)
+                    rates.append(batch / (time.perf_counter() - began))
+                name = "channels_last" if layout == torch.channels_last else "contiguous"
+                print(
+                    f"| {precision} | {name} | {batch} | {statistics.median(rates):.2f} | {', '.join(f'{rate:.2f}' for rate in rates)} |", flush=True
+                )
+
+
+def show_views() -> None:
+    from ccd_core.clip import batches_of_equal
+    from ccd_core.local_views import CHUNK
+    from ccd_core.views import crop_shape, random_boxes
+
+    print(
+        f"{CHUNK} images with 10 random views each, batches of at most 32\n| sides in steps of | shapes | batches | mean batch |\n|---|---|---|---|"
+    )
+    boxes = random_boxes(10 * CHUNK, (640, 640), np.random.default_rng(0))
+    for round_to in (1, 14, 16, 32, 64):
+        shapes = [crop_shape(y1 - y0, x1 - x0, 640, round_to) for x0, y0, x1, y1 in boxes]
+        batches = list(batches_of_equal(shapes, 32))
+        print(f"| {round_to} | {len(set(shapes))} | {len(batches)} | {len(shapes) / len(batches):.1f} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("towers", "memory", "speed", "views"))
+    parser.add_argument("--model", help="open_clip model (default: RN50x64 for memory, RN50 for speed)")
+    parser.add_argument("--repeat", type=int, default=5, help="how often each speed is measured (default 5)")
+    arguments = parser.parse_args()
+    if arguments.what == "memory":
+        show_memory(arguments.model or "RN50x64")
+    elif arguments.what == "speed":
+        show_speed(arguments.model or "RN50", arguments.repeat)
+    else:
+        {"towers": show_towers, "views": show_views}[arguments.what]()

@@ -1,0 +1,169 @@
+"""Where a CLIP comes from: every kind of file, the activation and statistics it was trained with, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+import time
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ccd_core import clip_weights
+from ccd_core.clip import ClipTeacher
+from ccd_core.errors import UserError
+from tests.test_clip_towers import TOWERS, write_model
+
+SMALL = {
+    "embed_dim": 32,
+    "vision_cfg": TOWERS["vit"][2],
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
+}
+TAGS = {"openai": True, "laion2b_s32b_b82k": False, "metaclip_400m": True}  # tag -> trained with QuickGELU
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """open_clip lists a small model under ViT-L-14's name, whose published tags differ in activation and in pixel statistics."""
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", {"ViT-L-14": SMALL, "ViT-L-14-quickgelu": SMALL | {"quick_gelu": True}, "RN50": SMALL})
+    torch.manual_seed(0)
+    return open_clip.create_model("ViT-L-14")
+
+
+def activations(teacher: ClipTeacher) -> set[str]:
+    return {type(part).__name__ for part in teacher.model.modules()} & {"GELU", "QuickGELU"}
+
+
+def save(state: dict, path, form: str) -> str:
+    path = path.with_suffix(".safetensors" if form == "safetensors" else ".pt")
+    state = {name: value.clone() for name, value in state.items()}
+    if form == "safetensors":
+        save_file(state, path)
+    elif form == "training":
+        wrapped = {f"module.{name}": value for name, value in state.items()}
+        torch.save({"epoch": 3, "name": "run", "state_dict": wrapped, "optimizer": {"state": {}}}, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=form == "plain")
+    return str(path)
+
+
+@pytest.mark.parametrize("form", ["safetensors", "plain", "legacy", "training"])
+def test_every_form_of_file_holds_the_same_model(form, listed, tmp_path):
+    teacher = ClipTeacher.load("ViT-L-14", save(listed.state_dict(), tmp_path / "clip", form))
+    image = torch.randn(1, 3, 64, 64)
+    expected = torch.nn.functional.normalize(listed.eval().encode_image(image), dim=-1)
+    torch.testing.assert_close(teacher.encode_image(image), expected, atol=1e-5, rtol=1e-4)
+    assert activations(teacher) == {"GELU"}
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "quick", "mean"),
+    [
+        ("ViT-L-14", "laion2b_s32b_b82k", False, 0.5),  # the one tag of this model with other statistics
+        ("ViT-L-14", "ViT-L-14-metaclip-400m", True, 0.4815),
+        ("ViT-L-14", "DFN2B-CLIP-ViT-L-14", True, 0.4815),
+        ("ViT-L-14", "DFN2B-CLIP-ViT-L-14-39B", False, 0.4815),
+        ("ViT-L-14-quickgelu", "anything", True, 0.4815),
+        ("RN50", "anything", True, 0.4815),  # all that were published of it have QuickGELU
+    ],
+)
+def test_a_file_is_run_as_its_weights_were_trained(model, name, quick, mean, listed, tmp_path):
+    teacher = ClipTeacher.load(model, save(listed.state_dict(), tmp_path / name, "safetensors"))
+    assert activations(teacher) == {"QuickGELU" if quick else "GELU"}
+    assert teacher.mean[0] == pytest.approx(mean, abs=1e-3)
+
+
+def test_what_a_file_does_not_say_is_asked_for(listed, tmp_path, caplog):
+    ClipTeacher.load("ViT-L-14", save(listed.state_dict(), tmp_path / "mine", "safetensors"))
+    assert "set clip.model=ViT-L-14-quickgelu" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["half beside full", "archive"])
+def test_openais_weights_are_known_by_themselves(form, listed, tmp_path):
+    """As OpenAI published them: a TorchScript archive with three entries more; and the state dict of that without them."""
+    open_clip.model.convert_weights_to_lp(listed, torch.float16)
+    path = tmp_path / "weights.pt"
+    if form == "archive":
+        more = {"input_resolution": torch.tensor(64), "context_length": torch.tensor(16), "vocab_size": torch.tensor(49408)}
+        torch.jit.save(torch.jit.script(as_script(listed.state_dict() | more, torch.nn.Module())), str(path))
+    else:
+        torch.save(listed.state_dict(), path)
+    teacher = ClipTeacher.load("ViT-L-14", str(path))
+    assert activations(teacher) == {"QuickGELU"}
+    assert teacher.native_size == (64, 64)
+
+
+def as_script(state: dict, module: torch.nn.Module) -> torch.nn.Module:
+    """Modules within modules that hold these tensors under these names, as a script can be made of them."""
+    for name, value in state.items():
+        *path, last = name.split(".")
+        place = module
+        for part in path:
+            if not hasattr(place, part):
+                place.add_module(part, torch.nn.Module())
+            place = getattr(place, part)
+        place.register_buffer(last, value.clone())
+    return module
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_tag_gets_the_activation_it_was_trained_with(tag, listed, tmp_path, monkeypatch):
+    path = save(listed.state_dict(), tmp_path / "fetched", "safetensors")
+    monkeypatch.setattr(open_clip.factory, "download_pretrained", lambda *_, **__: path)
+    assert activations(ClipTeacher.load("ViT-L-14", tag)) == {"QuickGELU" if TAGS[tag] else "GELU"}
+
+
+def test_weights_of_another_model_are_refused_in_one_sentence(listed, tmp_path):
+    path = save({"visual.conv1.weight": torch.zeros(2, 3, 4, 4)}, tmp_path / "clip", "safetensors")
+    with pytest.raises(UserError, match="do not fit CLIP ViT-L-14") as error:
+        ClipTeacher.load("ViT-L-14", path)
+    assert "\n" not in str(error.value)
+
+
+class Harmful:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (open, (str(self.mark), "w"))
+
+
+@pytest.mark.parametrize("form", ["pickle", "zip", "folder"])
+def test_a_pickle_is_not_executed(form, tmp_path):
+    mark, model, pretrained = tmp_path / "harmed", "RN50", str(tmp_path / "clip.pt")
+    if form == "pickle":
+        (tmp_path / "clip.pt").write_bytes(pickle.dumps(Harmful(mark), protocol=2))
+    elif form == "zip":
+        torch.save({"state_dict": Harmful(mark)}, tmp_path / "clip.pt")
+    else:
+        model, pretrained = write_model(tmp_path / "model", *TOWERS["vit"][2:]), None
+        (tmp_path / "model" / "open_clip_model.safetensors").unlink()
+        torch.save({"state_dict": Harmful(mark)}, tmp_path / "model" / "open_clip_pytorch_model.bin")
+    with pytest.raises(UserError, match=r"cannot be read safely|not a checkpoint that can be read safely|could not be loaded") as error:
+        ClipTeacher.load(model, pretrained)
+    assert "\n" not in str(error.value)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(("model", "pretrained"), [("RN50", "openai"), ("ViT-B-16-SigLIP", "webli"), ("hf-hub:nobody/nothing", None)])
+def test_without_a_network_it_fails_at_once(model, pretrained, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    began = time.monotonic()
+    with pytest.raises(UserError, match="http://127.0.0.1:9 cannot be reached") as error:
+        ClipTeacher.load(model, pretrained)
+    assert time.monotonic() - began < 15
+    assert "\n" not in str(error.value)
+    assert constants.HF_HUB_OFFLINE is False
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    def lacks(*_):
+        raise ModuleNotFoundError("No module named 'transformers'")
+
+    monkeypatch.setattr(open_clip, "get_tokenizer", lacks)
+    with pytest.raises(UserError, match="pip install transformers"):
+        clip_weights._tokenizer("ViT-B-16-SigLIP")
