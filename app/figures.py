@@ -24,28 +24,6 @@ def _layout(figure: go.Figure, height: int, revision: str, **axes) -> go.Figure:
     return figure
 
 
-def ap_bars(columns: dict[str, dict[str, float | None]]) -> go.Figure:
-    """AP in percent of each class, sorted by the first column; missing values are left out."""
-    first = next(iter(columns.values()))
-    names = sorted((name for name, value in first.items() if value is not None), key=lambda name: first[name] or 0)
-    colours = (GREEN, SKY, ORANGE, PURPLE)
-    bars = [
-        go.Bar(
-            name=kind,
-            y=names,
-            x=[values.get(name) for name in names],
-            orientation="h",
-            marker_color=colours[i % 4],
-            texttemplate="%{x:.1f}",
-            **VALUES,
-        )
-        for i, (kind, values) in enumerate(columns.items())
-    ]
-    return _layout(
-        go.Figure(bars), max(300, len(names) * (10 + 16 * len(bars)) + 120), "ap", barmode="group", xaxis={"range": [0, 108], "title": "AP (%)"}
-    )
-
-
 def learning_curves(metrics: pd.DataFrame, kept: int | None) -> go.Figure:
     """mAP on training labels and on validation, epoch by epoch; warm-up shaded, the kept epoch marked."""
     figure = go.Figure()

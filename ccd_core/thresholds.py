@@ -2,7 +2,7 @@
 
 Choosing happens after a run, on its finished scores; nothing of it flows back into training. A choice that needs ground truth
 ("best F1", "precision") says so in the file. Without ground truth there is the label rate. (A precision estimated from the
-classifier's own probabilities is not offered: on the demo run it is off by up to 17 points, and in both directions.)
+classifier's own probabilities is not offered: on the demo run it is between 38 points too low and 15 too high, class by class.)
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from ccd_core.thresholds import Thresholds
 
 PAGE = 24
 SHOWN = 12  # classes of an image to click on
+ALL, NONE = "all images", "images with nothing found"
 
 run = current_run()
 page_header(
@@ -85,11 +86,8 @@ def filtered(good: list[Predicted], limits: Thresholds) -> list[tuple[Predicted,
         ("Images", f"{len(labelled):,}"), ("Labels an image", f"{counts.sum() / len(labelled):.2f}"), ("Nothing found", f"{none:,}"),
         ("Most frequent", found[0] if found else "-"),
     ])  # fmt: skip
-    shown = st.pills("Show", ["all", f"nothing found ({none})", *found[:20]], default="all", required=True, key="show") or "all"
-    if shown == "all":
-        return labelled
-    name = shown.rpartition(" (")[0]
-    return [row for row in labelled if (not row[1] if name == "nothing found" else name in row[1])]
+    shown = st.selectbox("Show", [ALL, NONE, *run.classes], key="show", bind="query-params")
+    return [row for row in labelled if shown == ALL or (not row[1] if shown == NONE else shown in row[1])]
 
 
 def downloads(rows: list[tuple[Predicted, list[str]]], limits: Thresholds) -> None:
@@ -117,7 +115,7 @@ def cards(rows: list[tuple[Predicted, list[str]]]) -> None:
 
 
 def _see(name: str) -> None:
-    st.session_state["looked_at"] = name
+    st.query_params["file"] = name
 
 
 @st.fragment
@@ -155,8 +153,10 @@ with friendly_errors():
         st.error(f"{len(bad) - 20} more files cannot be used.")
     if good:
         rows = filtered(good, limits)
+        if not rows:
+            st.info("No image fits. Choose another label, or lower the threshold.")
+            st.stop()
         downloads(rows, limits)
-        looked_at = next((one for one, _ in rows if one.name == st.session_state.get("looked_at")), rows[0][0] if len(rows) else None)
-        if looked_at:
-            single(run, looked_at, limits)
+        looked_at = next((one for one, _ in rows if one.name == st.query_params.get("file")), rows[0][0])
+        single(run, looked_at, limits)
         cards(rows)

@@ -45,4 +45,21 @@ def test_an_upload_gets_labels_and_a_bad_one_a_sentence(page, address, tiny_scen
     page.locator("[data-testid=stAlertContentError]").first.wait_for()
     assert "broken.jpg" in page.locator("[data-testid=stAlertContentError]").first.inner_text()
     page.get_by_role("button", name="CSV").wait_for()
+    labels = page.locator("[data-testid=stButtonGroup]", has_text="What speaks for").get_by_role("radio")
+    label = labels.nth(1).inner_text().rpartition(" ")[0]
+    labels.nth(1).click()
+    page.get_by_text(f"{label}: heat is what speaks for it").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_threshold_is_moved_its_numbers_follow_and_the_link_keeps_it(page, address):
+    page.goto(f"{address}/results?run=tiny&part=Thresholds")
+    number = page.locator("[data-testid=stMetric]", has_text="Labels an image").locator("[data-testid=stMetricValue]")
+    number.wait_for()
+    before = number.inner_text()
+    page.get_by_role("slider").first.focus()
+    page.keyboard.press("Home")
+    page.get_by_text("16.00", exact=True).wait_for()
+    assert before != "16.00" and "threshold=0" in page.url
+    page.reload()
+    page.get_by_text("16.00", exact=True).wait_for()
