@@ -115,7 +115,10 @@ class LabelSettings(Section):
 class TrainingSettings(Section):
     epochs: int = Field(10, ge=1, description="Epochs in all, warm-up included (4.1).")
     warmup_epochs: int = Field(2, ge=0, description="Epochs on the initial labels (4.1).")
-    batch_size: int = Field(16, ge=1, description="Images a step (4.1).")
+    batch_size: int = Field(16, ge=1, description="Images a step (4.1), in all where several devices share them.")
+    warmup_on: Literal["one", "all"] = Field(
+        "one", description="With several devices. one: a single one warms up, so that the labels are one device's to the bit; all: faster."
+    )
     optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser (code: Adam).")
     learning_rate: float = Field(1e-5, gt=0, description="Learning rate of the backbone (4.1).")
     head_factor: float = Field(10.0, gt=0, description="The last layer learns this many times faster (code).")
@@ -139,7 +142,7 @@ class CCDConfig(Section):
 
     preset_name: str = Field("paper", description="The preset these settings started from.")
     seed: int = Field(0, ge=0, description="Seed of everything random.")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where the device is fast at it.")
     data: DataSettings = Field(default_factory=DataSettings)
     clip: ClipSettings = Field(default_factory=ClipSettings)

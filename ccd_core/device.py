@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 
 from ccd_core.errors import UserError
+
+PATIENCE = timedelta(days=7)  # one process may warm up while the others wait; their launcher, not this, finds the dead
 
 
 def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerator:
     """An Accelerator for `device` (auto, cpu, cuda, cuda:N; cpu:N is the CPU, with a queue of its own) and `precision` (auto, fp32, bf16, fp16).
 
+    In a process that `distributed.launch` started, it is one of several that know each other, and cuda is the GPU of its local rank.
     Raises UserError where the device is not there or cannot do the precision.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -32,7 +37,8 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
     if ":" in device:
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     mixed = _best_precision(on_cpu) if precision == "auto" else precision
-    return Accelerator(cpu=on_cpu, mixed_precision="no" if mixed == "fp32" else mixed)
+    patience = InitProcessGroupKwargs(timeout=PATIENCE)
+    return Accelerator(cpu=on_cpu, mixed_precision="no" if mixed == "fp32" else mixed, kwargs_handlers=[patience])
 
 
 def _best_precision(on_cpu: bool) -> str:

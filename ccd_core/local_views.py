@@ -44,7 +44,7 @@ def find_views(
     progress: Progress,
 ) -> None:
     """Write every image's local views, with CLIP's probabilities of each, to the run's views.parquet, unless it is there."""
-    if not run.has("views.parquet"):
+    if not run.team.agree(run.has("views.parquet")):
         model.eval()
         with progress.stage("views", 2 * len(images)) as advance:
             scores = _scores(model, images, config, accelerator, run, advance)
@@ -53,9 +53,12 @@ def find_views(
             def compute(part: slice) -> dict[str, np.ndarray]:
                 return _views_of(part, scores, threshold, model, teacher, text, images, config, accelerator, advance)
 
-            _write_views(run, images, scores, run.chunks("views", len(images), CHUNK, compute))
-        run.drop_chunks("views")
-        run.drop_chunks("view-scores")
+            parts = run.chunks("views", len(images), CHUNK, compute)
+            if run.team.first:
+                _write_views(run, images, scores, parts)
+                run.drop_chunks("views")
+                run.drop_chunks("view-scores")
+        run.team.wait()
 
 
 @torch.inference_mode()
@@ -95,7 +98,8 @@ def _threshold(scores: np.ndarray, config: CCDConfig, run: Run) -> float:
     else:
         threshold = float(wanted)
     mean_views = float((scores > threshold).sum() / len(scores))
-    write_json(run.file("view_threshold.json"), {"threshold": threshold, "mean_views": mean_views})
+    if run.team.first:
+        write_json(run.file("view_threshold.json"), {"threshold": threshold, "mean_views": mean_views})
     log.info("view threshold %.4f: %.2f views an image on average", threshold, mean_views)
     return threshold
 

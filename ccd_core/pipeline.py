@@ -26,16 +26,19 @@ from ccd_core.classifier import CamClassifier
 from ccd_core.clip import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import Dataset, ImageList, open_dataset
-from ccd_core.data.loading import Pictures, read_usable
+from ccd_core.data.loading import Pictures, in_batches, read_usable
 from ccd_core.device import describe, make_accelerator
+from ccd_core.distributed import launch
 from ccd_core.errors import Stopped, UserError
 from ccd_core.files import write_arrays, write_json
 from ccd_core.heartbeat import heartbeat
+from ccd_core.job_queue import devices_of
 from ccd_core.labels import debiased_local, final_labels, initial_labels, read_local_probabilities
 from ccd_core.local_views import find_views
 from ccd_core.processes import this_process
 from ccd_core.runs import Progress, Run
 from ccd_core.scoring import Scorer
+from ccd_core.team import Team
 from ccd_core.training import Trainer, predict_scores
 
 log = logging.getLogger("ccd")
@@ -51,39 +54,49 @@ def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None
     """
     dataset = open_dataset(config.data.spec, config.data.classes, progress=reporter and (lambda done, total: reporter("drawing", done, total, "")))
     run = Run.create(out, config, dataset.classes)
+    devices = devices_of(config.device)
     with session(run):
-        progress, accelerator, scorer = Progress(run, reporter), make_accelerator(config.device, config.precision), Scorer(dataset)
-        log.info("%s: %d classes, on %s", config.data.spec, len(dataset.classes), describe(accelerator))
-        train, val = usable_pictures(dataset, config, run, progress)
-        teacher, text = load_teacher(config, dataset.classes, accelerator)
-
-        p_global = global_probabilities(teacher, text, train.images, config, run, progress)  # Eq. 1-3
-        bias = measure_bias(p_global, config, run)  # Sec. 3.3
-        initial = initial_labels(p_global, bias, config)
-
-        torch.manual_seed(config.seed)
-        model = make_classifier(config, len(dataset.classes))
-        trainer = Trainer(model, config.training, accelerator, run, progress, config.seed)
-
-        def validate(model: CamClassifier) -> float | None:  # logged, never acted on
-            return scorer.mean_ap("val", val.images.ids, predict_scores(model, val, accelerator)) if val else None
-
-        warmup = config.training.warmup_epochs if config.labels.update else config.training.epochs
-        final = initial
-        if trainer.epoch < warmup:
-            trainer.train(train, initial, min(warmup, config.training.epochs), "warm-up", validate)
-        if config.labels.update:
-            find_views(model, teacher, text, train.images, config, accelerator, run, progress)  # Sec. 3.2, Eq. 4
-            p_local, n_views = read_local_probabilities(run, train.images.ids)  # Eq. 5-6
-            local = debiased_local(p_local, bias, config)
-            final = final_labels(initial, local, config)  # Eq. 7
-            write_labels(run, train.images.ids, initial, local, final, n_views)
-            trainer.train(train, final, config.training.epochs, "main", validate)  # Eq. 8
+        if len(devices) > 1:
+            launch(run, devices, reporter)  # `learn` in a process for each
         else:
-            write_labels(run, train.images.ids, initial, np.full_like(initial, np.nan), initial, np.zeros(len(train), int))
-
-        write_scores(run, trainer, {"train": train, "val": val}, accelerator, scorer, p_global, progress)
+            learn(run, dataset, make_accelerator(config.device, config.precision), Progress(run, reporter))
     return run
+
+
+def learn(run: Run, dataset: Dataset, accelerator: Accelerator, progress: Progress) -> None:
+    """The method. Each process of the run's team goes through it; the first one writes."""
+    config, scorer = run.config, Scorer(dataset)
+    log.info("%s: %d classes, on %s", config.data.spec, len(dataset.classes), describe(accelerator))
+    train, val = usable_pictures(dataset, config, run, progress)
+    teacher, text = load_teacher(config, dataset.classes, accelerator)
+
+    p_global = global_probabilities(teacher, text, train.images, config, run, progress)  # Eq. 1-3
+    bias = measure_bias(p_global, config, run)  # Sec. 3.3
+    initial = initial_labels(p_global, bias, config)
+
+    torch.manual_seed(config.seed)
+    model = make_classifier(config, len(dataset.classes))
+    trainer = Trainer(model, config.training, accelerator, run, progress, config.seed)
+
+    def validate(model: CamClassifier, team: Team) -> float | None:  # logged, never acted on
+        return scorer.mean_ap("val", val.images.ids, predict_scores(model, val, accelerator, team)) if val else None
+
+    warmup = config.training.warmup_epochs if config.labels.update else config.training.epochs
+    final = initial
+    if trainer.epoch < warmup:
+        alone = config.labels.update and config.training.warmup_on == "one"
+        trainer.train(train, initial, min(warmup, config.training.epochs), "warm-up", validate, alone)
+    if config.labels.update:
+        find_views(model, teacher, text, train.images, config, accelerator, run, progress)  # Sec. 3.2, Eq. 4
+        p_local, n_views = read_local_probabilities(run, train.images.ids)  # Eq. 5-6
+        local = debiased_local(p_local, bias, config)
+        final = final_labels(initial, local, config)  # Eq. 7
+        write_labels(run, train.images.ids, initial, local, final, n_views)
+        trainer.train(train, final, config.training.epochs, "main", validate)  # Eq. 8
+    else:
+        write_labels(run, train.images.ids, initial, np.full_like(initial, np.nan), initial, np.zeros(len(train), int))
+
+    write_scores(run, trainer, {"train": train, "val": val}, accelerator, scorer, p_global, progress)
 
 
 def usable_pictures(dataset: Dataset, config: CCDConfig, run: Run, progress: Progress) -> tuple[Pictures, Pictures]:
@@ -91,18 +104,19 @@ def usable_pictures(dataset: Dataset, config: CCDConfig, run: Run, progress: Pro
     size, settings = config.classifier.image_size, config.data
     empty = ImageList((), ())
     splits = [Pictures(dataset.splits.get(name, empty), size, settings.cache_gb, settings.workers) for name in ("train", "val")]
-    known = run.load_json("images.json") if run.has("images.json") else {}
     found: dict[str, dict[str, str]] = {}
-    with progress.stage("images", sum(map(len, splits))) as advance:
+    with run.team.first_before_others(), progress.stage("images", sum(map(len, splits))) as advance:
+        known = run.load_json("images.json") if run.has("images.json") else {}
         done = 0
         for name, pictures in zip(("train", "val"), splits, strict=True):
             count = len(pictures)
             found[name] = pictures.check(_after(advance, done), known.get(name))
             done += count
+        if run.team.first:
+            write_json(run.file("images.json"), found)
     skipped = [{"id": image, "reason": reason} for reasons in found.values() for image, reason in reasons.items()]
     for entry in skipped if not known else []:
         log.warning("skipped %s: %s", entry["id"], entry["reason"])
-    write_json(run.file("images.json"), found)
     run.update_state(skipped=skipped[:STATE_SKIPPED], skipped_count=len(skipped))  # the state is written twice a second
     train, val = splits
     if not len(train):
@@ -125,22 +139,23 @@ def load_teacher(config: CCDConfig, classes: tuple[str, ...], accelerator: Accel
 
 def global_probabilities(teacher: ClipTeacher, text: torch.Tensor, images: ImageList, config: CCDConfig, run: Run, progress: Progress) -> np.ndarray:
     """[N, C] what CLIP says of each whole image, squeezed into a square (Eq. 1-3)."""
-    if run.has("global.npz"):
-        return run.load_global()["p_global"]
-    with progress.stage("global", len(images)) as advance:
-        path = cache.embeddings_file(images, teacher_settings(teacher, config))
-        kept = cache.read(path, len(images))
-        if kept is not None:
-            log.info("CLIP's embeddings of these images are kept from an earlier run")
-            parts: Iterator[np.ndarray] = (kept[begin : begin + CHUNK] for begin in range(0, len(images), CHUNK))
-        else:
-            parts = global_embeddings(teacher, images, config, run, advance)
-        p_global = np.concatenate([teacher.classify(torch.from_numpy(np.array(part)), text.cpu()).numpy() for part in parts])
-        if kept is None:
-            cache.keep(path, global_embeddings(teacher, images, config, run, advance), len(images))
-    write_arrays(run.file("global.npz"), ids=np.array(images.ids), p_global=p_global, entropy=entropy(p_global))
-    run.drop_chunks("global")
-    return p_global
+    if not run.team.agree(run.has("global.npz")):
+        with progress.stage("global", len(images)) as advance:
+            path = cache.embeddings_file(images, teacher_settings(teacher, config))
+            kept = cache.read(path, len(images))
+            if run.team.agree(kept is not None):
+                log.info("CLIP's embeddings of these images are kept from an earlier run")
+                parts = iter([] if kept is None else in_batches(kept, CHUNK))
+            else:
+                parts = global_embeddings(teacher, images, config, run, advance)
+            if run.team.first:
+                p_global = np.concatenate([teacher.classify(torch.from_numpy(np.array(part)), text.cpu()).numpy() for part in parts])
+                if kept is None:
+                    cache.keep(path, (part["embeddings"] for part in run.read_chunks("global")), len(images))
+                write_arrays(run.file("global.npz"), ids=np.array(images.ids), p_global=p_global, entropy=entropy(p_global))
+                run.drop_chunks("global")
+        run.team.wait()
+    return run.load_global()["p_global"]
 
 
 def global_embeddings(teacher: ClipTeacher, images: ImageList, config: CCDConfig, run: Run, advance: Callable[[int], None]) -> Iterator[np.ndarray]:
@@ -177,7 +192,8 @@ def measure_bias(p_global: np.ndarray, config: CCDConfig, run: Run) -> Bias:
         for index, name in enumerate(run.classes)
     }
     values = {"entropy_threshold": config.bias.entropy_threshold, "mode": config.bias.mode, "images_used": int(bias.used.sum())}
-    write_json(run.file("bias.json"), values | {"classes": rows})
+    if run.team.first:
+        write_json(run.file("bias.json"), values | {"classes": rows})
     unmeasured = [name for name, row in rows.items() if not row["estimated"]]
     if unmeasured:
         log.warning("no low-entropy image has %s as its top class; their bias is taken from all images instead", ", ".join(unmeasured))
@@ -190,7 +206,8 @@ def make_classifier(config: CCDConfig, classes: int) -> CamClassifier:
 
 
 def write_labels(run: Run, ids: tuple[str, ...], initial: np.ndarray, local: np.ndarray, final: np.ndarray, n_views: np.ndarray) -> None:
-    write_arrays(run.file("labels.npz"), ids=np.array(ids), initial=initial, local=local, final=final, n_views=n_views)
+    if run.team.first:
+        write_arrays(run.file("labels.npz"), ids=np.array(ids), initial=initial, local=local, final=final, n_views=n_views)
 
 
 def write_scores(
@@ -207,10 +224,13 @@ def write_scores(
         for split, pictures in splits.items():
             if not len(pictures):
                 continue
-            scores = predict_scores(model, pictures, accelerator, advance=_after(advance, done))
+            scores = predict_scores(model, pictures, accelerator, run.team, advance=_after(advance, done))
             done += len(pictures)
-            write_arrays(run.file("scores", f"{split}.npz"), ids=np.array(pictures.images.ids), scores=scores)
+            if run.team.first:
+                write_arrays(run.file("scores", f"{split}.npz"), ids=np.array(pictures.images.ids), scores=scores)
             report[split] = scorer.report(split, pictures.images.ids, scores)
+    if not run.team.first:
+        return
     labels, ids = run.load_labels(), splits["train"].images.ids
     kinds = {"global": p_global, "initial": labels["initial"], "local": np.nan_to_num(labels["local"]), "final": labels["final"]}
     report["labels"] = {kind: scorer.report("train", ids, values) for kind, values in kinds.items()}
@@ -221,7 +241,7 @@ def write_scores(
 @contextmanager
 def session(run: Run) -> Iterator[None]:
     """A run's time in this process: its claim, state and log file, signs of life, and stopping on SIGTERM or Ctrl-C without loss."""
-    with run.claimed(), _logged(run):
+    with run.claimed(), logged(run):
         run.update_state(status="running", error=None, **this_process())
         in_main_thread = threading.current_thread() is threading.main_thread()
         previous = signal.signal(signal.SIGTERM, _stop) if in_main_thread else None
@@ -245,11 +265,12 @@ def session(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _logged(run: Run) -> Iterator[None]:
+def logged(run: Run) -> Iterator[None]:
+    """What the block logs goes to the run's log.txt, from the first of its processes."""
     handler = logging.FileHandler(run.file("log.txt"))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if run.team.first else logging.CRITICAL)
     try:
         yield
     finally:

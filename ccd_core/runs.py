@@ -31,6 +31,7 @@ from ccd_core.config import CCDConfig, build
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, write_arrays, write_atomic, write_json
 from ccd_core.processes import claim, process_alive, this_process
+from ccd_core.team import ALONE
 
 STAGES = ("images", "global", "warm-up", "views", "training", "scores", "done")
 ENDINGS = ("finished", "stopped", "failed")
@@ -42,6 +43,7 @@ class Run:
 
     def __init__(self, path: Path, config: CCDConfig, classes: tuple[str, ...]):
         self.path, self.config, self.classes = Path(path), config, classes
+        self.team = ALONE  # the processes that work on it together; the first of them writes
 
     # -- making and opening ------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ class Run:
         run = cls(path, config, classes)
         if (path / "config.yaml").is_file():
             there = cls.open(path)
-            if there.config != config:
+            if there.config != config.changed(device=there.config.device):  # where a run goes on makes no other run of it
                 raise UserError(
                     f"{path} holds a run with other settings ({', '.join(differences(there.config, config))}); "
                     "choose another --out, or --resume without changing settings."
@@ -97,6 +99,8 @@ class Run:
             return {}
 
     def update_state(self, **changes: Any) -> None:
+        if not self.team.first:
+            return
         write_json(self.path / "state.json", self.state | changes | {"heartbeat": time.time()})
 
     @property
@@ -217,7 +221,8 @@ class Run:
         return pd.read_csv(self.file("metrics.csv")) if self.has("metrics.csv") else pd.DataFrame()
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
-        write_atomic(self.file("metrics.csv"), pd.DataFrame(rows).to_csv(index=False))
+        if self.team.first:
+            write_atomic(self.file("metrics.csv"), pd.DataFrame(rows).to_csv(index=False))
 
     def log_tail(self, lines: int = 40) -> list[str]:
         path = self.file("log.txt")
@@ -228,14 +233,19 @@ class Run:
     def chunks(self, name: str, count: int, size: int, compute: Callable[[slice], dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
         """Compute arrays chunk by chunk, keeping finished chunks on disk, and yield them in order, one in memory at a time.
 
-        A chunk's bounds depend on `count` and `size` alone, so that a resumed run batches as an
-        undisturbed one would and gives the same numbers.
+        A chunk's bounds depend on `count` and `size` alone, so that a resumed run, and one on several devices,
+        batches as an undisturbed one on one device would and gives the same numbers.
         """
-        for begin in range(0, count, size):
-            path = self.file("partial", f"{name}-{begin:08d}.npz")
+        paths = {self.file("partial", f"{name}-{begin:08d}.npz"): slice(begin, min(begin + size, count)) for begin in range(0, count, size)}
+        for path in self.team.share(list(paths)):
             if not path.is_file():
-                write_arrays(path, **compute(slice(begin, min(begin + size, count))))
-            yield read_arrays(path)
+                write_arrays(path, **compute(paths[path]))
+        self.team.wait()
+        return self.read_chunks(name)
+
+    def read_chunks(self, name: str) -> Iterator[dict[str, np.ndarray]]:
+        """What `chunks` computed, in order, one in memory at a time."""
+        return map(read_arrays, sorted(self.file("partial").glob(f"{name}-*.npz")))
 
     def drop_chunks(self, name: str) -> None:
         for path in self.file("partial").glob(f"{name}-*.npz"):
@@ -328,7 +338,7 @@ class Progress:
                 state["first"] = (now, done)  # what an earlier session did is not this one's speed
             since, before = state["first"] or (now, done)
             eta = (now - since) / (done - before) * (total - done) if done > before else None
-            if self.reporter:
+            if self.reporter and self.run.team.first:
                 self.reporter(name, done, total, detail)
             if now - self.written > HEARTBEAT_SECONDS or done >= total:
                 self.written = now

@@ -25,14 +25,17 @@ from torchvision.transforms import v2
 from ccd_core.classifier import CamClassifier
 from ccd_core.clip import normalise
 from ccd_core.config import TrainingSettings
-from ccd_core.data.loading import Pictures
+from ccd_core.data.loading import Pictures, in_batches
+from ccd_core.distributed import divided
 from ccd_core.event_files import EventFile
 from ccd_core.files import replacing, write_json
 from ccd_core.losses import ccd_loss
 from ccd_core.metrics import mean_average_precision
 from ccd_core.runs import Progress, Run
+from ccd_core.team import ALONE, Team
 
 log = logging.getLogger("ccd")
+PREDICTED_TOGETHER = 64  # pictures in one forward pass that trains nothing
 
 
 def first_local_minimum(train_map_per_epoch: Sequence[float]) -> int | None:
@@ -61,64 +64,87 @@ class Trainer:
         maker = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = maker(groups, weight_decay=settings.weight_decay)
         self.base_rates = [float(group["lr"]) for group in groups]
-        model = model.to(memory_format=torch.channels_last)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.plain_model = model
+        self.plain_model: CamClassifier = accelerator.prepare_model(model.to(memory_format=torch.channels_last), evaluation_mode=True)
+        self.optimizer = accelerator.prepare_optimizer(optimizer)
+        self.model: torch.nn.Module = self.plain_model
+        self.team = ALONE  # who shares the batches of the phase at hand
         self.epoch = 0  # the next one
         self.rows: list[dict[str, Any]] = []  # metrics.csv
         self.events = EventFile(run.file("tensorboard"))
         self._resume()
+        run.team.wait()  # before anybody writes another checkpoint
 
     def train(
-        self, pictures: Pictures, labels: np.ndarray, until: int, phase: str, after_epoch: Callable[[CamClassifier], float | None] | None = None
+        self,
+        pictures: Pictures,
+        labels: np.ndarray,
+        until: int,
+        phase: str,
+        after_epoch: Callable[[CamClassifier, Team], float | None] | None = None,
+        alone: bool = False,
     ) -> None:
         """Train on `labels` [N, C] until epoch `until` (exclusive) or, in the main phase, until the early stop fires.
 
-        after_epoch: called with the model for what is to be logged beside the epoch; its value steers nothing.
+        after_epoch: called with the model, and who is there to share the work, for what is to be logged beside the epoch; its value steers
+        nothing. alone: the first of several processes trains and the others take over what it learnt; otherwise all share each batch.
         """
+        if alone and not self.run.team.first:
+            self.run.team.wait()
+            return self._resume()
+        self._share_with(ALONE if alone else self.run.team)
         while self.epoch < until and not self._stopped(phase):
             began = time.time()
             loss, train_map = self._one_epoch(pictures, labels, phase)
-            score = after_epoch(self.plain_model) if after_epoch else None
+            score = after_epoch(self.plain_model, self.team) if after_epoch else None
             row = {"epoch": self.epoch, "phase": phase, "loss": loss, "train_map": 100 * train_map}
             self.rows.append(row | {"val_map": None if score is None else 100 * score, "seconds": round(time.time() - began, 2)})
             self.epoch += 1
             self._save()
             log.info("epoch %d (%s): loss %.4f, mAP on training labels %.1f%s", row["epoch"], phase, loss, row["train_map"],
                      "" if score is None else f", validation mAP {100 * score:.1f}")  # fmt: skip
-        if (phase == "main" or until == self.settings.epochs) and not self._kept():
+        if self.run.team.first and (phase == "main" or until == self.settings.epochs) and not self._kept():
             self._keep()
-        if phase == "warm-up":
+        if self.run.team.first and phase == "warm-up":
             shutil.copy2(self.run.file("checkpoints", "last.safetensors"), self.run.file("checkpoints", "warmup.safetensors"))
+        self.run.team.wait()
+
+    def _share_with(self, team: Team) -> None:
+        if team.size > 1 and self.model is self.plain_model:
+            self.model = divided(self.plain_model, self.accelerator)
+        self.team = team
 
     def _one_epoch(self, pictures: Pictures, labels: np.ndarray, phase: str) -> tuple[float, float]:
         """Mean loss and the mAP of the epoch's own predictions against the labels that it was trained on."""
         torch.manual_seed(1_000_003 * (self.seed + 1) + self.epoch)  # an epoch depends on no earlier one's random numbers
         settings, device = self.settings, self.accelerator.device
-        order = torch.randperm(len(pictures)).numpy()
-        batches = math.ceil(len(order) / settings.batch_size)
-        scores, losses = np.empty_like(labels), []
+        batches = in_batches(torch.randperm(len(pictures)).numpy(), settings.batch_size)
+        parts = [self.team.part(len(batch)) for batch in batches]
+        read = pictures.batches([batch[part] for batch, part in zip(batches, parts, strict=True)])
+        scores, losses = np.zeros_like(labels), []
         self.model.train()
         name, detail = ("warm-up" if phase == "warm-up" else "training"), f"epoch {self.epoch + 1} of {settings.epochs}"
-        with self.progress.stage(name, len(order), detail) as advance:
-            for step, (indices, pixels) in enumerate(pictures.batches(settings.batch_size, order)):
-                if len(indices) == 1 and batches > 1:
-                    scores[indices] = 0  # batch statistics of one image are none
-                    continue
-                self._set_rate((self.epoch + step / batches) / settings.epochs)
+        with self.progress.stage(name, len(pictures), detail) as advance:
+            for step, (batch, part, (indices, pixels)) in enumerate(zip(batches, parts, read, strict=True)):
+                if len(batch) == 1 and len(batches) > 1:
+                    continue  # batch statistics of one image are none
+                self._set_rate((self.epoch + step / len(batches)) / settings.epochs)
                 target = torch.from_numpy(labels[indices]).to(device)
-                weak, strong = augment(pixels.to(device), settings, with_strong=phase == "main" and settings.beta > 0)
+                weak, strong = augment(pixels.to(device), settings, phase == "main" and settings.beta > 0, len(batch), part)
                 logits = self.model(weak)
                 strong_logits = None if strong is None else self.model(strong)
                 loss = ccd_loss(logits, target, strong_logits, settings.beta)
+                if len(batch) >= self.team.size > 1:  # gradients are averaged over the processes, whose parts may differ by one
+                    loss = loss * (len(indices) * self.team.size / len(batch))
                 self.optimizer.zero_grad()
                 self.accelerator.backward(loss)
                 self.optimizer.step()
                 losses.append(loss.detach())
-                scores[indices] = torch.sigmoid(logits.detach()).float().cpu().numpy()
-                advance(min((step + 1) * settings.batch_size, len(order)))
+                if len(batch) >= self.team.size or self.team.first:
+                    scores[indices] = torch.sigmoid(logits.detach()).float().cpu().numpy()
+                advance(min((step + 1) * settings.batch_size, len(pictures)))
         positive = (labels >= settings.positive_label).astype(np.float32)
-        return float(torch.stack(losses).mean()), mean_average_precision(scores, positive)
+        loss = self.team.add_up(torch.stack(losses).mean(0, keepdim=True).cpu().numpy())[0] / self.team.size
+        return float(loss), mean_average_precision(self.team.add_up(scores), positive)
 
     def _set_rate(self, progress: float) -> None:
         factor = 1.0 if self.settings.schedule == "constant" else 0.5 * (1 + math.cos(math.pi * progress))
@@ -149,6 +175,8 @@ class Trainer:
     # -- checkpoints: one safetensors file, its header holds what is not a tensor ---------------------
 
     def _save(self) -> None:
+        if not self.run.team.first:
+            return
         tensors = {f"model.{name}": value for name, value in self.plain_model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
@@ -183,16 +211,23 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
         save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata=header)
 
 
-def augment(pixels: Tensor, settings: TrainingSettings, with_strong: bool) -> tuple[Tensor, Tensor | None]:
-    """Weak copy: random flip; strong copy: the same and colour jitter (Sec. 3.4). [B, 3, S, S] uint8 -> normalised float32."""
-    flip = torch.rand(len(pixels)) < 0.5
-    weak = _flip(pixels, flip)
+def augment(
+    pixels: Tensor, settings: TrainingSettings, with_strong: bool, batch: int | None = None, part: slice = slice(None)
+) -> tuple[Tensor, Tensor | None]:
+    """Weak copy: random flip; strong copy: the same and colour jitter (Sec. 3.4). [B, 3, S, S] uint8 -> normalised float32.
+
+    Where `pixels` are only `part` of a batch of `batch` images, each is treated as it would be among the whole batch.
+    """
+    count = len(pixels) if batch is None else batch
+    flip = torch.rand(count) < 0.5
+    weak = _flip(pixels, flip[part])
     if not with_strong:
         return _prepare(weak), None
-    other = flip if settings.shared_flip else torch.rand(len(pixels)) < 0.5
+    other = flip if settings.shared_flip else torch.rand(count) < 0.5
     amount = settings.jitter
     jitter = v2.ColorJitter(amount, amount, amount, min(amount, 0.5))
-    strong = torch.stack([jitter(picture) for picture in _flip(pixels, other)])
+    draws = [jitter.make_params([]) for _ in range(count)]
+    strong = torch.stack([jitter.transform(picture, draw) for picture, draw in zip(_flip(pixels, other[part]), draws[part], strict=True)])
     return _prepare(weak), _prepare(strong)
 
 
@@ -206,18 +241,18 @@ def _prepare(pixels: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def predict_scores(
-    model: CamClassifier, pictures: Pictures, accelerator: Accelerator, batch_size: int = 64, advance: Callable[[int], None] | None = None
+    model: CamClassifier, pictures: Pictures, accelerator: Accelerator, team: Team = ALONE, advance: Callable[[int], None] | None = None
 ) -> np.ndarray:
-    """[N, C] float32 probabilities of every picture."""
+    """[N, C] float32 probabilities of every picture, to all of the team, which shares the batches."""
     was_training = model.training
     model.eval()
-    scores = []
-    for _, pixels in pictures.batches(batch_size):
+    scores, done = np.zeros((len(pictures), model.head.out_channels), np.float32), 0
+    for indices, pixels in pictures.batches(team.share(in_batches(np.arange(len(pictures)), PREDICTED_TOGETHER))):
         with accelerator.autocast():
             logits = model(_prepare(pixels.to(accelerator.device)))
-        scores.append(torch.sigmoid(logits.float()).cpu().numpy())
+        scores[indices] = torch.sigmoid(logits.float()).cpu().numpy()
+        done += len(indices) * team.size
         if advance:
-            advance(sum(map(len, scores)))
+            advance(min(done, len(pictures)))
     model.train(was_training)
-    classes = model.head.out_channels
-    return np.concatenate(scores) if scores else np.empty((0, classes), np.float32)
+    return team.add_up(scores)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +23,13 @@ from ccd_core.files import replacing
 class _Squares(Dataset):
     """Image i of a list as [3, S, S] uint8, or the reason why it cannot be read."""
 
-    def __init__(self, images: ImageList, indices: Sequence[int] | np.ndarray, size: int):
-        self.images, self.indices, self.size = images, indices, size
+    def __init__(self, images: ImageList, size: int):
+        self.images, self.size = images, size
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.images)
 
-    def __getitem__(self, position: int) -> tuple[int, Tensor | str]:
-        index = int(self.indices[position])
+    def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
         try:
             pixels = resize(read_image(self.images.paths[index], at_least=self.size), self.size, self.size)
         except ImageError as error:
@@ -41,22 +41,30 @@ def read_batches(
     images: ImageList, size: int, batch_size: int, indices: Sequence[int] | np.ndarray | None = None, workers: int = -1
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
     """Yield (indices, pixels [B, 3, size, size] uint8, reasons of unreadable ones) in the order of `indices`."""
-    indices = range(len(images)) if indices is None else indices
-    count = min(os.cpu_count() or 1, 8) if workers < 0 else workers
-    loader = DataLoader(
-        _Squares(images, indices, size),
-        batch_size=batch_size,
-        num_workers=count if len(indices) > 4 * batch_size else 0,
-        collate_fn=_collate,
-    )
-    yield from loader
+    return _read(images, size, in_batches(range(len(images)) if indices is None else indices, batch_size), workers)
+
+
+def in_batches(indices: Sequence[int] | np.ndarray, batch_size: int) -> list[Any]:
+    """Consecutive pieces of `indices`, of batch_size but for the last."""
+    return [indices[begin : begin + batch_size] for begin in range(0, len(indices), batch_size)]
+
+
+def _read(images: ImageList, size: int, batches: Sequence[Any], workers: int) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
+    cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # as many as torch's launcher started share them
+    count = min(max(1, cores), 8) if workers < 0 else workers
+    sampler = [[int(index) for index in batch] for batch in batches]
+    yield from DataLoader(_Squares(images, size), batch_sampler=sampler, num_workers=count if len(sampler) > 4 else 0, collate_fn=_collate)
 
 
 def read_usable(
     images: ImageList, size: int, batch_size: int, indices: Sequence[int] | np.ndarray | None = None, workers: int = -1
 ) -> Iterator[tuple[list[int], Tensor]]:
     """(indices, pixels) as `read_batches` of images that were readable before. Raises UserError where one is not any more."""
-    for chosen, pixels, bad in read_batches(images, size, batch_size, indices, workers):
+    return _usable(read_batches(images, size, batch_size, indices, workers))
+
+
+def _usable(batches: Iterator[tuple[list[int], Tensor, dict[int, str]]]) -> Iterator[tuple[list[int], Tensor]]:
+    for chosen, pixels, bad in batches:
         if bad:
             raise UserError(f"An image could be read when the run began and cannot be now: {next(iter(bad.values()))} Put it back and resume.")
         yield chosen, pixels
@@ -113,13 +121,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batches(self, batch_size: int, order: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield (indices [B], pixels [B, 3, S, S] uint8) in the given order. Raises UserError for an image that cannot be read any more."""
-        order = np.arange(len(self)) if order is None else order
+    def batches(self, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Yield (indices [B], pixels [B, 3, S, S] uint8) of each of `batches`. Raises UserError for an image that cannot be read any more."""
         if self._decoded is not None:
-            for begin in range(0, len(order), batch_size):
-                chosen = order[begin : begin + batch_size]
+            for chosen in batches:
                 yield chosen, torch.from_numpy(self._decoded.rows(chosen))
         else:
-            for indices, pixels in read_usable(self.images, self.size, batch_size, order, self.workers):
+            for indices, pixels in _usable(_read(self.images, self.size, batches, self.workers)):
                 yield np.array(indices), pixels

@@ -1,0 +1,196 @@
+"""One run on several devices: a process a device, through torch.distributed's own launcher.
+
+`launch` is called in the process that owns the run (its claim, its state, its log); what it starts is `ccd_core.rank`. Labels are made
+in chunks that are dealt to the processes, so they are those of one device to the bit; training divides every batch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from accelerate import Accelerator
+from timm.layers import BatchNormAct2d, convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ccd_core.errors import Stopped, UserError
+from ccd_core.runs import Run
+from ccd_core.team import ALONE, Team
+
+Reporter = Callable[[str, int, int, str], None]
+
+
+def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -> None:
+    """Work on the run with one process for each of `devices` ("cuda:0", "cuda:1"; "cpu:0", "cpu:1" share the cores), until it is done.
+
+    Raises UserError with what the process that failed first said, when all are gone, and Stopped where this process got SIGTERM.
+    """
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=len(devices),
+        run_id=f"{run.name}-{os.getpid()}",
+        rdzv_backend="c10d",
+        rdzv_endpoint="127.0.0.1:0",
+        max_restarts=0,
+        local_addr="127.0.0.1",
+        logs_specs=DefaultLogsSpecs(),
+    )
+    kind = devices[0].partition(":")[0]
+    with _surroundings(devices), _relayed(run, reporter):
+        try:
+            elastic_launch(config, sys.executable)("-m", "ccd_core.rank", str(run.path), kind)
+        except SignalException as ending:
+            raise (KeyboardInterrupt if ending.sigval == signal.SIGINT else Stopped) from None
+        except ChildFailedError as error:
+            raise UserError(_what_failed(error.failures, devices)) from None
+
+
+@contextmanager
+def _surroundings(devices: Sequence[str]) -> Iterator[None]:
+    """The environment that the processes inherit: local rank N finds device N, and CPU processes share the cores."""
+    before = dict(os.environ)
+    if devices[0].startswith("cuda"):
+        numbers = [int(device.partition(":")[2]) for device in devices]
+        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[number] if visible else str(number) for number in numbers)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // len(devices))))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _relayed(run: Run, reporter: Reporter | None) -> Iterator[None]:
+    """What the first process writes of its progress, told to `reporter` here."""
+    over = threading.Event()
+
+    def relay() -> None:
+        while reporter and not over.wait(0.5):
+            state = run.state
+            if state.get("stage") in state.get("seconds", {}) or not state.get("total"):
+                continue
+            reporter(state["stage"], state["done"], state["total"], state.get("detail", ""))
+
+    thread = threading.Thread(target=relay, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _what_failed(failures: dict, devices: Sequence[str]) -> str:
+    """The sentence of the process that failed of itself: one that was killed, else the first to fail; the others only lost their partner."""
+    rank, failure = min(failures.items(), key=lambda item: (item[1].exitcode >= 0, item[1].timestamp))
+    said = failure.message["message"] if isinstance(failure.message, dict) else failure.message
+    if said.startswith("UserError: "):
+        return said.removeprefix("UserError: ")
+    how = f"was ended by {failure.signal_name()}" if failure.exitcode < 0 else f"failed ({said})"
+    return f"Process {rank + 1} of {len(devices)}, on {devices[rank]}, {how}, and the others were ended with it; resume goes on from the last checkpoint."
+
+
+# -- in the processes that `launch` starts ----------------------------------------------------------
+
+
+def leave_with_launcher() -> None:
+    """End this process when the one that started it is gone: a run must not go on where nobody can see or stop it."""
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="launcher", daemon=True).start()
+
+
+def team_of(accelerator: Accelerator) -> Team:
+    """The processes that `accelerator` knows of."""
+    if accelerator.num_processes == 1:
+        return ALONE
+
+    def add_up(values: np.ndarray) -> np.ndarray:
+        """Exact where all but one hold zeros."""
+        return accelerator.reduce(torch.from_numpy(values).to(accelerator.device), "sum").cpu().numpy()
+
+    return Team(accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone, add_up)
+
+
+def divided(model: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """`model` so that each process gives it its part of a batch and the gradients are those of the whole batch.
+
+    Batch normalisation takes its statistics from the whole batch, too; the names of the parameters stay.
+    """
+    on_gpu = accelerator.device.type == "cuda"
+    if on_gpu:
+        model = convert_sync_batchnorm(model)
+    else:
+        _share_statistics(model)
+    shared = DistributedDataParallel(model, device_ids=[accelerator.device.index] if on_gpu else None)
+    shared.broadcast_buffers = False  # they are the same everywhere; the argument of this name is deprecated since torch 2.14
+    return shared
+
+
+def _share_statistics(model: nn.Module) -> None:
+    """torch.nn.SyncBatchNorm for CPUs, where torch has none; timm's layers hold their activation, which comes after."""
+
+    def forward(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
+        y = (
+            _batch_norm(layer, x)
+            if layer.training
+            else F.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps)
+        )
+        return layer.act(layer.drop(y)) if isinstance(layer, BatchNormAct2d) else y
+
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.forward = MethodType(forward, layer)  # type: ignore[method-assign]
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the processes; the gradient of everybody's loss comes back to each."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return _Sum.forward(context, gradient)
+
+
+def _batch_norm(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    wide, count = x.float(), torch.tensor(float(x.numel() // x.shape[1]))
+    dist.all_reduce(count)
+    mean = _Sum.apply(wide.sum((0, 2, 3))) / count
+    centred = wide - mean[:, None, None]
+    variance = _Sum.apply(centred.square().sum((0, 2, 3))) / count
+    with torch.no_grad():
+        assert layer.running_mean is not None and layer.running_var is not None and layer.num_batches_tracked is not None
+        layer.running_mean.lerp_(mean, layer.momentum or 0.1)
+        layer.running_var.lerp_(variance * count / (count - 1), layer.momentum or 0.1)
+        layer.num_batches_tracked.add_(1)
+    scale = torch.rsqrt(variance + layer.eps) * layer.weight
+    return (centred * scale[:, None, None] + layer.bias[:, None, None]).to(x.dtype)
