@@ -51,6 +51,7 @@ def run(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable.")
     ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all. With --resume: go on there.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. Without it: a new one in the workspace.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")] = False,
     queue: Annotated[bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")] = False,
@@ -79,6 +80,7 @@ def run(
         out = out or workspace / time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S")
         if (out / "config.yaml").exists():
             raise UserError(f"{out} already holds a run; add --resume to go on with it, or choose another --out.")
+    settings = settings.changed(device=device) if device else settings
     if not settings.data.spec.startswith("demo"):  # before torch is loaded, so that a wrong path is said at once; the demo may need drawing
         from ccd_core.data import open_dataset
 

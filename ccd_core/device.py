@@ -21,24 +21,29 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
     In a process that `distributed.launch` started, it is one of several that know each other, and cuda is the GPU of its local rank.
     Raises UserError where the device is not there or cannot do the precision.
     """
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"Device {device} was asked for but torch finds no usable CUDA GPU here; use --set device=cpu, or see `ccd doctor`.")
-    device = "cpu" if device.startswith("cpu:") else device
-    if device not in ("auto", "cpu") and not device.startswith("cuda"):
-        raise UserError(f"There is no device {device!r}; use auto, cpu, cuda or cuda:N.")
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    if ":" in device and int(device.split(":")[1]) >= torch.cuda.device_count():
-        raise UserError(f"Device {device} was asked for but there are only {torch.cuda.device_count()} GPUs.")
+    check_device(device)
+    on_cpu = device.startswith("cpu") or not torch.cuda.is_available()
     if on_cpu and precision == "fp16":
         raise UserError("Precision fp16 needs a GPU; on a CPU use fp32 or bf16.")
     # accelerate keeps one device and precision a process; a second run in this process may ask for others.
     AcceleratorState._reset_state(reset_partial_state=True)
     os.environ.pop("ACCELERATE_TORCH_DEVICE", None)
-    if ":" in device:
+    if device.startswith("cuda:"):
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     mixed = _best_precision(on_cpu) if precision == "auto" else precision
     patience = InitProcessGroupKwargs(timeout=PATIENCE)
     return Accelerator(cpu=on_cpu, mixed_precision="no" if mixed == "fp32" else mixed, kwargs_handlers=[patience])
+
+
+def check_device(device: str) -> None:
+    """Raises UserError where torch finds no such device here."""
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda"):
+        raise UserError(f"There is no device {device!r}; use auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"Device {device} was asked for but torch finds no usable CUDA GPU here; use --device cpu, or see `ccd doctor`.")
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise UserError(f"Device {device} was asked for but there are only {torch.cuda.device_count()} GPUs.")
 
 
 def _best_precision(on_cpu: bool) -> str:

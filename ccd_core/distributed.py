@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import MethodType
@@ -55,7 +54,7 @@ def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -
     kind = devices[0].partition(":")[0]
     with _surroundings(devices), _relayed(run, reporter):
         try:
-            elastic_launch(config, sys.executable)("-m", "ccd_core.rank", str(run.path), kind)
+            elastic_launch(config, sys.executable)("-m", "ccd_core.rank", str(run.path), kind, str(os.getpid()))
         except SignalException as ending:
             raise (KeyboardInterrupt if ending.sigval == signal.SIGINT else Stopped) from None
         except ChildFailedError as error:
@@ -110,18 +109,6 @@ def _what_failed(failures: dict, devices: Sequence[str]) -> str:
 
 
 # -- in the processes that `launch` starts ----------------------------------------------------------
-
-
-def leave_with_launcher() -> None:
-    """End this process when the one that started it is gone: a run must not go on where nobody can see or stop it."""
-    launcher = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == launcher:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="launcher", daemon=True).start()
 
 
 def team_of(accelerator: Accelerator) -> Team:

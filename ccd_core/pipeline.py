@@ -27,7 +27,7 @@ from ccd_core.clip import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import Dataset, ImageList, open_dataset
 from ccd_core.data.loading import Pictures, in_batches, read_usable
-from ccd_core.device import describe, make_accelerator
+from ccd_core.device import check_device, describe, make_accelerator
 from ccd_core.distributed import launch
 from ccd_core.errors import Stopped, UserError
 from ccd_core.files import write_arrays, write_json
@@ -55,6 +55,8 @@ def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None
     dataset = open_dataset(config.data.spec, config.data.classes, progress=reporter and (lambda done, total: reporter("drawing", done, total, "")))
     run = Run.create(out, config, dataset.classes)
     devices = devices_of(config.device)
+    for device in devices:
+        check_device(device)
     with session(run):
         if len(devices) > 1:
             launch(run, devices, reporter)  # `learn` in a process for each

@@ -5,6 +5,10 @@ A run on one device is a team of one, for which all of this does nothing. This m
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,3 +58,14 @@ class Team:
 
 
 ALONE = Team()
+
+
+def leave_with(launcher: int) -> None:
+    """End this process when the one that started it, `launcher`, is gone: a run must not go on where nobody can see or stop it."""
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="launcher", daemon=True).start()

@@ -1,0 +1,184 @@
+"""One run on two devices: two processes over gloo, compared with one; what happens when one of them dies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ccd_core.config import CCDConfig
+from ccd_core.pipeline import run_ccd
+from ccd_core.runs import Run
+from ccd_core.team import ALONE, Team
+from ccd_core.training import augment
+from tests.conftest import tiny_config
+
+BATCH = 12  # 40 images: three batches of 12 and one of 4, no multiple of anything
+
+
+@pytest.fixture(scope="module")
+def config(tiny_scenes) -> CCDConfig:
+    return tiny_config(tiny_scenes, training={"batch_size": BATCH})
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory) -> dict[str, str]:
+    """Every number computed anew, by one thread a process."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "CCD_HOME": str(tmp_path_factory.mktemp("home")), "CCD_DEBUG": ""}
+
+
+def start(run: Run, environment: dict[str, str], *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--out", str(run.path), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def on_one(config, environment, tmp_path_factory) -> Run:
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CCD_HOME", environment["CCD_HOME"] + "-one")
+        torch.set_num_threads(1)
+        run = run_ccd(config, tmp_path_factory.mktemp("one") / "run")
+        torch.set_num_threads(threads)
+    return run
+
+
+def assert_same_labels(one: Run, other: Run) -> None:
+    for key, values in one.load_labels().items():
+        np.testing.assert_array_equal(values, other.load_labels()[key], err_msg=key)
+    assert one.load_views().equals(other.load_views())
+    assert (one.load_view_probabilities() == other.load_view_probabilities()).all()
+
+
+def assert_same_model(one: Run, other: Run) -> None:
+    """To rounding: sums over a batch are taken in another order."""
+    weights = load_file(other.file("checkpoints", "best.safetensors"))
+    for name, value in load_file(one.file("checkpoints", "best.safetensors")).items():
+        torch.testing.assert_close(value, weights[name], atol=2e-3, rtol=1e-3, msg=name)
+    np.testing.assert_allclose(one.load_metrics()["train_map"], other.load_metrics()["train_map"], atol=1.0)
+    assert one.load_ap()["val"]["mAP"] == pytest.approx(other.load_ap()["val"]["mAP"], abs=1.0)
+
+
+def ranks(process: subprocess.Popen) -> list[psutil.Process]:
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if "ccd_core.rank" in " ".join(child.cmdline())]
+
+
+def until(seen, process: subprocess.Popen, seconds: float = 60) -> None:
+    end = time.time() + seconds
+    while not seen() and process.poll() is None and time.time() < end:
+        time.sleep(0.05)
+    assert seen(), process.communicate()[0] if process.poll() is not None else "not seen in time"
+
+
+def test_two_processes_make_the_labels_of_one_to_the_bit_after_losing_one_and_go_on_alone(config, on_one, environment, tmp_path):
+    run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
+    process = start(run, environment)
+    until(lambda: run.state.get("stage") == "warm-up", process)
+    both = ranks(process)
+    assert len(both) == 2 and run.state["pid"] == process.pid and run.status == "running"
+    both[1].kill()
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 2 and "on cpu:" in said and "SIGKILL" in said and "Traceback" not in said
+    assert run.status == "failed" and "SIGKILL" in run.state["error"] and not any(one.is_running() for one in both)
+
+    process = start(run, environment)
+    assert process.wait(100) == 0, process.communicate()[0]
+    assert_same_labels(on_one, run)
+    assert_same_model(on_one, run)
+    assert run.status == "finished" and not list(run.path.rglob("*.partial")) and not list(run.file("partial").glob("*"))
+    assert [row for row in run.load_metrics()["phase"]] == ["warm-up", "warm-up", "main", "main"]
+
+
+def test_a_stopped_run_of_two_goes_on_on_one_device(config, on_one, environment, tmp_path):
+    run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
+    process = start(run, environment)
+    until(lambda: run.has("views.parquet"), process)
+    both = ranks(process)
+    process.terminate()
+    assert process.wait(30) == 1
+    assert run.status == "stopped" and not any(one.is_running() for one in both)
+    process = start(run, environment, "--device", "cpu")
+    assert process.wait(100) == 0, process.communicate()[0]
+    assert_same_labels(on_one, run)
+    assert_same_model(on_one, run)
+
+
+def test_a_process_leaves_when_its_launcher_is_killed():
+    child = "import time, os; from ccd_core.team import leave_with; leave_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+    parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    left = psutil.Process(int(process.stdout.readline()))
+    process.kill()
+    process.wait()
+    psutil.wait_procs([left], timeout=10)
+    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
+
+
+def test_chunks_are_dealt_and_put_together_in_order(tiny_run, tmp_path):
+    """Two processes, here threads, compute five chunks; each reads all."""
+    meeting, made, read = threading.Barrier(2), {0: [], 1: []}, {}
+
+    def work(rank: int) -> None:
+        run = Run(tmp_path, tiny_run.config, tiny_run.classes)
+        run.team = Team(rank, 2, lambda: meeting.wait(10) and None)
+
+        def compute(part: slice) -> dict[str, np.ndarray]:
+            made[rank].append(part.start)
+            return {"number": np.arange(part.start, part.stop)}
+
+        read[rank] = np.concatenate([part["number"] for part in run.chunks("numbers", 43, 10, compute)])
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert made == {0: [0, 20, 40], 1: [10, 30]}
+    for rank in (0, 1):
+        np.testing.assert_array_equal(read[rank], np.arange(43))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 16])
+def test_a_batch_is_divided_and_nobody_has_nothing(size, count):
+    parts = [Team(rank, size).part(count) for rank in range(size)]
+    assert all(part.stop > part.start for part in parts)
+    if count >= size:
+        assert [i for part in parts for i in range(count)[part]] == list(range(count))
+    else:
+        assert all(part == slice(0, count) for part in parts)
+
+
+def test_augmentation_of_a_part_is_that_of_the_whole():
+    settings = CCDConfig.preset("demo").changed(training={"shared_flip": False}).training
+    pixels = torch.randint(0, 256, (7, 3, 16, 16), dtype=torch.uint8)
+    torch.manual_seed(3)
+    whole = augment(pixels, settings, True)
+    for rank in range(3):
+        part = Team(rank, 3).part(7)
+        torch.manual_seed(3)
+        for all_of_them, own in zip(whole, augment(pixels[part], settings, True, 7, part), strict=True):
+            assert torch.equal(all_of_them[part], own)
+
+
+def test_a_single_device_is_a_team_of_one():
+    assert ALONE.first and ALONE.agree(True) and not ALONE.agree(False) and ALONE.share([1, 2, 3]) == [1, 2, 3]
+
+
+def test_devices_that_are_not_there_are_said_before_anything_starts(config, tmp_path):
+    from ccd_core.errors import UserError
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UserError, match="no usable CUDA GPU"):
+        run_ccd(config.changed(device="cuda:0,1"), Path(tmp_path) / "run")
