@@ -22,20 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ccd_core import job_queue
+from ccd_core import job_queue, slurm
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.errors import Stopped, UserError
 from ccd_core.heartbeat import GRACE_SECONDS
 from ccd_core.processes import end_group, memory_kills, process_alive, process_facts, reap, this_process
 from ccd_core.runs import Run, list_runs
+from ccd_core.slurm import SlurmOptions
 
 ACTIVE = ("running", "queued")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run as a job. `ahead`: how many jobs it waits for; `asked`: when it was asked to stop; `reason`: why it failed."""
+    """A run as a job. `ahead`: how many jobs it waits for; `asked`: when it was asked to stop; `reason`: why it failed, or waits on a cluster."""
 
     run: Run
     status: str
@@ -62,15 +63,18 @@ def new_folder(workspace: str | Path, name: str) -> Path:
     return path
 
 
-def start(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
-    """Start a run in the background. Raises UserError before anything is written if it could not run."""
+def start(config: CCDConfig, out: str | Path, place: str = "local", cluster: SlurmOptions | None = None) -> Run:
+    """Start a run in the background, here or on a SLURM cluster with `cluster` as its job's options.
+
+    Raises UserError, before anything is written, if it could not run.
+    """
     out = Path(out)
     if (out / "config.yaml").exists():
         raise UserError(f"{out} already holds a run; choose another name, or resume that one.")
     dataset = open_dataset(config.data.spec, config.data.classes)
     job_queue.devices_of(config.device)
     run = Run.create(out, config, dataset.classes)
-    run.update_state(status="created", place=place)
+    run.update_state(status="created", place=place, **({"slurm": {"options": cluster.model_dump()}} if cluster else {}))
     resume(out)
     return run
 
@@ -99,8 +103,14 @@ def launch_local(run: Run) -> None:
     run.update_state(**_waiting(), **process_facts(process.pid))
 
 
+def launch_slurm(run: Run) -> None:
+    """Queue the run on the cluster, with the options it was started with."""
+    slurm.submit(run)
+    run.update_state(**_waiting())
+
+
 # Where a job can be: name -> how a claimed run is set going there.
-LAUNCHERS = {"local": launch_local}
+LAUNCHERS = {"local": launch_local, "slurm": launch_slurm}
 
 
 def _waiting() -> dict[str, Any]:
@@ -139,7 +149,9 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
     state = run.state
     if run.status not in ACTIVE:
         raise UserError(f"Run {run.name} is not running (status {run.status}).")
-    if run.stop_asked(state) is None:
+    if state.get("place") == "slurm":
+        slurm.cancel(run)
+    elif run.stop_asked(state) is None:
         run.ask_to_stop()
     if is_here(state):
         os.kill(state["pid"], signal.SIGTERM)
@@ -163,9 +175,11 @@ def look(run: Run, line: list[job_queue.Ticket] | None = None) -> Job:
         reap(state["pid"])
         if asked is not None and time.time() - asked > GRACE_SECONDS and process_alive(state):
             end_group(state)
-    status = run.status
+    status, place = run.status, state.get("place", "local")
+    state = run.state if place == "slurm" else state  # asking for the status may have put it right
     ahead = len(job_queue.before(run.path.resolve(), line)) if status == "queued" and here else 0
-    return Job(run, status, state, state.get("place", "local"), ahead, asked if status in ACTIVE else None, why_failed(run, state, status))
+    reason = slurm.waits_for(state) if status == "queued" and place == "slurm" else why_failed(run, state, status)
+    return Job(run, status, state, place, ahead, asked if status in ACTIVE else None, reason)
 
 
 def why_failed(run: Run, state: dict[str, Any], status: str) -> str | None:

@@ -43,6 +43,7 @@ from ccd_core.training import Trainer, predict_scores
 
 log = logging.getLogger("ccd")
 Reporter = Callable[[str, int, int, str], None]
+STOPPING = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends the second when a job's time is nearly up
 STATE_SKIPPED = 1000  # unusable images named in state.json; images.json and log.txt have all
 CHUNK = 512  # images whose CLIP results are written together; a killed run loses at most these
 
@@ -246,7 +247,7 @@ def session(run: Run) -> Iterator[None]:
     with run.claimed(), logged(run):
         run.update_state(status="running", error=None, **this_process())
         in_main_thread = threading.current_thread() is threading.main_thread()
-        previous = signal.signal(signal.SIGTERM, _stop) if in_main_thread else None
+        previous = {number: signal.signal(number, _stop) for number in STOPPING} if in_main_thread else {}
         try:
             with heartbeat(run, stoppable=in_main_thread):
                 yield
@@ -262,8 +263,8 @@ def session(run: Run) -> Iterator[None]:
             log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
             raise error from None if isinstance(error, UserError) else error.__cause__
         finally:
-            if in_main_thread:
-                signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
+            for number, handler in previous.items():
+                signal.signal(number, handler or signal.SIG_DFL)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from ccd_core import slurm
 from ccd_core.config import CCDConfig, build
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, write_arrays, write_atomic, write_json
@@ -107,6 +108,8 @@ class Run:
     def status(self) -> str:
         """created, queued, running, finished, stopped, or failed (also where the process has died unasked)."""
         state = self.state
+        if state.get("place") == "slurm":
+            return slurm.status_of(self, state)
         status = state.get("status", "created")
         if status in ("running", "queued") and not process_alive(state | {"heartbeat": self.heartbeat}):
             return "stopped" if self.stop_asked(state) is not None else "failed"
@@ -122,6 +125,8 @@ class Run:
 
     def _refuse_if_active(self) -> None:
         state, own = self.state, this_process()
+        if slurm.is_this_job(state):
+            return
         if self.status in ("running", "queued") and any(state.get(key) != own[key] for key in ("pid", "host")):
             raise UserError(f"Run {self.name} is {self.status} already, on {state.get('host')}; stop it first, or wait for it.")
 

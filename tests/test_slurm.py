@@ -1,0 +1,124 @@
+"""Runs on a real SLURM cluster of one node: accepted, run, cancelled, pushed out by another job and queued again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from ccd_core import jobs, slurm
+from ccd_core.errors import UserError
+from ccd_core.runs import Run
+from ccd_core.slurm import SlurmOptions
+from tests.conftest import tiny_config
+from tests.slurm import cluster
+from tests.test_pipeline import assert_same_result
+
+SMALL = SlurmOptions(partition="low", gpus=0, cpus=2, memory_gb=1, hours=0.5)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """A cluster for the tests of this file, and what jobs inherit."""
+    reason = cluster.missing()
+    if reason:
+        pytest.skip(f"not run: {reason}")
+    with cluster.cluster() as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in (variables | {"OMP_NUM_THREADS": "1", "CCD_HOME": str(tmp_path_factory.mktemp("home"))}).items():
+            patch.setenv(name, value)
+        patch.setattr(slurm, "LOOK_SECONDS", 0.2)
+        yield
+
+
+def until(seen, seconds: float = 90):
+    end = time.time() + seconds
+    while not seen() and time.time() < end:
+        time.sleep(0.1)
+    assert seen(), subprocess.run(["squeue", "--states=all"], capture_output=True, text=True).stdout
+
+
+def make_room(job: str) -> None:
+    """SLURM waits two minutes before it runs a job again that it queued again; not in a test."""
+    until(lambda: "PENDING" in slurm.ask(job).name)
+    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True, timeout=20)
+
+
+def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(environment, tiny_run, tiny_scenes, tmp_path):
+    run = jobs.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SMALL)
+    job = run.state["slurm"]["job"]
+    assert run.status == "queued" and jobs.look(run).place == "slurm"
+    with pytest.raises(UserError, match="queued already"):
+        jobs.resume(run.path)
+    until(lambda: run.state.get("stage") in ("global", "warm-up", "views") and run.status == "running")
+
+    subprocess.run(["sbatch", "--partition=high", "--cpus-per-task=2", "--mem=500", "--output=/dev/null", "--wrap", "sleep 1"], check=True)
+    until(lambda: run.status == "queued")
+    assert f"SLURM job {job}" in jobs.look(run).reason
+    make_room(job)
+    until(lambda: run.status == "finished")
+    assert run.state["slurm"]["job"] == job and slurm.ask(job).name in ("COMPLETING", "COMPLETED", "RUNNING")
+    assert "stopped" in run.file("log.txt").read_text()  # it left on SIGTERM, not by the kill that follows
+    assert_same_result(tiny_run, run)
+
+
+def test_a_job_is_stopped_and_resumed(environment, tiny_scenes, tmp_path):
+    run = jobs.start(tiny_config(tiny_scenes, training={"epochs": 200, "warmup_epochs": 199}), tmp_path / "run", "slurm", SMALL)
+    first = run.state["slurm"]["job"]
+    until(lambda: run.state.get("stage") == "warm-up" and run.status == "running")
+    jobs.stop(run.path)
+    assert run.status == "stopped"
+    until(lambda: slurm.ask(first).name == "CANCELLED")
+    with pytest.raises(UserError, match="not running"):
+        jobs.stop(run.path)
+    jobs.resume(run.path)
+    assert run.status == "queued" and run.state["slurm"]["job"] != first
+    jobs.stop(run.path)
+    assert run.status == "stopped"
+
+
+def test_what_slurm_does_not_take_is_said_in_one_sentence(environment, tiny_scenes, tmp_path):
+    with pytest.raises(UserError, match=r"SLURM did not take the job: .*partition"):
+        jobs.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SlurmOptions(partition="nowhere", gpus=0, cpus=1))
+    assert Run.open(tmp_path / "run").status == "created"
+
+
+@pytest.mark.parametrize(
+    "written, said, status, words",
+    [
+        ("queued", "PENDING", "queued", None),
+        ("stopped", "PENDING", "queued", None),  # it left to make room
+        ("queued", "RUNNING", "queued", None),
+        ("running", "RUNNING", "running", None),
+        ("running", "TIMEOUT", "failed", "time was up"),
+        ("running", "OUT_OF_MEMORY", "failed", "more memory"),
+        ("running", "NODE_FAIL", "failed", "node failed"),
+        ("running", "CANCELLED by 1000", "stopped", None),
+        ("queued", "", "failed", "no longer knows"),
+        ("finished", "NODE_FAIL", "finished", None),
+    ],
+)
+def test_status_is_what_the_folder_says_put_right_by_what_slurm_says(tiny_run, tmp_path, monkeypatch, written, said, status, words):
+    monkeypatch.setattr(slurm, "ask", lambda job: slurm.JobState(said))
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    run.update_state(place="slurm", slurm={"job": "7"}, status=written)
+    assert run.status == status
+    if words:
+        assert words in jobs.look(run).reason and "Resume" in run.state["error"]
+
+
+def test_a_run_copied_to_a_machine_without_slurm_still_opens(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    run.update_state(place="slurm", slurm={"job": "8"}, status="running")
+    assert run.status == "running"  # its heartbeat is new
+    long_ago = time.time() - 3600
+    os.utime(run.file("state.json"), (long_ago, long_ago))
+    assert run.status == "failed"
+
+
+@pytest.mark.parametrize("more", [{"account": "a\n#SBATCH --wrap=x"}, {"Bad Key": "x"}, {"account": "$(id)"}])
+def test_options_that_are_none_are_refused(more):
+    with pytest.raises(ValueError, match="no option of sbatch"):
+        SlurmOptions(more=more)
