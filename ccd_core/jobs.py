@@ -163,8 +163,8 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
 
 
 def is_here(state: dict[str, Any]) -> bool:
-    """Whether the process that `state` names is, or was, one of this machine."""
-    return state.get("host") == this_process()["host"] and "pid" in state
+    """Whether the process that `state` names is, or was, one of this machine, and ours to look after rather than SLURM's."""
+    return state.get("place") != "slurm" and state.get("host") == this_process()["host"] and "pid" in state
 
 
 def look(run: Run, line: list[job_queue.Ticket] | None = None) -> Job:
