@@ -96,7 +96,5 @@ def select(
 
 
 def mean_views(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """[T] how many classes an image lie above each threshold on average (Sec. 4.3). scores: [N, C]; thresholds ascending."""
-    below = np.searchsorted(thresholds, scores.ravel(), side="left")  # a score equal to a threshold is not above it
-    not_above = np.bincount(below, minlength=len(thresholds) + 1)[: len(thresholds)].cumsum()
-    return (scores.size - not_above) / len(scores)
+    """[T] how many classes an image lie above each threshold on average (Sec. 4.3). scores: [N, C]; thresholds: [T]."""
+    return (scores.size - np.searchsorted(np.sort(scores, axis=None), thresholds, side="right")) / len(scores)

@@ -38,9 +38,9 @@ def status() -> None:
         st.progress(share, f"{now}: stage {state.get('stage', 'created')} {state.get('detail', '')} {state.get('done') or 0:,} of {total:,}{wait}")
     elif now != "finished":
         st.info(f"This run is {now}, in stage {state.get('stage', 'created')}. It can be resumed on the page Train.")
-    if st.session_state.get("seen_status", (run.name, now)) == (run.name, "running") and now not in ("running", "queued"):
-        st.rerun()  # it has just ended: the rest of the page has more to show
-    st.session_state["seen_status"] = (run.name, now)
+    before, st.session_state["seen"] = st.session_state.get("seen"), (run.name, now, state.get("stage"))
+    if before and before[0] == run.name and before != st.session_state["seen"]:
+        st.rerun()  # a stage is over: the rest of the page has more to show
 
 
 def steps(run: Run) -> list[Step]:
