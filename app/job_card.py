@@ -38,9 +38,15 @@ def job_card(job: jobs.Job, opened: bool) -> None:
         if job.status == "running":
             st.progress(*_progress(job))
         if job.status == "queued" and job.asked is None:
-            st.caption(f"Waits for {job.ahead} older job{'s' * (job.ahead != 1)} on {run.config.device}." if job.ahead else "Starting ...")
+            st.caption(
+                f"Waits for {job.ahead} older job{'s' * (job.ahead != 1)} on {', '.join(job_queue.devices_of(run.config.device))}."
+                if job.ahead
+                else "Starting ..."
+            )
         if job.reason:
             st.error(job.reason)
+            if not opened and (lines := jobs.last_words(run, 8)):
+                st.code("\n".join(lines[-8:]), language=None, wrap_lines=True)
         if opened:
             _details(job)
 
@@ -62,7 +68,7 @@ def _actions(job: jobs.Job, first: Any, second: Any) -> None:
             jobs.stop(run.path, wait=False)
             st.rerun(scope="fragment")
     elif job.status != "finished" and first.button(
-        "Start" if job.status == "created" else "Resume", key=f"resume_{name}", icon=":material/resume:", width="stretch"
+        "Launch" if job.status == "created" else "Resume", key=f"resume_{name}", icon=":material/resume:", width="stretch"
     ):
         jobs.resume(run.path)
         st.rerun()
@@ -154,7 +160,7 @@ def _progress(job: jobs.Job) -> tuple[float, str]:
     if state.get("eta_seconds"):
         text += f" · {duration(state['eta_seconds'])} left in this {'epoch' if detail else 'stage'}"
     whole = estimates.time_left(job.run, expected(str(job.run.path)))
-    return min(1.0, state["done"] / total), text + (f", about {duration(whole)} in all" if whole else "")
+    return min(1.0, state["done"] / total), text + (f", about {duration(whole)} until the run is over" if whole else "")
 
 
 @st.cache_data(max_entries=16, ttl=600, show_spinner=False)
