@@ -144,16 +144,19 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # torch has many for a file it will not read
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return dict(torch.jit.load(str(path), map_location="cpu").state_dict())  # OpenAI's archives are TorchScript
-        except Exception:
-            raise UserError(
-                f"{path} is not a checkpoint that can be read safely (safetensors, or tensors saved by torch): {_first_line(error)}."
-            ) from None
+        with warnings.catch_warnings():  # torch's advice on TorchScript and pickle protocols
+            warnings.simplefilter("ignore")
+            try:
+                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            except Exception as error:  # torch has many kinds for a file it will not read
+                try:
+                    return dict(torch.jit.load(str(path), map_location="cpu").state_dict())  # OpenAI's archives are TorchScript
+                except Exception:
+                    raise error from None
+    except Exception as error:
+        raise UserError(
+            f"{path} is not a checkpoint that can be read safely (safetensors, or tensors saved by torch): {_first_line(error)}."
+        ) from None
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
     return {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, Tensor)}
 
