@@ -201,6 +201,11 @@ def details(run: Run, of_run, as_set, truth: np.ndarray | None) -> None:
         class_figure(figures_bias.before_and_after(classes, *values, expected, names, title), key="label_rates")
 
 
+def show_image(image: str) -> None:
+    choose_image(image)
+    st.session_state["show"] = ONE
+
+
 def most_changed(run: Run, of_run, made) -> None:
     st.markdown("**Images whose labels change most**")
     classes = run.classes
@@ -231,7 +236,8 @@ def most_changed(run: Run, of_run, made) -> None:
                 "tone": tone,
             }
         )
-    gallery(run, items, key="most_changed", on_pick=lambda image: (choose_image(image), st.session_state.update(show=ONE)))
+    if gallery(run, items, key="most_changed", on_pick=show_image):
+        st.rerun()  # the whole page: what it shows is chosen outside of this fragment
     st.caption("Click an image to see all its labels.")
 
 

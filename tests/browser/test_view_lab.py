@@ -1,4 +1,4 @@
-"""The View lab in a real browser: the crop is dragged, CLIP's bars follow, the exact answer and the link come after."""
+"""View lab and Labels in a real browser: the crop is dragged and CLIP's bars follow; a picture leads to its labels."""
 
 from __future__ import annotations
 
@@ -61,3 +61,12 @@ def test_an_upload_is_looked_at_and_a_bad_file_is_a_sentence(page, address, tiny
     page.locator("input[type=file]").set_input_files(str(next((tiny_scenes / "JPEGImages").glob("val*.jpg"))))
     page.get_by_text("Where would CLIP see").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_picture_whose_label_changes_most_opens_with_all_its_labels(page, address):
+    page.goto(f"{address}/labels?run=tiny&show=The+whole+data+set&alpha=0.9")
+    tile = page.locator(".tile").first
+    image = tile.get_attribute("data-id")
+    tile.click()
+    page.get_by_text(f"{image}: ").wait_for()
+    page.wait_for_url(re.compile(f"image={image}"))
