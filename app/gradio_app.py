@@ -62,7 +62,7 @@ class Answers:
         limits = self.saved if use_saved and self.saved else thresholds.Thresholds.same(classes, threshold)
         labels = limits.labels(classes, answer.scores)
         chosen = [classes.index(label) for label in labels]
-        seen = self.predictor.attend(image, chosen)
+        seen = self.predictor.attend(image, chosen, clip=False)  # CLIP may be a gigabyte that a Space does not have
         width, height = image_size(image)
         small = picture(image, LONGER_SIDE)
         overlays, rows = [], []

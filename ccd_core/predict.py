@@ -112,7 +112,7 @@ class Predictor:
         return torch.sigmoid(logits.float()).cpu().numpy()
 
     @torch.inference_mode()
-    def attend(self, path: str | Path, classes: Sequence[int]) -> dict[str, Any]:
+    def attend(self, path: str | Path, classes: Sequence[int], clip: bool = True) -> dict[str, Any]:
         """Why the classifier says each of the classes [K] named: their maps [K][h][w] in [0, 1] and boxes as fractions of the image.
 
         A box holds the map's pixels above `SHOWN_THRESHOLD`; the 0.95 of the run's views marks a map's peak, not an object. Also CLIP's own probabilities of the whole image, clip [C] or None. Much less than `explain` where there are many classes.
@@ -127,7 +127,7 @@ class Predictor:
         return {
             "cam": normalize_cam(maps).cpu().numpy().round(3).tolist(),
             "boxes": [None if box[0] < 0 else (box / frame).tolist() for box in extents],
-            "clip": self._clip_opinion(Path(path)),
+            "clip": self._clip_opinion(Path(path)) if clip else None,
         }
 
     @torch.inference_mode()
