@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ccd_core.errors import UserError
+
 if TYPE_CHECKING:
     from ccd_core.jobs import Job
 
@@ -45,20 +47,39 @@ def start(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name in the workspace. Without it: preset and time.")] = None,
     workspace: Workspace = Path("runs"),
+    place: Annotated[str, typer.Option(help="local, or slurm: a job of the cluster that this machine can submit to.")] = "local",
+    partition: Annotated[str, typer.Option(help="SLURM: partition. Empty: the cluster's default.")] = "",
+    gpus: Annotated[int, typer.Option(min=0, help="SLURM: GPUs on one node.")] = 1,
+    cpus: Annotated[int, typer.Option(min=1, help="SLURM: CPU cores.")] = 8,
+    memory: Annotated[int, typer.Option(min=0, help="SLURM: memory in GB. 0: the cluster's default.")] = 0,
+    hours: Annotated[float, typer.Option(help="SLURM: time limit; a run that needs longer is queued again and goes on.")] = 24,
+    more: Annotated[list[str] | None, typer.Option("--sbatch", metavar="KEY=VALUE", help="SLURM: another option. Repeatable.")] = None,
 ) -> None:
     """Start a run in the background; it waits for older jobs on its device. Prints the run's folder.
 
     ccd jobs start --preset demo --name first
 
     ccd jobs start --preset paper --dataset voc2012:/data/VOCdevkit --set device=cuda:1
+
+    ccd jobs start --preset paper --dataset voc2012:/data/VOCdevkit --place slurm --partition gpu --gpus 4 --sbatch account=vision
     """
-    from ccd_core import jobs
+    from pydantic import ValidationError
+
+    from ccd_core import jobs, slurm
     from ccd_core.config import load_config
+
+    if place not in jobs.LAUNCHERS:
+        raise UserError(f"There is no place {place!r} for a job; use {' or '.join(jobs.LAUNCHERS)}.")
+    asked = {"partition": partition, "gpus": gpus, "cpus": cpus, "memory_gb": memory, "hours": hours}
+    try:
+        cluster = slurm.SlurmOptions.model_validate(asked | {"more": slurm.parse_more(more or [])}) if place == "slurm" else None
+    except ValidationError as error:
+        raise UserError(f"SLURM option {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
 
     default = "demo" if config is None and dataset in (None, "demo") else None
     settings = load_config(preset or default, config, changes, dataset, classes)
     out = jobs.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))
-    jobs.start(settings, out)
+    jobs.start(settings, out, place, cluster)
     print(out)
 
 

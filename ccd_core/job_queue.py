@@ -44,7 +44,7 @@ def queue_folder() -> Path:
 
 
 def devices_of(setting: str) -> tuple[str, ...]:
-    """The devices that a run with `device=setting` works on, sorted: "auto" and "cuda" name one, "cuda:0,1" names two.
+    """The devices that a run with `device=setting` works on, sorted: "auto" and "cuda" name one, "cuda:0,1" names two, "cuda:all" every GPU.
 
     Raises UserError for what names no device.
     """
@@ -52,9 +52,11 @@ def devices_of(setting: str) -> tuple[str, ...]:
         return ("cuda:0",) if gpu_facts.gpu_names() else ("cpu",)
     if setting in ("cpu", "cuda"):
         return ("cpu",) if setting == "cpu" else ("cuda:0",)
+    if setting == "cuda:all":
+        return tuple(sorted(gpu.device for gpu in gpu_facts.gpus())) or ("cuda:0",)
     match = re.fullmatch(r"(cpu|cuda):(\d+(?:,(?:\1:)?\d+)*)", setting)
     if not match:
-        raise UserError(f"There is no device {setting!r}; use auto, cpu, cuda, cuda:N or cuda:N,M.")
+        raise UserError(f"There is no device {setting!r}; use auto, cpu, cuda, cuda:N, cuda:N,M or cuda:all.")
     kind, numbers = match.groups()
     return tuple(f"{kind}:{number}" for number in sorted({int(part.rpartition(":")[2]) for part in numbers.split(",")}))
 

@@ -63,6 +63,14 @@ class SlurmOptions(Section):
         return more
 
 
+def parse_more(words: list[str]) -> dict[str, str]:
+    """account=vision -> {"account": "vision"}. Raises UserError for a word without =."""
+    for word in words:
+        if "=" not in word:
+            raise UserError(f"Further options of sbatch are written KEY=VALUE, for example account=vision, and {word!r} is not.")
+    return dict(word.split("=", 1) for word in words)
+
+
 class JobState(NamedTuple):
     """What SLURM says of a job: PENDING, RUNNING, ...; why it waits; when it will start at the latest, if it knows."""
 
