@@ -20,6 +20,7 @@ from rich.table import Table
 
 from ccd_core.cli_data import data_app
 from ccd_core.cli_jobs import jobs_app
+from ccd_core.cli_study import study
 from ccd_core.errors import UserError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ runs_app = typer.Typer(help="List, show and delete the runs of a workspace; `ccd
 app.add_typer(runs_app, name="runs")
 app.add_typer(data_app, name="data")
 app.add_typer(jobs_app, name="jobs")
+app.command()(study)
 console = Console()
 console_of_messages = Console(stderr=True)  # for what must not mix with a command's output
 

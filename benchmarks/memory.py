@@ -1,0 +1,124 @@
+"""Is memory flat? A whole run on a synthetic list of images of NUS-WIDE's size: the most that is resident, stage by stage.
+
+    python benchmarks/memory.py --images 15000 150000
+
+The list names a few hundred small files over and over; 81 classes, 10 views an image, ground truth for every image. CLIP's tower is replaced by a projection of
+the mean colour and the classifier is timm's test_resnet at 32 pixels, so that what is measured is what the pipeline holds and not the models, and
+the run ends within minutes. Each size runs in a process of its own. Prints resident memory (MiB) of that process; decoding workers are left out (workers=0).
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+CLASSES, FILES, SIDE = 81, 300, 32
+
+
+def run_once(images: int, folder: Path) -> None:
+    """One run; prints {"stages": {name: MiB}, "seconds": s, "before": MiB} as JSON."""
+    import numpy as np
+    import psutil
+    import torch
+    from PIL import Image
+
+    from ccd_core import pipeline
+    from ccd_core.clip import ClipTeacher
+    from ccd_core.config import CCDConfig
+    from ccd_core.data import Boxes, Dataset, GroundTruth, ImageList, Paths, loading
+
+    rng = np.random.default_rng(0)
+    for number in range(FILES):
+        Image.fromarray(rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)).save(folder / f"{number}.jpg")
+    loading.read_image = functools.lru_cache(FILES)(loading.read_image)  # the files repeat; decoding them again takes time and no memory
+
+    def listed(split: str, count: int) -> ImageList:
+        return ImageList(tuple(f"{split}/{index:06d}" for index in range(count)), Paths(folder, [f"{index % FILES}.jpg" for index in range(count)]))
+
+    splits = {"train": listed("train", images), "val": listed("val", images * 2 // 5)}
+    truths = {
+        split: GroundTruth(some.ids, (rng.random((len(some), CLASSES)) < 0.03).astype(np.float32), Boxes.none(len(some)))
+        for split, some in splits.items()
+    }
+    names = tuple(f"class {index}" for index in range(CLASSES))
+
+    class MeanColour(ClipTeacher):
+        def __init__(self) -> None:
+            self.device, self.precision, self.mean, self.std = torch.device("cpu"), "fp32", (0.5,) * 3, (0.25,) * 3
+            self.project = torch.randn(3, 1024, generator=torch.Generator().manual_seed(0))
+
+        def encode_image(self, x):
+            return torch.nn.functional.normalize(x.mean((2, 3)) @ self.project, dim=-1)
+
+        def fingerprint(self) -> str:
+            return f"mean colour {images} {time.time()}"
+
+        logit_scale = 100.0
+
+    text = torch.nn.functional.normalize(torch.randn(CLASSES, 1024, generator=torch.Generator().manual_seed(1)), dim=-1)
+    pipeline.open_dataset = lambda *_, **__: Dataset("synthetic", names, splits, truths.get)
+    pipeline.load_teacher = lambda *_: (MeanColour(), text)
+    config = CCDConfig.preset("paper").changed(
+        device="cpu", precision="fp32", data={"spec": "synthetic", "workers": 0}, clip={"size": SIDE, "batch_size": 256},
+        classifier={"backbone": "timm:test_resnet", "weights": None, "image_size": SIDE, "cam_size": SIDE}, views={"frame": SIDE, "offset": 4},
+        training={"epochs": 2, "warmup_epochs": 1, "batch_size": 512, "keep": "last", "positive_label": 0.5, "learning_rate": 1e-3},
+    )  # fmt: skip
+    process, peaks, now, over = psutil.Process(), {}, ["start"], threading.Event()
+    before = process.memory_info().rss / 2**20
+
+    def sample() -> None:
+        while not over.wait(0.05):
+            peaks[now[0]] = max(peaks.get(now[0], 0.0), process.memory_info().rss / 2**20)
+
+    def report(stage: str, done: int, total: int, detail: str) -> None:
+        if now[0] != stage:
+            print(f"{time.strftime('%H:%M:%S')} {images} images, {stage}", file=sys.stderr, flush=True)
+        now[0] = stage
+
+    watcher, began = threading.Thread(target=sample), time.time()
+    watcher.start()
+    run = pipeline.run_ccd(config, folder / "run", report)
+    seconds = time.time() - began
+    over.set()
+    watcher.join()
+    views = run.load_json("view_threshold.json")["mean_views"]
+    print(json.dumps({"before": before, "stages": peaks, "seconds": seconds, "views": views, "disk": run.file("views.parquet").stat().st_size / 2**20}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs="+", default=[15_000, 150_000])
+    parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.once:
+        run_once(arguments.images[0], arguments.once)
+        return
+    results = {}
+    for images in arguments.images:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, __file__, "--images", str(images), "--once", folder]
+            environment = os.environ | {"CCD_HOME": f"{folder}/home"}
+            results[images] = json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    stages = list(dict.fromkeys(name for result in results.values() for name in result["stages"]))
+    print("| MiB resident | " + " | ".join(f"{images} images" for images in results) + " |\n|---" * 1 + "|---" * len(results) + "|")
+    for name, values in {
+        "libraries, before the run": [result["before"] for result in results.values()],
+        **{f"stage {stage}": [result["stages"].get(stage, 0) for result in results.values()] for stage in stages},
+        "most": [max(result["stages"].values()) for result in results.values()],
+        "views.parquet on disk": [result["disk"] for result in results.values()],
+        "views an image": [result["views"] for result in results.values()],
+        "seconds": [result["seconds"] for result in results.values()],
+    }.items():
+        print(f"| {name} | " + " | ".join(f"{value:.0f}" for value in values) + " |")
+
+
+if __name__ == "__main__":
+    main()

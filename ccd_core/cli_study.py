@@ -1,0 +1,53 @@
+"""`ccd study`: the proof-of-concept study of the paper's Fig. 3 on a run or a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+console = Console()
+
+
+def study(
+    what: Annotated[str, typer.Argument(metavar="RUN_OR_SPEC", help="A run's folder, or a data set such as voc2012:ROOT.")],
+    policies: Annotated[list[str] | None, typer.Option("--policy", help="cam, around_boxes, boxes, random, grid or moved. Repeatable.")] = None,
+    preset: Annotated[str, typer.Option(help="For a data set: whose CLIP and settings are used.")] = "paper",
+    images: Annotated[int | None, typer.Option(min=1, help="The first so many training images only.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+) -> None:
+    """How good labels are by where the local views are cut (Fig. 3). A measurement: ground-truth boxes reach no training.
+
+    ccd study runs/first
+
+    ccd study voc2012:/data/VOCdevkit --policy boxes --policy grid
+    """
+    from ccd_core.cli import StageBars
+    from ccd_core.config import CCDConfig
+    from ccd_core.runs import Run
+    from ccd_core.study import NEEDS_RUN, POLICIES
+    from ccd_core.study import study as measure
+
+    run = Run.open(what) if Path(what).is_dir() else None
+    config = run.config if run else CCDConfig.preset("demo" if what.partition(":")[0] == "demo" else preset, what)
+    chosen = policies or [name for name in POLICIES if run or name not in NEEDS_RUN]
+    with StageBars() as bars:
+        results = measure(config.changed(device=device), chosen, run, images, None if as_json else bars.report)
+    if as_json:
+        print(json.dumps(results))
+        return
+    table = Table("local views", "views an image", "local labels, mAP (%)", "final labels, mAP (%)", "final, micro-AP", "final, F1")
+    for policy, result in results.items():
+        final, local = result["final"], result["local"]
+        name = "none (initial labels)" if policy == "initial" else POLICIES[policy]
+        table.add_row(name, f"{result['views']:.1f}", _shown(local, "mAP"), *(_shown(final, key) for key in ("mAP", "micro_AP", "F1")))
+    console.print(table)
+
+
+def _shown(measures: dict[str, Any] | None, key: str) -> str:
+    return "-" if not measures or measures[key] is None else f"{measures[key]:.1f}"
