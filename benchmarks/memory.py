@@ -90,7 +90,9 @@ def run_once(images: int, folder: Path) -> None:
     over.set()
     watcher.join()
     views = run.load_json("view_threshold.json")["mean_views"]
-    print(json.dumps({"before": before, "stages": peaks, "seconds": seconds, "views": views, "disk": run.file("views.parquet").stat().st_size / 2**20}))
+    print(
+        json.dumps({"before": before, "stages": peaks, "seconds": seconds, "views": views, "disk": run.file("views.parquet").stat().st_size / 2**20})
+    )
 
 
 def main() -> None:

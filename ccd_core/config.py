@@ -65,6 +65,13 @@ class BiasSettings(Section):
     floor: float = Field(0.05, ge=0, lt=1, description="Probabilities are raised to this before debiasing (code: 1/20).")
 
 
+class NoneImageSettings(Section):
+    filter: Literal["off", "similarity", "entropy"] = Field(
+        "off", description="Images without any class get labels of zero (supplement, 8); told by the best class's similarity, or by entropy."
+    )
+    threshold: float | None = Field(None, description="Cosine below, or entropy (nats) above which an image shows no class; null: Otsu's split.")
+
+
 class ClassifierSettings(Section):
     backbone: str = Field("resnet101", description="torchvision ResNet name, timm:NAME, or clip:demo (4.1).")
     backbone_options: dict[str, Any] = Field(default_factory=dict, description="Further arguments of the backbone's constructor.")
@@ -147,6 +154,7 @@ class CCDConfig(Section):
     data: DataSettings = Field(default_factory=DataSettings)
     clip: ClipSettings = Field(default_factory=ClipSettings)
     bias: BiasSettings = Field(default_factory=BiasSettings)
+    none_images: NoneImageSettings = Field(default_factory=NoneImageSettings)
     classifier: ClassifierSettings = Field(default_factory=ClassifierSettings)
     views: ViewSettings = Field(default_factory=ViewSettings)
     labels: LabelSettings = Field(default_factory=LabelSettings)

@@ -35,6 +35,7 @@ from ccd_core.heartbeat import heartbeat
 from ccd_core.job_queue import devices_of
 from ccd_core.labels import debiased_local, final_labels, initial_labels, read_local_probabilities
 from ccd_core.local_views import find_views
+from ccd_core.none_images import none_images
 from ccd_core.processes import this_process
 from ccd_core.runs import Progress, Run
 from ccd_core.scoring import Scorer
@@ -75,7 +76,7 @@ def learn(run: Run, dataset: Dataset, accelerator: Accelerator, progress: Progre
 
     p_global = global_probabilities(teacher, text, train.images, config, run, progress)  # Eq. 1-3
     bias = measure_bias(p_global, config, run)  # Sec. 3.3
-    initial = initial_labels(p_global, bias, config)
+    initial = set_none_images_to_zero(initial_labels(p_global, bias, config), p_global, config, run)
 
     torch.manual_seed(config.seed)
     model = make_classifier(config, len(dataset.classes))
@@ -93,7 +94,7 @@ def learn(run: Run, dataset: Dataset, accelerator: Accelerator, progress: Progre
         find_views(model, teacher, text, train.images, config, accelerator, run, progress)  # Sec. 3.2, Eq. 4
         p_local, n_views = read_local_probabilities(run, train.images.ids)  # Eq. 5-6
         local = debiased_local(p_local, bias, config)
-        final = final_labels(initial, local, config)  # Eq. 7
+        final = set_none_images_to_zero(final_labels(initial, local, config), p_global, config, run)  # Eq. 7
         write_labels(run, train.images.ids, initial, local, final, n_views)
         trainer.train(train, final, config.training.epochs, "main", validate)  # Eq. 8
     else:
@@ -152,13 +153,29 @@ def global_probabilities(teacher: ClipTeacher, text: torch.Tensor, images: Image
             else:
                 parts = global_embeddings(teacher, images, config, run, advance)
             if run.team.first:
-                p_global = np.concatenate([teacher.classify(torch.from_numpy(np.array(part)), text.cpu()).numpy() for part in parts])
+                p, similarity = zip(*(_compared(torch.from_numpy(np.array(part)), teacher, text.cpu()) for part in parts), strict=True)
+                p_global = np.concatenate(p)
                 if kept is None:
                     cache.keep(path, (part["embeddings"] for part in run.read_chunks("global")), len(images))
-                write_arrays(run.file("global.npz"), ids=np.array(images.ids), p_global=p_global, entropy=entropy(p_global))
+                found = {"p_global": p_global, "entropy": entropy(p_global), "similarity": np.concatenate(similarity)}
+                write_arrays(run.file("global.npz"), ids=np.array(images.ids), **found)
                 run.drop_chunks("global")
         run.team.wait()
     return run.load_global()["p_global"]
+
+
+def _compared(embeddings: torch.Tensor, teacher: ClipTeacher, text: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities [n, C] (Eq. 2) and the best class's similarity [n] (Eq. 1)."""
+    return teacher.classify(embeddings, text).numpy(), (embeddings @ text.T).amax(1).numpy()
+
+
+def set_none_images_to_zero(labels: np.ndarray, p_global: np.ndarray, config: CCDConfig, run: Run) -> np.ndarray:
+    """Labels [N, C] with rows of zeros for images that show no class, where that is asked for (supplement, Sec. 8)."""
+    if config.none_images.filter == "off":
+        return labels
+    none = none_images(p_global, run.load_global().get("similarity"), config.none_images)
+    log.info("%d of %d images are taken to show no class", none.sum(), len(none))
+    return np.where(none[:, None], np.float32(0), labels)
 
 
 def global_embeddings(teacher: ClipTeacher, images: ImageList, config: CCDConfig, run: Run, advance: Callable[[int], None]) -> Iterator[np.ndarray]:

@@ -29,6 +29,8 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("bias.mode", "class", "3.3", AS_PAPER, "config.py: global_temp, local_temp"),
     ("bias.entropy_threshold", 0.5, "4.1", 2.0, "train.py: entropy > 2 is left out, natural logarithm"),
     ("bias.floor", 0.05, "3.3, no number: the code's", AS_PAPER, "train_gpu#0.sh: LS_coeff 20, so 1/20"),
+    ("none_images.filter", "off", "S 8: proposed, not used", AS_PAPER, "not there"),
+    ("none_images.threshold", None, "S 8: not said", AS_PAPER, "not there"),
     ("classifier.backbone", "resnet101", "4.1", "resnet50", "models.py builds resnet50 whatever --arch says"),
     ("classifier.weights", "imagenet", "4.1", AS_PAPER, "config.py: use_pretrained"),
     ("classifier.image_size", 448, "not said: the code's", AS_PAPER, "config.py: train_resize"),

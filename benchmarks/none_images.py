@@ -1,0 +1,56 @@
+"""How well images without any class are recognised on toy scenes a fifth of which are such, and what zero labels for them are worth.
+
+    python benchmarks/none_images.py --images 600
+
+Scenes are drawn fresh; the demo CLIP sees each once. A filter that flags an image sets its initial labels to zero. Only images that show a class count
+for mAP's positives; every image counts for its ranking. Percent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from ccd_core.bias import clip_bias
+from ccd_core.config import CCDConfig
+from ccd_core.data import open_dataset
+from ccd_core.data.toy_scenes import write_dataset
+from ccd_core.device import make_accelerator
+from ccd_core.labels import initial_labels
+from ccd_core.metrics import summary
+from ccd_core.none_images import none_images
+from ccd_core.pipeline import global_probabilities, load_teacher, set_none_images_to_zero
+from ccd_core.runs import Progress, Run
+
+FRESH_SEED, NONE_SHARE = 31_337, 0.2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=600)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = write_dataset(Path(folder, "scenes"), {"train": arguments.images, "val": 1}, FRESH_SEED, none_share=NONE_SHARE)
+        config = CCDConfig.preset("demo").changed(data={"spec": f"demo:{scenes}"}, device="cpu")
+        dataset = open_dataset(config.data.spec)
+        truth = dataset.ground_truth("train")
+        assert truth is not None
+        teacher, text = load_teacher(config, dataset.classes, make_accelerator(config.device, config.precision))
+        run = Run.create(Path(folder, "run"), config, dataset.classes)
+        p_global = global_probabilities(teacher, text, dataset.splits["train"], config, run, Progress(run))
+        labels = initial_labels(p_global, clip_bias(p_global, config.bias.entropy_threshold), config)
+        without = truth.targets.sum(1) == 0
+        print(f"{len(without)} toy scenes, {without.sum()} of them without any class\n")
+        print("| filter | flagged | found | false alarms | label mAP | micro-AP | F1 at 0.5 |\n|---|---|---|---|---|---|---|")
+        for name in ("off", "similarity", "entropy"):
+            chosen = config.changed(none_images={"filter": name})
+            flagged = none_images(p_global, run.load_global()["similarity"], chosen.none_images)
+            measures = summary(set_none_images_to_zero(labels, p_global, chosen, run), truth.targets)
+            values = " | ".join(f"{100 * measures[key]:.1f}" for key in ("mAP", "micro_AP", "F1"))
+            found, alarms = 100 * (flagged & without).sum() / without.sum(), 100 * (flagged & ~without).sum() / (~without).sum()
+            print(f"| {name} | {flagged.sum()} | {found:.0f} % | {alarms:.1f} % | {values} |")
+
+
+if __name__ == "__main__":
+    main()
