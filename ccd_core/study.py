@@ -150,7 +150,7 @@ def ask_clip(
         crops, owner = [], []
         for row, picture in zip(indices, pixels, strict=True):
             for box, longer in zip(*places.of(row), strict=True):
-                (crop,) = crop_views(picture, [box.tolist()], longer, config.clip.round_to)
+                (crop,) = crop_views(picture, [box.tolist()], longer, config.clip.round_to or teacher.stride)
                 crops.append(teacher.normalise(crop, config.clip.normalisation))
                 owner.append(row)
         p = teacher.view_probabilities(crops, text, config.clip.batch_size).numpy()
