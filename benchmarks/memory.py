@@ -53,7 +53,11 @@ def run_once(images: int, folder: Path) -> None:
     class MeanColour(ClipTeacher):
         def __init__(self) -> None:
             self.device, self.precision, self.mean, self.std = torch.device("cpu"), "fp32", (0.5,) * 3, (0.25,) * 3
+            self.sigmoid = False
             self.project = torch.randn(3, 1024, generator=torch.Generator().manual_seed(0))
+
+        def side(self, wanted: int) -> int:
+            return wanted
 
         def encode_image(self, x):
             return torch.nn.functional.normalize(x.mean((2, 3)) @ self.project, dim=-1)
@@ -61,7 +65,7 @@ def run_once(images: int, folder: Path) -> None:
         def fingerprint(self) -> str:
             return f"mean colour {images} {time.time()}"
 
-        logit_scale = 100.0
+        logit_scale, stride = 100.0, SIDE
 
     text = torch.nn.functional.normalize(torch.randn(CLASSES, 1024, generator=torch.Generator().manual_seed(1)), dim=-1)
     pipeline.open_dataset = lambda *_, **__: Dataset("synthetic", names, splits, truths.get)
