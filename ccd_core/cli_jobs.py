@@ -97,7 +97,11 @@ def list_all(
     table = Table("job", "status", "where", "progress", "left")
     for job in found:
         table.add_row(
-            job.run.name, _status(job), f"{job.place}, {job.run.config.device}", _progress(job.state) if job.active else "", _left(job.state)
+            job.run.name,
+            _status(job),
+            f"{job.place}, {job.run.config.device}",
+            _progress(job.state) if job.active else "",
+            _left(job.state) if job.active else "",
         )
     console.print(table if found else f"There are no jobs in {workspace}; `ccd jobs start --preset demo` starts one.")
 
