@@ -44,7 +44,7 @@ def job_card(job: jobs.Job, opened: bool) -> None:
                 else "Starting ..."
             )
         if job.reason:
-            st.error(job.reason)
+            (st.error if job.status == "failed" else st.info)(job.reason)
             if not opened and (lines := jobs.last_words(run, 8)):
                 st.code("\n".join(lines[-8:]), language=None, wrap_lines=True)
         if opened:

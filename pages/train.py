@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import config_form, loaders
+from app.cluster_form import place_field
 from app.job_card import confirm_delete, duration, job_card
 from app.widgets import page_header
 from ccd_core import estimates, gpu_facts, job_queue, jobs
@@ -130,8 +131,9 @@ def start_form() -> None:
     start, source, origin = starting_point()
     spec, classes, counts = data_fields(start, source)
     left, right = st.columns([2, 1])
+    cluster = place_field()
     with left:
-        device = device_field(start, origin)
+        device = device_field(start, origin) if cluster is None else ("auto" if cluster.gpus else "cpu")
         try:
             job_queue.devices_of(device)
         except UserError as error:
@@ -151,7 +153,7 @@ def start_form() -> None:
     ready = bool(config is not None and counts and out and device)
     if left.button("Start", type="primary", icon=":material/rocket_launch:", key="start", width="stretch", disabled=not ready) and config and out:
         try:
-            jobs.start(config, out)
+            jobs.start(config, out, "slurm" if cluster else "local", cluster)
         except UserError as error:
             st.error(str(error))
             return

@@ -122,3 +122,30 @@ def test_a_run_copied_to_a_machine_without_slurm_still_opens(tiny_run, tmp_path,
 def test_options_that_are_none_are_refused(more):
     with pytest.raises(ValueError, match="no option of sbatch"):
         SlurmOptions(more=more)
+
+
+def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_path, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+    app = AppTest.from_file("../app/navigation.py", default_timeout=200).run()
+    app.switch_page("../pages/train.py").run()
+    app.radio(key="place").set_value("SLURM cluster").run()
+    app.number_input(key="slurm_gpus").set_value(0).run()
+    app.number_input(key="slurm_cpus").set_value(1).run()
+    app.button(key="start").click().run()
+    assert not app.exception and not [error.value for error in app.error]
+    (run,) = [Run.open(path) for path in tmp_path.iterdir() if (path / "config.yaml").is_file()]
+    assert run.state["place"] == "slurm" and slurm.ask(run.state["slurm"]["job"]).name in ("PENDING", "RUNNING", "CONFIGURING")
+    jobs.stop(run.path)
+    assert run.status == "stopped"
+
+
+@pytest.mark.parametrize("words, message", [(["--place", "moon"], "no place"), (["--place", "slurm", "--sbatch", "account"], "KEY=VALUE")])
+def test_wrong_places_are_said(words, message, tmp_path):
+    from typer.testing import CliRunner
+
+    from ccd_core.cli import app
+
+    result = CliRunner().invoke(app, ["jobs", "start", "--preset", "demo", "--workspace", str(tmp_path), *words])
+    assert isinstance(result.exception, UserError) and message in str(result.exception)
