@@ -91,7 +91,7 @@ def test_a_bad_data_set_and_a_bad_name_are_said_beside_the_field(app):
 
 def test_the_page_starts_a_job_and_shows_a_failed_one(app, tiny_run, monkeypatch):
     started = []
-    monkeypatch.setattr(jobs, "start", lambda config, out: started.append((config, out)))
+    monkeypatch.setattr(jobs, "start", lambda config, out, place, options: started.append((config, out)))
     test = app("train", **{"from": "tiny"})
     test.button(key="start").click().run()
     assert not test.exception and started[0][0] == tiny_run.config and started[0][1].parent == tiny_run.path.parent
