@@ -48,8 +48,11 @@ class ClipTeacher:
         model = model.eval().requires_grad_(False)
         self.mean, self.std = _statistics(model.visual)
         self.tower = any_size(model.visual)
+        self.arithmetic = _PRECISION[precision]
+        if precision == "fp16" and device.type == "cpu":
+            self.arithmetic = torch.bfloat16  # the same memory; in fp16 a picture of 640 x 640 takes most CPUs many minutes
         if precision != "fp32":  # kept so, not cast anew at every call; norms and positions stay exact
-            convert_weights_to_lp(self.tower, _PRECISION[precision])
+            convert_weights_to_lp(self.tower, self.arithmetic)
         self.model: Any = model.to(device)
         self.tokenizer, self.device, self.precision, self.sigmoid = tokenizer, device, precision, sigmoid
         if device.type == "cuda" or precision == "bf16":
@@ -64,7 +67,7 @@ class ClipTeacher:
         model: an open_clip name ("RN50x64"), "local-dir:PATH", "hf-hub:NAME" or "demo". pretrained: a tag ("openai"), or a
         path to a checkpoint (.safetensors or .pt, open_clip's or OpenAI's; read without unpickling objects). OpenAI weights get the
         QuickGELU they were trained with, and OpenAI files bring their own architecture. precision: fp32, bf16 or fp16
-        (weights of convolutions and matrices kept so, the rest by autocast; text always in fp32). sigmoid: see the class.
+        (weights of convolutions and matrices kept so, the rest by autocast; text always in fp32; fp16 on a CPU is bf16). sigmoid: see the class.
         Raises UserError, one sentence, where the model is unknown or the weights are not to be had.
         """
         if precision not in _PRECISION:
@@ -96,7 +99,7 @@ class ClipTeacher:
         return self.tower.nearest(wanted)
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=_PRECISION[self.precision], enabled=self.precision != "fp32")
+        return torch.autocast(self.device.type, dtype=self.arithmetic, enabled=self.precision != "fp32")
 
     @torch.inference_mode()
     def encode_text(self, classes: Sequence[str], template: str | Sequence[str] = "a photo of the {}", names: Names | None = None) -> Tensor:
