@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, _layout
+from app.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VALUES, VERMILION, _layout
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY)
 AT = "threshold %{customdata:.3f}<br>precision %{y:.1%}<br>recall %{x:.1%}<extra>%{fullData.name}</extra>"
@@ -32,6 +32,53 @@ def ap_points(columns: dict[str, dict[str, float | None]], names: Sequence[str])
             hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>",
         )  # fmt: skip
     return _layout(figure, 110 + 21 * len(rows), "ap_points", xaxis={"title": "AP (%)"}, yaxis={"categoryorder": "array", "categoryarray": rows})
+
+
+def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: dict[str, int]) -> go.Figure:
+    """One run: AP in percent of the classes `names`, a bar each with its value, the mean as a line, and how many images have the class."""
+    rows = list(reversed(names))
+    values = [column.get(name) for name in rows]
+    known = [value for value in values if value is not None]
+    figure = make_subplots(1, 2 if positives else 1, shared_yaxes=True, column_widths=[0.74, 0.26] if positives else None, horizontal_spacing=0.04)
+    written = ["no image has it" if value is None else f"{value:.1f}" for value in values]
+    figure.add_bar(
+        x=[value or 0 for value in values], y=rows, orientation="h", marker_color=BLUE, text=written, hovertemplate="%{y}: %{text} %<extra></extra>", **VALUES,
+        row=1, col=1,
+    )  # fmt: skip
+    if known:
+        mean = sum(known) / len(known)
+        line = {"color": VERMILION, "width": 2, "dash": "dot"}
+        figure.add_vline(x=mean, line=line, annotation_text=f"mAP {mean:.1f}", annotation_position="top", row=1, col=1)
+    if positives:
+        counts = [positives.get(name, 0) for name in rows]
+        figure.add_bar(
+            x=counts, y=rows, orientation="h", marker_color=GREY, text=[f"{count:,}" for count in counts],
+            hovertemplate="%{y}: %{text} images have it<extra></extra>", **VALUES, row=1, col=2,
+        )  # fmt: skip
+        figure.update_xaxes(title="images that have it", range=[0, 1.25 * max(1, *counts)], nticks=4, row=1, col=2)
+    figure.update_xaxes(title="AP (%)", range=[0, 108], tickvals=list(range(0, 101, 20)), row=1, col=1)
+    figure.update_yaxes(categoryorder="array", categoryarray=rows, tickmode="array", tickvals=rows)
+    return _layout(figure, 90 + 22 * len(rows), "ap_bars", showlegend=False)
+
+
+def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequence[float], clip: Sequence[float] | None) -> go.Figure:
+    """One image: the classifier's score of each class with its threshold as a tick, CLIP's probability under it; labels bold with a check mark."""
+    names = [f"<b>{name} ✓</b>" if score >= limit else name for name, score, limit in zip(classes, scores, limits, strict=True)][::-1]
+    figure = go.Figure()
+    for kind, values, colour in (("CLIP, whole image", clip, SKY), ("classifier", scores, PURPLE)):
+        if values is not None:
+            shown = list(values)[::-1]
+            figure.add_bar(
+                x=shown, y=names, name=kind, orientation="h", marker_color=colour, text=[f"{value:.2f}" for value in shown],
+                hovertemplate="%{y}: %{x:.3f}<extra>%{fullData.name}</extra>", **VALUES,
+            )  # fmt: skip
+    figure.add_scatter(
+        x=list(limits)[::-1], y=names, name="threshold", mode="markers", hovertemplate="%{y}: from %{x:.3f} on<extra>threshold</extra>",
+        marker={"symbol": "line-ns", "size": 22, "line": {"color": VERMILION, "width": 2.5}},
+    )  # fmt: skip
+    height = 80 + (42 if clip is not None else 26) * len(names)
+    axes = {"xaxis": {"range": [0, 1.12], "tickvals": [0, 0.25, 0.5, 0.75, 1]}, "yaxis": {"categoryorder": "array", "categoryarray": names}}
+    return _layout(figure, height, "opinions", barmode="group", legend_traceorder="reversed", **axes)
 
 
 def runs_learning(runs: dict[str, tuple[pd.DataFrame, int | None]]) -> go.Figure:

@@ -17,7 +17,7 @@ HTML = """
 """
 
 CSS = """
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(var(--tile, 9.5rem), 1fr)); gap: .75rem; padding: 3px;
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(var(--tile), 1fr)); gap: .75rem; padding: 3px;
   font-family: var(--st-font); color: var(--st-text-color); }
 .tile { display: flex; flex-direction: column; padding: 0; margin: 0; border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
   overflow: hidden; background: var(--st-background-color); color: inherit; font: inherit; text-align: left; cursor: pointer;
@@ -44,6 +44,7 @@ export default function (component) {
     if (text !== undefined) made.textContent = text;
     return made;
   };
+  grid.style.setProperty("--tile", data.tile);
   const what = JSON.stringify(data.items);
   if (grid.shown !== what) {  // a rerun that shows the same pictures leaves them, and the focus, alone
     grid.shown = what;
@@ -84,12 +85,18 @@ _component = st.components.v2.component("ccd_gallery", html=HTML, css=CSS, js=JS
 
 
 def gallery(
-    run: Run, items: Sequence[dict[str, Any]], key: str, *, selected: str | None = None, on_pick: Callable[[str], None] | None = None
+    run: Run,
+    items: Sequence[dict[str, Any]],
+    key: str,
+    *,
+    selected: str | None = None,
+    on_pick: Callable[[str], None] | None = None,
+    tile: str = "9.5rem",
 ) -> str | None:
     """A grid of images of `run`; returns the id of the one just chosen by click, Enter or Space (arrow keys move), else None.
 
     items: {"id": ..., "caption": ..., "badges": [...], "tone": "good" | "bad" | "note" | ""}, of which only the id is needed. `on_pick(id)`
-    is called before the rerun, which is the place to change what other widgets show.
+    is called before the rerun, which is the place to change what other widgets show. `tile` is how narrow a picture may be.
     """
     tiles = [
         {
@@ -106,7 +113,7 @@ def gallery(
         if on_pick and st.session_state[key].picked:
             on_pick(st.session_state[key].picked)
 
-    return _component(data={"items": tiles, "selected": selected}, key=key, on_picked_change=picked).picked
+    return _component(data={"items": tiles, "selected": selected, "tile": tile}, key=key, on_picked_change=picked).picked
 
 
 def gallery_pages(

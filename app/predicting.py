@@ -15,6 +15,7 @@ import numpy as np
 import streamlit as st
 
 from app import loaders
+from ccd_core import thresholds
 from ccd_core.data.folder import find_images
 from ccd_core.data.images import IMAGE_SUFFIXES
 from ccd_core.errors import UserError
@@ -90,6 +91,27 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
             f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `ccd predict {run.path} {folder} --csv labels.csv`."
         )
     return {name: path / name for name in names}
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _examples(path: str, spec: str, split: str, written: float, most: int, _run: Run) -> list[str]:
+    arrays = loaders.scores(_run, split)
+    ids, scores = arrays["ids"], arrays["scores"]
+    several = np.argsort(-(scores >= thresholds.DEFAULT).sum(1), kind="stable")[: max(most, len(ids) // 4)]  # those with more than one thing in them
+    spread = several[np.linspace(0, len(several) - 1, min(most, len(several))).astype(int)]
+    found = [str(image) for image in ids[np.sort(spread)]]
+    return [image for image in found if (place := loaders.dataset(_run).path(image)) and place.is_file()]
+
+
+def examples(run: Run, most: int = 8) -> list[str]:
+    """Ids of some images of the run's data set, from validation where it has any; none where they are not on this machine."""
+    split = next((split for split in ("val", "train") if run.has("scores", f"{split}.npz")), None)
+    if split is None:
+        return []
+    try:
+        return _examples(str(run.path), run.config.data.spec, split, run.file("scores", f"{split}.npz").stat().st_mtime, most, run)
+    except UserError:
+        return []
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import figures_results as figures
 from app import loaders
+from app.evidence import SCROLLS_FROM
 from app.judged import SPLITS, judged, ranking
 from app.widgets import show_figure
 from ccd_core.runs import Run, differences
@@ -26,7 +27,9 @@ def compared_runs(run: Run) -> dict[str, Run]:
 
 
 def classes_part(run: Run, split: str) -> None:
-    runs = compared_runs(run)
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        runs = compared_runs(run)
     columns = {}
     for name, one in runs.items():
         report = one.load_ap().get(split)
@@ -35,19 +38,37 @@ def classes_part(run: Run, split: str) -> None:
         else:
             st.info(f"Run {name} has no scores against ground truth for {SPLITS[split]}.")
     final = (run.load_ap().get("labels") or {}).get("final")
-    if final and st.toggle("Beside it: the final pseudo-labels on the training images", key="with_labels", bind="query-params"):
-        columns["final labels (training images)"] = final["AP"]
+    with right.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="right"):
+        if final and st.toggle(
+            "with the final labels' AP", key="with_labels", bind="query-params", help="Of the pseudo-labels, on the training images."
+        ):
+            columns["final labels (training images)"] = final["AP"]
+        choices = ["AP", "name"] + (["difference"] if len(columns) > 1 else [])
+        order = st.segmented_control(
+            "Sort by", choices, default=choices[-1] if len(columns) > 1 else "AP", required=True, key="sort", bind="query-params"
+        )
     if not columns:
         return
     first = next(iter(columns.values()))
     spread = {c: max(v) - min(v) if len(v := [x for col in columns.values() if (x := col.get(c)) is not None]) > 1 else 0.0 for c in first}
-    choices = ["AP", "name"] + (["difference"] if len(columns) > 1 else [])
-    order = st.segmented_control(
-        "Sort by", choices, default=choices[-1] if len(columns) > 1 else "AP", required=True, key="sort", bind="query-params"
-    )
     keys = {"AP": lambda c: -(first[c] if first[c] is not None else -1), "name": str, "difference": lambda c: -spread[c]}
     names = sorted(first, key=keys[order])
-    show_figure(figures.ap_points(columns, names), key="ap")
+    figure = figures.ap_bars(first, names, _positives(run, split)) if len(columns) == 1 else figures.ap_points(columns, names)
+    with st.container(height=SCROLLS_FROM if figure.layout.height > SCROLLS_FROM else "content"):
+        show_figure(figure, key="ap")
+    with st.expander("Table", expanded=len(columns) > 1):
+        _table(run, columns, names)
+    if len(runs) > 1:
+        _settings_that_differ(runs)
+
+
+def _positives(run: Run, split: str) -> dict[str, int]:
+    """How many images of the split have each class; empty where the ground truth is not on this machine."""
+    known = judged(run, split)
+    return {} if known.targets is None else dict(zip(run.classes, known.targets.sum(0).tolist(), strict=True))
+
+
+def _table(run: Run, columns: dict[str, dict[str, float | None]], names: list[str]) -> None:
     table = pd.DataFrame({"class": names} | {name: [column.get(c) for c in names] for name, column in columns.items()})
     values = list(columns)
     if len(values) == 2:
@@ -60,8 +81,6 @@ def classes_part(run: Run, split: str) -> None:
     st.download_button(
         "Download the table as CSV", table.to_csv(index=False), f"{run.name}-ap.csv", "text/csv", icon=":material/download:", on_click="ignore"
     )
-    if len(runs) > 1:
-        _settings_that_differ(runs)
 
 
 def _heat(value: float | None) -> str:

@@ -68,7 +68,7 @@ def agreement_part(run: Run) -> None:
 
 def wrong_part(run: Run, split: str) -> None:
     known = judged(run, split)
-    names = ["all classes", *run.classes]
+    names = ["any class", *run.classes]  # as on the page CAM boxes, which has the same `?class=`
     if st.session_state.get("class") not in names:
         st.session_state.pop("class", None)
     left, right = st.columns([2, 3], vertical_alignment="bottom")

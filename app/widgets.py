@@ -25,7 +25,11 @@ def friendly_errors() -> Iterator[None]:
 
 
 def pick_run() -> None:
-    """The run picker in the sidebar; its choice is `?run=` of every page's link."""
+    """The run picker in the sidebar; `?run=` of the link decides, and every page's link has it.
+
+    Not bound to the link by Streamlit: that leaves the default out, so that a copied link would open another run once there is a newer one,
+    and forbids to name the run where a page sends people on to another.
+    """
     runs = loaders.known_runs()
     if not runs:
         st.sidebar.info("There are no runs yet. Start one on the page Train.")
@@ -34,14 +38,21 @@ def pick_run() -> None:
     asked = st.query_params.get("run")
     if asked and asked not in runs:
         st.error(f"There is no run {asked!r} in {loaders.workspace()}; showing another one. Choose a run on the left.")
-    names = list(runs)
-    default = names.index(loaders.default_run(runs))
-    name = st.sidebar.selectbox("Run", names, index=default, key="run", bind="query-params", help=f"Runs in {loaders.workspace()}, and the demo.")
+    before = Path(st.session_state.get("run_path") or "").name  # the sidebar's links to pages name no run
+    name = next((name for name in (asked, before) if name in runs), None) or loaders.default_run(runs)
+    if not asked:
+        st.query_params["run"] = name
+    st.session_state["run"] = name
+    st.sidebar.selectbox("Run", list(runs), key="run", on_change=_name_run_in_link, help=f"Runs in {loaders.workspace()}, and the demo.")
     st.session_state["run_path"] = str(runs[name])
     run = loaders.open_run(runs[name])
     st.sidebar.caption(f"{run.status} · {run.config.data.spec} · {len(run.classes)} classes")
     if run.config.data.spec.partition(":")[0] == "demo":
         st.sidebar.caption("Numbers on this run are measured on **toy scenes**, drawings made by this project; they say nothing about photographs.")
+
+
+def _name_run_in_link() -> None:
+    st.query_params["run"] = st.session_state["run"]
 
 
 def current_run() -> Run:
@@ -72,13 +83,13 @@ def empty_state(title: str, text: str, page: str | None = None, label: str = "",
 
 def page_header(title: str, lead: str, text: str, equation: str | None = None) -> None:
     """A page's title, the question it answers in one sentence, and the explanation with its equation one click away."""
-    left, right = st.columns([7, 1], vertical_alignment="center")
-    left.title(title, anchor=False)
-    left.caption(lead)
-    with right.popover("Explain", icon=":material/help:", width="stretch"):
-        st.write(text)
-        if equation:
-            st.latex(equation)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title(title, anchor=False, width="content")
+        with st.popover("Explain", icon=":material/help:", width="content"):
+            st.write(text)
+            if equation:
+                st.latex(equation)
+    st.caption(lead)
 
 
 def metric_row(metrics: Sequence[tuple[str, str] | tuple[str, str, str]]) -> None:

@@ -74,7 +74,7 @@ def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> Non
         if len(rows):
             st.markdown(f"**{end.capitalize()} confident**")
             if picked := gallery(run, [described(row) for row in rows], key=f"{end}_confident", on_pick=choose_image):
-                st.switch_page("../pages/labels.py", query_params={"image": picked})  # the run is a bound parameter and stays
+                st.switch_page("../pages/labels.py", query_params={"run": run.name, "image": picked})
     st.caption("Click an image to see its labels. Those with an orange line count towards the bias.")
 
 

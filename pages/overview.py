@@ -85,6 +85,25 @@ def steps(run: Run) -> list[Step]:
     return shown
 
 
+def beside_the_strip(run: Run) -> list[tuple[str, str] | tuple[str, str, str]]:
+    """Numbers that no step of the strip says."""
+    report, numbers = run.load_ap(), []
+    labels = report.get("labels") or {}
+    if labels.get("global") and labels.get("final"):
+        gain = labels["final"]["mAP"] - labels["global"]["mAP"]
+        numbers.append(("Labels against CLIP alone", f"{gain:+.1f} mAP", "Final labels' mAP less that of CLIP's global labels, in points."))
+    if validation := report.get("val"):
+        numbers.append(("F1 at 0.5, validation", f"{validation['F1']:.1f} %", "Mean over the classes, every score from 0.5 on a label."))
+    if run.has("checkpoints", "best.json"):
+        best = run.load_json("checkpoints", "best.json")
+        numbers.append(
+            ("Kept epoch", f"{best['epoch'] + 1} of {len(run.load_metrics())}", f"{best['kept_because']}. The choice uses no ground truth.")
+        )
+    seconds = sum(run.state.get("seconds", {}).values())
+    took = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min"
+    return [*numbers, ("Time", took, "All stages together; the parts are at the foot of the page.")]
+
+
 def _some_views(run: Run) -> list:
     """An image's address, then some boxes on it as fractions of the frame."""
     views, frame = loaders.views(run), run.config.views.frame
@@ -99,25 +118,7 @@ went = steps(run)
 if went:
     pipeline_strip(went, key="pipeline")
 state, report = run.state, run.load_ap()
-validation, labels = report.get("val") or {}, (report.get("labels") or {}).get("final") or {}
-seconds = sum(state.get("seconds", {}).values())
-metric_row(
-    [
-        (
-            "Validation mAP",
-            f"{validation['mAP']:.1f} %" if validation else "no ground truth",
-            "Mean over classes of the average precision on images kept out of training.",
-        ),
-        (
-            "Final labels' mAP",
-            f"{labels['mAP']:.1f} %" if labels else "no ground truth",
-            "How well the labels that were trained on rank the training images.",
-        ),
-        ("Training images", f"{len(loaders.image_ids(run)[0]):,}" if run.has("global.npz") else "not read yet"),
-        ("Views an image", f"{run.load_json('view_threshold.json')['mean_views']:.1f}" if run.has("view_threshold.json") else "none yet"),
-        ("Time", f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min"),
-    ]
-)
+metric_row(beside_the_strip(run))
 
 left, right = st.columns([3, 2])
 with left:
@@ -133,10 +134,6 @@ with right:
     rows = {kind: row for kind, row in (report.get("labels") or {}).items() if row}
     if rows:
         show_figure(figures.measure_bars(rows), key="measures")
-        st.caption(
-            "Against ground truth, which labels and training never see. Dividing a class by its bias keeps its ranking; the floor and the cap at 1 make ties, which cost mAP. "
-            "What debiasing gives shows in F1 at 0.5."
-        )
     else:
         empty_state(
             "Nothing to score labels against",
@@ -145,6 +142,12 @@ with right:
             "Look at labels",
             icon=":material/label:",
         )
+
+if rows:
+    st.caption(
+        "Bars: against ground truth, which labels and training never see. Dividing a class by its bias keeps its ranking; the floor and the cap at 1 make ties, which cost mAP. "
+        "What debiasing gives shows in F1 at 0.5."
+    )
 
 st.subheader("What to look at next", anchor=False)
 links = [

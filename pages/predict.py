@@ -8,9 +8,11 @@ import numpy as np
 import streamlit as st
 
 from app import loaders
-from app.predicting import MEGABYTES, MOST, Predicted, allowed_roots, images_in, keep_uploads, predict_all
+from app.figures_results import opinion_bars
+from app.gallery import gallery
+from app.predicting import MEGABYTES, MOST, Predicted, allowed_roots, examples, images_in, keep_uploads, predict_all
 from app.seeing import attended, label_overlay
-from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, require
+from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, require, show_figure
 from ccd_core import thresholds
 from ccd_core.answers import CSV_FORMAT, as_csv, as_records
 from ccd_core.data.images import IMAGE_SUFFIXES
@@ -53,6 +55,22 @@ def chosen_images() -> dict:
     return keep_uploads(uploads)
 
 
+def chosen_example() -> dict:
+    """Where nothing is uploaded: images of the run's own data set to try it on by one click; the chosen one is `?example=` of the link."""
+    ids = examples(run)
+    if not ids:
+        return {}
+    st.markdown("**Try one of these**, images of the run's data set that were kept out of training" if run.has("scores", "val.npz") else "**Try one of these**, images of the run's data set")  # fmt: skip
+    chosen = st.query_params.get("example")
+    picked = gallery(run, [{"id": image} for image in ids], key="examples", selected=chosen, on_pick=_try, tile="6rem")
+    image = picked or chosen
+    return {image: loaders.image_path(run, image)} if image else {}
+
+
+def _try(image: str) -> None:
+    st.query_params["example"] = image
+
+
 def chosen_thresholds() -> Thresholds:
     saved = thresholds.of_run(run)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
@@ -91,20 +109,28 @@ def filtered(good: list[Predicted], limits: Thresholds) -> list[tuple[Predicted,
 
 
 def downloads(rows: list[tuple[Predicted, list[str]]], limits: Thresholds) -> None:
+    """What is shown as CSV and JSON, and the thresholds of its labels as `ccd predict --thresholds` reads them."""
     pairs = [(one.name, one.scores) for one, _ in rows]
-    left, middle, right = st.columns([1, 1, 4], vertical_alignment="center")
-    record = {"run": run.name, "thresholds": {name: float(value) for name, value in zip(run.classes, limits.array(run.classes), strict=True)}}
-    left.download_button("CSV", lambda: as_csv(pairs, run.classes, limits), f"{run.name}-labels.csv", "text/csv", icon=":material/download:", on_click="ignore", width="stretch")  # fmt: skip
-    middle.download_button(
-        "JSON", lambda: json.dumps(record | {"images": as_records(pairs, run.classes, limits)}, indent=1), f"{run.name}-labels.json", "application/json",
-        icon=":material/download:", on_click="ignore", width="stretch",
-    )  # fmt: skip
-    right.caption(f"What is shown, {len(rows):,} images. CSV: {CSV_FORMAT} JSON: the same, with the thresholds.")
+    used = {name: float(value) for name, value in zip(run.classes, limits.array(run.classes), strict=True)}
+
+    def as_json() -> str:
+        return json.dumps({"run": run.name, "thresholds": used, "images": as_records(pairs, run.classes, limits)}, indent=1)
+
+    files = {
+        "CSV": (lambda: as_csv(pairs, run.classes, limits), f"{run.name}-labels.csv", "text/csv"),
+        "JSON": (as_json, f"{run.name}-labels.json", "application/json"),
+        "Thresholds": (lambda: json.dumps(used, indent=1), f"{run.name}-thresholds.json", "application/json"),
+    }
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for title, (content, name, kind) in files.items():
+            st.download_button(title, content, name, kind, icon=":material/download:", on_click="ignore", key=f"download_{title}")
+    many = "The image" if len(rows) == 1 else f"The {len(rows):,} images"
+    st.caption(f"{many} shown. CSV: {CSV_FORMAT} JSON: the same, with the thresholds. Thresholds: a file for `ccd predict --thresholds`, which writes the same CSV.")  # fmt: skip
 
 
 def cards(rows: list[tuple[Predicted, list[str]]]) -> None:
     pages = max(1, -(-len(rows) // PAGE))
-    page = min(st.pagination(pages, key="predict_page"), pages) if pages > 1 else 1
+    page = min(st.pagination(pages, key="predict_page", bind="query-params"), pages) if pages > 1 else 1
     with st.grid(min_column_width=190, gap="small"):
         for one, names in rows[PAGE * (page - 1) : PAGE * page]:
             with st.container(border=True, gap="small"):
@@ -131,20 +157,20 @@ def single(run: Run, one: Predicted, limits: Thresholds) -> None:
     left.image(label_overlay(run, one.path, cls, clickable), output_format="JPEG", caption=f"{run.classes[cls]}: heat is what speaks for it, the frame the part above half of the map's range")  # fmt: skip
     clip = attended(run, one.path, clickable)["clip"]
     both = list(dict.fromkeys([*clickable[:8], *(np.argsort(-np.array(clip))[:4].tolist() if clip else [])]))
-    table = {"class": [run.classes[i] for i in both], "classifier": [float(one.scores[i]) for i in both]}
-    if clip:
-        table["CLIP, whole image"] = [clip[i] for i in both]
-    table["label"] = [one.scores[i] >= np.float32(limits.array(run.classes)[i]) for i in both]
-    bar = st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f")
-    right.dataframe(table, hide_index=True, column_config={"classifier": bar, "CLIP, whole image": bar})
-    right.caption("CLIP's probabilities add up to 1 over the classes, so it favours one; the classifier's scores stand alone." if clip else "CLIP's weights are not on this machine, so its opinion is missing.")  # fmt: skip
+    given = limits.array(run.classes).astype(np.float32)
+    figure = opinion_bars([run.classes[i] for i in both], one.scores[both].tolist(), given[both].tolist(), [clip[i] for i in both] if clip else None)
+    with right:
+        show_figure(figure, key="opinions")
+        st.caption("CLIP's probabilities add up to 1 over the classes, so it favours one; the classifier's scores stand alone." if clip else "CLIP's weights are not on this machine, so its opinion is missing.")  # fmt: skip
 
 
 with friendly_errors():
     images = chosen_images()
     limits = chosen_thresholds()
     if not images:
-        empty_state("No images yet", f"Drop some above. The classifier of run **{run.name}** knows {', '.join(run.classes[:30])}{' ...' if len(run.classes) > 30 else ''}.", icon=":material/add_photo_alternate:")  # fmt: skip
+        images = chosen_example()
+    if not images:
+        empty_state("No images yet", f"{'Choose one of the examples, or drop' if examples(run) else 'Drop'} your own above. The classifier of run **{run.name}** knows {', '.join(run.classes[:30])}{' ...' if len(run.classes) > 30 else ''}.", icon=":material/add_photo_alternate:")  # fmt: skip
         st.stop()
     good, bad = predict_all(run, images)
     for sentence in bad[:20]:
@@ -152,11 +178,12 @@ with friendly_errors():
     if len(bad) > 20:
         st.error(f"{len(bad) - 20} more files cannot be used.")
     if good:
-        rows = filtered(good, limits)
+        rows = filtered(good, limits) if len(good) > 1 else [(good[0], limits.labels(run.classes, good[0].scores))]
         if not rows:
             st.info("No image fits. Choose another label, or lower the threshold.")
             st.stop()
-        downloads(rows, limits)
         looked_at = next((one for one, _ in rows if one.name == st.query_params.get("file")), rows[0][0])
         single(run, looked_at, limits)
-        cards(rows)
+        downloads(rows, limits)
+        if len(rows) > 1:
+            cards(rows)

@@ -16,8 +16,15 @@ def test_every_page_opens_without_an_error(app, page):
 
 def test_overview_shows_the_runs_numbers(app, tiny_run):
     values = {metric.label: metric.value for metric in app("overview").metric}
-    assert values["Validation mAP"] == f"{tiny_run.load_ap()['val']['mAP']:.1f} %"
-    assert values["Training images"] == "40"
+    report = tiny_run.load_ap()
+    assert values["F1 at 0.5, validation"] == f"{report['val']['F1']:.1f} %"
+    assert values["Labels against CLIP alone"] == f"{report['labels']['final']['mAP'] - report['labels']['global']['mAP']:+.1f} mAP"
+    assert values["Kept epoch"].endswith(f"of {len(tiny_run.load_metrics())}")
+
+
+def test_the_run_is_in_every_link_so_that_a_newer_run_does_not_change_what_it_opens(app, tiny_run):
+    test = app("overview", run="")
+    assert test.query_params["run"] == ["tiny"] or test.query_params["run"] == "tiny"
 
 
 def test_an_unknown_run_in_a_link_is_said(app):
