@@ -48,6 +48,7 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("labels.views_required", True, "not said: an image without views keeps its label", False, "train.py: its local label is floor / bias"),
     ("training.epochs", 10, "4.1", AS_PAPER, "train_gpu#0.sh"),
     ("training.warmup_epochs", 2, "4.1", AS_PAPER, "train.py: labels are updated at epoch 2"),
+    ("training.warmup_on", "one", "not said: on several devices only", AS_PAPER, "train.py: one device"),
     ("training.batch_size", 16, "4.1", AS_PAPER, "train_gpu#0.sh"),
     ("training.optimizer", "adam", "not said: the code's", AS_PAPER, "train.py"),
     ("training.learning_rate", 1e-5, "4.1", AS_PAPER, "train_gpu#0.sh"),
