@@ -72,7 +72,7 @@ def run_once(images: int, folder: Path) -> None:
     pipeline.load_teacher = lambda *_: (MeanColour(), text)
     config = CCDConfig.preset("paper").changed(
         device="cpu", precision="fp32", data={"spec": "synthetic", "workers": 0}, clip={"size": SIDE, "batch_size": 256},
-        classifier={"backbone": "timm:test_resnet", "weights": None, "image_size": SIDE, "cam_size": SIDE}, views={"frame": SIDE, "offset": 4},
+        classifier={"backbone": "timm:test_resnet", "weights": None, "image_size": SIDE, "cam_size": 4 * SIDE}, views={"frame": SIDE, "offset": 4},
         training={"epochs": 2, "warmup_epochs": 1, "batch_size": 512, "keep": "last", "positive_label": 0.5, "learning_rate": 1e-3},
     )  # fmt: skip
     process, peaks, now, over = psutil.Process(), {}, ["start"], threading.Event()
@@ -93,7 +93,7 @@ def run_once(images: int, folder: Path) -> None:
     seconds = time.time() - began
     over.set()
     watcher.join()
-    views = run.load_json("view_threshold.json")["mean_views"]
+    views = float(run.load_labels()["n_views"].mean())
     print(
         json.dumps({"before": before, "stages": peaks, "seconds": seconds, "views": views, "disk": run.file("views.parquet").stat().st_size / 2**20})
     )
