@@ -87,7 +87,7 @@ def run_once(images: int, folder: Path) -> None:
             print(f"{time.strftime('%H:%M:%S')} {images} images, {stage}", file=sys.stderr, flush=True)
         now[0] = stage
 
-    watcher, began = threading.Thread(target=sample), time.time()
+    watcher, began = threading.Thread(target=sample, daemon=True), time.time()
     watcher.start()
     run = pipeline.run_ccd(config, folder / "run", report)
     seconds = time.time() - began
