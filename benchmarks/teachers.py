@@ -15,6 +15,7 @@ import collections
 import multiprocessing
 import resource
 import statistics
+import tempfile
 import time
 from typing import Any
 
@@ -55,11 +56,22 @@ def random_teacher(model: str, precision: str) -> Any:
     return ClipTeacher(network, open_clip.get_tokenizer(model), torch.device("cuda" if torch.cuda.is_available() else "cpu"), precision)
 
 
-def hold(model: str, precision: str, answers: Any) -> None:
+def write_checkpoint(model: str, path: str) -> None:
+    """A checkpoint of random weights of the model's full shape, in fp16 as OpenAI's files are."""
+    import open_clip
+    from safetensors.torch import save_file
+
+    network = open_clip.create_model(model, load_weights=False)
+    save_file({name: value.half().contiguous() if value.is_floating_point() else value for name, value in network.state_dict().items()}, path)
+
+
+def hold(model: str, path: str, precision: str, answers: Any) -> None:
+    from ccd_core.clip import ClipTeacher
+
     process = psutil.Process()
     before = process.memory_info().rss
     try:
-        teacher = random_teacher(model, precision)
+        teacher = ClipTeacher.load(model, path, "cuda" if torch.cuda.is_available() else "cpu", precision)
         loaded = process.memory_info().rss
         text, seconds = teacher.encode_text(["cat", "dog"]), []
         for shape in ((SIZE, SIZE), CROP):
@@ -77,16 +89,21 @@ def hold(model: str, precision: str, answers: Any) -> None:
 
 
 def show_memory(model: str) -> None:
-    print(f"{model}, random weights, batch 1; megabytes (2^20) and seconds, a fresh process each")
+    print(f"{model}, loaded from a checkpoint of random weights, batch 1; megabytes (2^20) and seconds, a fresh process each")
     print("| precision | image tower | with text tower | resident after loading | most, libraries included | on the GPU | 640x640 | 640x416 |")
     print("|---|---|---|---|---|---|---|---|")
     context = multiprocessing.get_context("spawn")
-    for precision in ("fp32", "fp16", "bf16"):
-        answers = context.Queue()
-        process = context.Process(target=hold, args=(model, precision, answers))
-        process.start()
-        print(f"| {precision} | {' | '.join(answers.get())} |", flush=True)
-        process.join()
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/{model}-openai.safetensors"
+        writer = context.Process(target=write_checkpoint, args=(model, path))
+        writer.start()
+        writer.join()
+        for precision in ("fp32", "fp16", "bf16"):
+            answers = context.Queue()
+            process = context.Process(target=hold, args=(model, path, precision, answers))
+            process.start()
+            print(f"| {precision} | {' | '.join(answers.get())} |", flush=True)
+            process.join()
 
 
 def show_speed(model: str, repeat: int) -> None:
