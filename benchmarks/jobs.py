@@ -1,6 +1,6 @@
 """Do jobs survive, keep their order and cost nothing? Measured on this machine with runs that take seconds.
 
-python benchmarks/jobs.py kill-job [--times 3]    kill -9 at random moments, each resumed: labels and AP against the undisturbed run's
+python benchmarks/jobs.py kill-job [--times 3]    kill -9 at random moments of each stage, each resumed: labels and AP against the undisturbed run's
 python benchmarks/jobs.py kill-app [--times 2]    kill -9 of the app at random moments while jobs run and wait: none lost, none twice
 python benchmarks/jobs.py queue [--jobs 6]        as many jobs on cpu:0 and cpu:1: the order of each device, how often each ran
 python benchmarks/jobs.py overhead [--times 2]    a job against the bare command, in pairs: seconds in all, and to the first progress
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -75,28 +76,34 @@ def same_result(one: Run, other: Run) -> bool:
 
 
 def kill_job(times: int, seed: int = 0) -> bool:
-    rng, good = random.Random(seed), 0
+    """Each kill aims at a random moment of one stage, the stages in turn; one that comes after the run's end is drawn again."""
+    rng, good, killed = random.Random(seed), 0, Counter[str]()
     with small_world() as (workspace, config):
         undisturbed = jobs.start(config, workspace / "undisturbed")
         seconds = wait(lambda: ended(undisturbed))
-        print(f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | after, s | in stage | then | equal |\n|---|---|---|---|---|")
-        for number in range(times):
+        lasting = {"starting": 3.0} | undisturbed.state["seconds"]
+        print(f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | in stage | after, s | then | equal |\n|---|---|---|---|---|")
+        while killed.total() < times:
             forget_embeddings()
-            run = jobs.start(config, workspace / f"killed-{number}")
-            moment = rng.uniform(0, seconds)
-            time.sleep(moment)
-            stage = run.state.get("stage", "queued")
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(run.state["pid"], signal.SIGKILL)
+            run, began = jobs.start(config, workspace / f"killed-{killed.total()}"), time.time()
+            aim = list(lasting)[killed.total() % len(lasting)]
+            wait(lambda run=run, aim=aim: aim in ("starting", run.state.get("stage")) or ended(run))
+            time.sleep(rng.uniform(0, lasting[aim]))
+            state = run.state
+            if state["status"] in ("running", "queued"):
+                os.kill(state["pid"], signal.SIGKILL)
+            moment = time.time() - began
             wait(lambda run=run: ended(run))
-            after = run.status
-            if after != "finished":
+            if run.status == "failed":
+                stage = state.get("stage", "queued")
+                killed[stage] += 1
                 jobs.resume(run.path)
                 wait(lambda run=run: ended(run))
-            equal = run.status == "finished" and same_result(undisturbed, run)
-            good += equal
-            print(f"| {number + 1} | {moment:.2f} | {stage} | {after}, then {run.status} | {'yes' if equal else 'NO'} |", flush=True)
+                equal = run.status == "finished" and same_result(undisturbed, run)
+                good += equal
+                print(f"| {killed.total()} | {stage} | {moment:.2f} | failed, then {run.status} | {'yes' if equal else 'NO'} |", flush=True)
             jobs.delete(run.path)
+    print(f"killed in stage: {', '.join(f'{stage} {count}' for stage, count in killed.items())}")
     print(f"{good} of {times} ended with the labels and AP of the undisturbed run")
     return good == times
 

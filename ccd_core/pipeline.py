@@ -9,8 +9,6 @@ that is there, so a killed run goes on where it was and any stage can be looked 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,12 +37,12 @@ from ccd_core.none_images import none_images
 from ccd_core.processes import this_process
 from ccd_core.runs import Progress, Run
 from ccd_core.scoring import Scorer
+from ccd_core.stopping import stoppable
 from ccd_core.team import Team
 from ccd_core.training import Trainer, predict_scores
 
 log = logging.getLogger("ccd")
 Reporter = Callable[[str, int, int, str], None]
-STOPPING = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends the second when a job's time is nearly up
 STATE_SKIPPED = 1000  # unusable images named in state.json; images.json and log.txt have all
 CHUNK = 512  # images whose CLIP results are written together; a killed run loses at most these
 
@@ -261,12 +259,10 @@ def write_scores(
 @contextmanager
 def session(run: Run) -> Iterator[None]:
     """A run's time in this process: its claim, state and log file, signs of life, and stopping on SIGTERM or Ctrl-C without loss."""
-    with run.claimed(), logged(run):
+    with run.claimed(), logged(run), stoppable() as listening:
         run.update_state(status="running", error=None, **this_process())
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        previous = {number: signal.signal(number, _stop) for number in STOPPING} if in_main_thread else {}
         try:
-            with heartbeat(run, stoppable=in_main_thread):
+            with heartbeat(run, stoppable=listening):
                 yield
             run.update_state(status="finished", stage="done", eta_seconds=0)
             log.info("finished")
@@ -279,9 +275,6 @@ def session(run: Run) -> Iterator[None]:
             run.update_state(status="failed", error=str(error), eta_seconds=None)
             log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
             raise error from None if isinstance(error, UserError) else error.__cause__
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler or signal.SIG_DFL)
 
 
 @contextmanager
@@ -296,11 +289,6 @@ def logged(run: Run) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
-
-
-def _stop(signum: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being asked twice must not disturb the leaving
-    raise Stopped
 
 
 def _explained(error: BaseException, run: Run) -> BaseException:

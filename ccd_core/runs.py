@@ -331,8 +331,8 @@ class Progress:
         self.written = 0.0
 
     @contextmanager
-    def stage(self, name: str, total: int, detail: str = "") -> Iterator[Callable[[int], None]]:
-        """Yields `advance(done)`, to be called with the number of items done so far."""
+    def stage(self, name: str, total: int, detail: str = "", begin: int = 0) -> Iterator[Callable[[int], None]]:
+        """Yields `advance(done)`, to be called with the number of items done so far; `begin` of them in an earlier session."""
         began = time.time()
         state: dict[str, tuple[float, int] | None] = {"first": None}
         timings = self.run.state.get("seconds", {})
@@ -350,6 +350,6 @@ class Progress:
                 self.run.update_state(stage=name, detail=detail, done=int(done), total=int(total), eta_seconds=eta)
 
         logging.getLogger("ccd").debug("stage %s: %d to do", name, total)
-        advance(0)
+        advance(begin)
         yield advance
         self.run.update_state(seconds=timings | {name: round(timings.get(name, 0) + time.time() - began, 2)})

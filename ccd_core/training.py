@@ -11,6 +11,8 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +29,18 @@ from ccd_core.clip import normalise
 from ccd_core.config import TrainingSettings
 from ccd_core.data.loading import Pictures, in_batches
 from ccd_core.distributed import divided
+from ccd_core.errors import Stopped
 from ccd_core.event_files import EventFile
 from ccd_core.files import replacing, write_json
 from ccd_core.losses import ccd_loss
 from ccd_core.metrics import mean_average_precision
 from ccd_core.runs import Progress, Run
+from ccd_core.stopping import step_by_step
 from ccd_core.team import ALONE, Team
 
 log = logging.getLogger("ccd")
 PREDICTED_TOGETHER = 64  # pictures in one forward pass that trains nothing
+CHECKPOINT_SECONDS = 300  # in a long epoch, between two checkpoints
 
 
 def first_local_minimum(train_map_per_epoch: Sequence[float]) -> int | None:
@@ -50,6 +55,17 @@ def first_local_minimum(train_map_per_epoch: Sequence[float]) -> int | None:
         if gains[epoch - 1] > gains[epoch - 2]:
             return epoch
     return None
+
+
+@dataclass
+class Midway:
+    """How far an epoch is: the next step, scores [N, C] and losses so far, the random numbers' state, and the seconds spent on it."""
+
+    step: int
+    scores: np.ndarray
+    losses: list[Tensor]
+    random: Tensor
+    seconds: float
 
 
 class Trainer:
@@ -69,6 +85,7 @@ class Trainer:
         self.model: torch.nn.Module = self.plain_model
         self.team = ALONE  # who shares the batches of the phase at hand
         self.epoch = 0  # the next one
+        self.midway: Midway | None = None  # where the last checkpoint is inside of that epoch
         self.rows: list[dict[str, Any]] = []  # metrics.csv
         self.events = EventFile(run.file("tensorboard"))
         self._resume()
@@ -93,7 +110,7 @@ class Trainer:
             return self._resume()
         self._share_with(ALONE if alone else self.run.team)
         while self.epoch < until and not self._stopped(phase):
-            began = time.time()
+            began = time.time() - (self.midway.seconds if self.midway else 0)
             loss, train_map = self._one_epoch(pictures, labels, phase)
             score = after_epoch(self.plain_model, self.team) if after_epoch else None
             row = {"epoch": self.epoch, "phase": phase, "loss": loss, "train_map": 100 * train_map}
@@ -116,18 +133,28 @@ class Trainer:
     def _one_epoch(self, pictures: Pictures, labels: np.ndarray, phase: str) -> tuple[float, float]:
         """Mean loss and the mAP of the epoch's own predictions against the labels that it was trained on."""
         torch.manual_seed(1_000_003 * (self.seed + 1) + self.epoch)  # an epoch depends on no earlier one's random numbers
-        settings, device = self.settings, self.accelerator.device
+        settings, device, began = self.settings, self.accelerator.device, time.time()
         batches = in_batches(torch.randperm(len(pictures)).numpy(), settings.batch_size)
+        steps = len(batches)
+        batches = [batch for batch in batches if len(batch) > 1 or steps == 1]  # batch statistics of one image are none
+        done, self.midway = self.midway, None
+        begin, scores, losses = (done.step, done.scores, done.losses) if done else (0, np.zeros_like(labels), [])
+        if not self.team.first:
+            scores[:] = 0  # the first one has them
+        batches = batches[begin:]
         parts = [self.team.part(len(batch)) for batch in batches]
         read = pictures.batches([batch[part] for batch, part in zip(batches, parts, strict=True)])
-        scores, losses = np.zeros_like(labels), []
         self.model.train()
         name, detail = ("warm-up" if phase == "warm-up" else "training"), f"epoch {self.epoch + 1} of {settings.epochs}"
-        with self.progress.stage(name, len(pictures), detail) as advance:
-            for step, (batch, part, (indices, pixels)) in enumerate(zip(batches, parts, read, strict=True)):
-                if len(batch) == 1 and len(batches) > 1:
-                    continue  # batch statistics of one image are none
-                self._set_rate((self.epoch + step / len(batches)) / settings.epochs)
+        with (
+            step_by_step() if self.team.size == 1 else nullcontext(lambda: False) as asked,
+            self.progress.stage(name, len(pictures), detail, begin * settings.batch_size) as advance,
+        ):
+            saved = began
+            for step, (batch, part, (indices, pixels)) in enumerate(zip(batches, parts, read, strict=True), begin):
+                if done and step == begin:
+                    set_random_state(done.random, device)  # now: starting to read has drawn a number
+                self._set_rate((self.epoch + step / steps) / settings.epochs)
                 target = torch.from_numpy(labels[indices]).to(device)
                 weak, strong = augment(pixels.to(device), settings, phase == "main" and settings.beta > 0, len(batch), part)
                 logits = self.model(weak)
@@ -142,6 +169,12 @@ class Trainer:
                 if len(batch) >= self.team.size or self.team.first:
                     scores[indices] = torch.sigmoid(logits.detach()).float().cpu().numpy()
                 advance(min((step + 1) * settings.batch_size, len(pictures)))
+                if self.team.size == 1 and (asked() or time.time() - saved > CHECKPOINT_SECONDS):
+                    spent = time.time() - began + (done.seconds if done else 0)
+                    self._save(Midway(step + 1, scores, losses, random_state(device), spent))
+                    saved = time.time()
+                    if asked():
+                        raise Stopped
         positive = (labels >= settings.positive_label).astype(np.float32)
         loss = self.team.add_up(torch.stack(losses).mean(0, keepdim=True).cpu().numpy())[0] / self.team.size
         return float(loss), mean_average_precision(self.team.add_up(scores), positive)
@@ -174,13 +207,16 @@ class Trainer:
 
     # -- checkpoints: one safetensors file, its header holds what is not a tensor ---------------------
 
-    def _save(self) -> None:
+    def _save(self, midway: Midway | None = None) -> None:
         if not self.run.team.first:
             return
         tensors = {f"model.{name}": value for name, value in self.plain_model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
         header = {"epoch": str(self.epoch), "rows": json.dumps(self.rows)}
+        if midway:
+            tensors |= {"midway.scores": torch.from_numpy(midway.scores), "midway.losses": torch.stack(midway.losses), "midway.random": midway.random}
+            header |= {"step": str(midway.step), "seconds": str(midway.seconds)}
         write_tensors(self.run.file("checkpoints", "last.safetensors"), tensors, header)
         self.run.write_metrics(self.rows)
         self.events.write(self.rows)
@@ -189,7 +225,7 @@ class Trainer:
         path = self.run.file("checkpoints", "last.safetensors")
         if path.is_file():
             self.load(path)
-            log.info("going on at epoch %d", self.epoch)
+            log.info("going on at epoch %d%s", self.epoch, f", step {self.midway.step}" if self.midway else "")
 
     def load(self, path: Path) -> None:
         with safe_open(path, framework="pt") as file:
@@ -203,7 +239,24 @@ class Trainer:
                 _, index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        if "step" in header:
+            losses = list(tensors["midway.losses"].to(self.accelerator.device))
+            scores = tensors["midway.scores"].numpy()
+            self.midway = Midway(int(header["step"]), scores, losses, tensors["midway.random"], float(header["seconds"]))
         self.run.write_metrics(self.rows)
+
+
+def random_state(device: torch.device) -> Tensor:
+    """uint8: the CPU's random numbers and, behind them, those of a GPU."""
+    states = [torch.get_rng_state()] + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
+    return torch.cat(states)
+
+
+def set_random_state(state: Tensor, device: torch.device) -> None:
+    cpu = len(torch.get_rng_state())
+    torch.set_rng_state(state[:cpu])
+    if device.type == "cuda" and len(state) > cpu:
+        torch.cuda.set_rng_state(state[cpu:], device)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None) -> None:

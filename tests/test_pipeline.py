@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ccd_core.config import CCDConfig
 from ccd_core.data import GroundTruth
-from ccd_core.errors import UserError
+from ccd_core.errors import Stopped, UserError
 from ccd_core.labels import update_labels
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs import Run
@@ -78,6 +79,28 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scen
     assert Run.open(out).status in ("failed", "finished", "created")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment, timeout=200)
     assert_same_result(tiny_run, Run.open(out))
+
+
+def test_stopped_inside_of_epochs_it_resumes_to_the_same_weights(tiny_run, tmp_path):
+    """Two of three steps of the first epoch, then one of the last, then the rest; metrics.csv is that of an undisturbed run."""
+    moments = {("warm-up", 32, "epoch 1 of 4"): 2, ("training", 16, "epoch 4 of 4"): 1}
+
+    def reporter(stage: str, done: int, total: int, detail: str) -> None:
+        if (stage, done, detail) in left:
+            left.remove((stage, done, detail))
+            signal.raise_signal(signal.SIGTERM)
+
+    for (stage, done, detail), step in moments.items():
+        left = [(stage, done, detail)]
+        with pytest.raises(Stopped):
+            run_ccd(tiny_run.config, tmp_path / "run", reporter)
+        run = Run.open(tmp_path / "run")
+        with safe_open(run.file("checkpoints", "last.safetensors"), "pt") as file:
+            assert run.status == "stopped" and file.metadata()["step"] == str(step) and file.metadata()["epoch"] == str(int(detail[6]) - 1)
+    left = []
+    assert_same_result(tiny_run, run_ccd(tiny_run.config, tmp_path / "run", reporter))
+    columns = ["epoch", "phase", "loss", "train_map", "val_map"]
+    assert run.load_metrics()[columns].equals(tiny_run.load_metrics()[columns])
 
 
 def test_ground_truth_changes_nothing_but_the_scores(tiny_run, tiny_scenes, tmp_path, monkeypatch):

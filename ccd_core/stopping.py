@@ -1,0 +1,53 @@
+"""Being asked to stop by a signal: at once or, while a step must not be torn apart, at the end of the step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ccd_core.errors import Stopped
+
+STOPPING = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends the second when a job's time is nearly up
+
+
+@contextmanager
+def stoppable() -> Iterator[bool]:
+    """A request to stop raises `Stopped` wherever the block is. Yields whether one can come: signals reach a process's main thread alone."""
+
+    def stop(signum: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being asked twice must not disturb the leaving
+        raise Stopped
+
+    with _handled(STOPPING, stop) as listening:
+        yield listening
+
+
+@contextmanager
+def step_by_step() -> Iterator[Callable[[], bool]]:
+    """Yields `asked()`, to be called between two steps: a request to stop, Ctrl-C too, waits until the block is left. A second Ctrl-C does not."""
+    requests: list[int] = []
+
+    def note(signum: int, frame: object) -> None:
+        if requests and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        requests.append(signum)
+
+    try:
+        with _handled((*STOPPING, signal.SIGINT), note):
+            yield lambda: bool(requests)
+    finally:
+        if requests:
+            signal.raise_signal(requests[0])  # to whoever listened before
+
+
+@contextmanager
+def _handled(signals: tuple[int, ...], handler: Callable[[int, object], None]) -> Iterator[bool]:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = {number: signal.signal(number, handler) for number in signals} if in_main_thread else {}
+    try:
+        yield in_main_thread
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before or signal.SIG_DFL)
