@@ -51,3 +51,16 @@ def measure_bars(rows: dict[str, dict[str, float | None]]) -> go.Figure:
         for name, colour in colours.items()
     ]
     return _layout(go.Figure(bars), 320, "measures", barmode="group", yaxis={"range": [0, 105], "title": "percent"})
+
+
+def class_counts(counts: dict[str, dict[str, int]]) -> go.Figure:
+    """How many images of each split show each class, the most frequent first."""
+    first = next(iter(counts.values()))
+    names = sorted(first, key=lambda name: -first[name])
+    colours = {"train": BLUE, "val": ORANGE}
+    bars = [
+        go.Bar(name=split, x=names, y=[of[name] for name in names], marker_color=colours.get(split, GREY), hovertemplate="%{x}: %{y:,} images")
+        for split, of in counts.items()
+    ]
+    figure = _layout(go.Figure(bars), 280, "class counts", barmode="overlay" if len(names) > 40 else "group", yaxis={"title": "images"})
+    return figure.update_xaxes(tickangle=-60, automargin=True, showticklabels=len(names) <= 40)

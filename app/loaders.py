@@ -150,11 +150,6 @@ def _dataset(spec: str, classes: str | None) -> Dataset:
     return open_dataset(spec, Path(classes) if classes else None)
 
 
-def named_dataset(spec: str, classes: Path | None) -> Dataset:
-    """The data set that `spec` names. Raises UserError where it is not as it should be."""
-    return _dataset(spec, str(classes) if classes else None)
-
-
 def dataset(run: Run) -> Dataset:
     """The run's data set. Raises UserError where its images are not on this machine."""
     return _dataset(*_spec(run))

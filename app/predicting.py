@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 import streamlit as st
 
-from app import loaders
+from app import loaders, roots
 from ccd_core import thresholds
 from ccd_core.data.folder import find_images
 from ccd_core.data.images import IMAGE_SUFFIXES
@@ -65,22 +64,15 @@ def keep_uploads(uploads: Sequence) -> dict[str, Path]:
     return kept
 
 
-def allowed_roots(run: Run) -> list[Path]:
-    """Folders whose images the page may read: the workspace, the run's data set, and what `ccd app --images DIR` names."""
-    roots = [loaders.workspace()]
+def dataset_folder(run: Run) -> list[Path]:
+    """Where the run's own images are, for which nobody has to be asked."""
     place = run.config.data.spec.partition(":")[2]
-    if place:
-        roots.append(Path(place))
-    roots += [Path(extra) for extra in os.environ.get("CCD_IMAGES", "").split(os.pathsep) if extra]
-    return [root.expanduser().resolve() for root in roots]
+    return [Path(place)] if place else []
 
 
 def images_in(run: Run, folder: str) -> dict[str, Path]:
     """Name -> file of the images in `folder` and below. Raises UserError for a folder that is not there, not allowed, or too large."""
-    path = Path(folder).expanduser().resolve()  # a link out of an allowed folder is seen for what it is
-    if not any(path.is_relative_to(root) for root in allowed_roots(run)):
-        roots = ", ".join(map(str, allowed_roots(run)))
-        raise UserError(f"{folder} is not open to this page, which reads {roots}; start the app with `ccd app --images {folder}` to open it.")
+    path = roots.permitted(folder, dataset_folder(run))
     if not path.is_dir():
         raise UserError(f"There is no folder {folder}.")
     names = [name for name in find_images(path) if (path / name).resolve().is_relative_to(path)]

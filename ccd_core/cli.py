@@ -359,7 +359,9 @@ def doctor(as_json: Json = False) -> None:
 def browser_app(
     run_path: Annotated[Path | None, typer.Option("--run", help="The run to open.")] = None,
     workspace: Workspace = Path("runs"),
-    images: Annotated[list[Path] | None, typer.Option(help="Folder of images that the page Predict may read. Repeatable.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option("--data", "--images", help="With --token: a folder that its pages may read beside the workspace. Repeatable.")
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
     address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in and needs --token.")] = "127.0.0.1",
     token: Annotated[
@@ -376,10 +378,10 @@ def browser_app(
         Run.open(run_path)
         os.environ["CCD_OPEN_RUN"] = str(run_path.resolve())
     os.environ["CCD_RUNS"] = str(workspace.resolve())
-    for folder in images or []:
+    for folder in data or []:
         if not folder.is_dir():
-            raise UserError(f"There is no folder {folder} for --images.")
-    os.environ["CCD_IMAGES"] = os.pathsep.join(str(folder.resolve()) for folder in images or [])
+            raise UserError(f"There is no folder {folder} for --data.")
+    os.environ["CCD_DATA"] = os.pathsep.join(str(folder.resolve()) for folder in data or [])
     headless = not (open_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"))
     arguments = [f"--server.port={port}", f"--server.address={address}", f"--server.headless={str(headless).lower()}"]
     os.chdir(root)  # .streamlit/config.toml is found from here
@@ -390,9 +392,10 @@ def _guard(address: str, port: int, token: str | None) -> None:
     """Set the app's token and say what listening on `address` means."""
     os.environ.pop("CCD_TOKEN", None)
     open_to_others = address not in ("127.0.0.1", "localhost", "::1")
+    os.environ["CCD_SHARED"] = "1" if open_to_others or token is not None else ""  # app/roots.py: which folders are read for others
     if open_to_others and token is None:
         raise UserError(
-            f"On {address} everyone who reaches this machine could start and delete runs and read the data sets that you can read; "
+            f"On {address} everyone who reaches this machine could start and delete runs and look at the images of your runs; "
             "add --token auto, which lets in only who has the link it prints (or --token none behind a proxy that asks who it is)."
         )
     if token not in (None, "none"):
@@ -403,7 +406,7 @@ def _guard(address: str, port: int, token: str | None) -> None:
         console.print(f"Open http://{host}:{port}/?token={quote(os.environ['CCD_TOKEN'])}", soft_wrap=True, highlight=False)
     if open_to_others:
         console.print(
-            "[yellow]Who has this link can start, stop and delete runs and read data sets as you can.[/] What is sent is not encrypted: "
+            "[yellow]Who has this link can start, stop and delete runs and read the workspace and the folders of --data.[/] What is sent is not encrypted: "
             "outside of a network that you trust, use an SSH tunnel or a proxy with TLS.",
             soft_wrap=True,
         )

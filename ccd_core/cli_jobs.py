@@ -39,7 +39,7 @@ def _look(run: Path, workspace: Path) -> Job:
 @jobs_app.command()
 def start(
     preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT or voc2012:ROOT.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.")] = None,
     classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")] = None,
     changes: Annotated[

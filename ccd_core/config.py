@@ -80,6 +80,15 @@ class ClassifierSettings(Section):
     cam_size: int = Field(640, ge=32, description="Side of the image that CAMs are computed from, pixels (4.1).")
     cam_boost: float = Field(1.0, gt=0, description="Positive activations are multiplied by this (code: 3).")
 
+    @field_validator("backbone_options")
+    @classmethod
+    def _load_no_files(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """timm's ways to other weights know pickles, and paths of the machine."""
+        files = sorted({"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options))
+        if files:
+            raise ValueError(f"{', '.join(files)} would load files unseen; name a safetensors file in classifier.weights instead")
+        return options
+
 
 class MeanViews(Section):
     mean_views: float = Field(10.0, gt=0, description="Mean number of views an image (4.3).")

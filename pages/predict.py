@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
-from app import loaders
+from app import loaders, roots
 from app.figures_results import opinion_bars
 from app.gallery import gallery
-from app.predicting import MEGABYTES, MOST, Predicted, allowed_roots, examples, images_in, keep_uploads, predict_all
+from app.predicting import MEGABYTES, MOST, Predicted, dataset_folder, examples, images_in, keep_uploads, predict_all
 from app.seeing import attended, label_overlay
 from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, require, show_figure
 from ccd_core import thresholds
@@ -41,8 +42,10 @@ def chosen_images() -> dict:
         label_visibility="collapsed",
     )  # fmt: skip
     if source == "Folder on this machine":
-        folder = st.text_input("Folder", key="folder", bind="query-params", placeholder=str(allowed_roots(run)[-1]))
-        st.caption(f"Images in it and all folders below. Open to this page: {', '.join(f'`{root}`' for root in allowed_roots(run))}.")
+        readable = roots.roots()
+        folder = st.text_input("Folder", key="folder", bind="query-params", placeholder=str((readable or [Path.home() / "photos"])[-1]))
+        only = "" if readable is None else f" Open to this app: {', '.join(f'`{root}`' for root in [*readable, *dataset_folder(run)])}."
+        st.caption(f"Images in it and all folders below.{only}")
         return images_in(run, folder) if folder else {}
     kinds = [suffix[1:] for suffix in IMAGE_SUFFIXES]
     many = "directory" if source == "Upload a folder" else True

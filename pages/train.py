@@ -8,12 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import config_form, loaders
+from app import config_form, dataset_check, loaders, roots
 from app.cluster_form import place_field
 from app.job_card import confirm_delete, duration, job_card
 from app.widgets import page_header
 from ccd_core import estimates, gpu_facts, job_queue, jobs
 from ccd_core.config import PRESETS, CCDConfig, load_config
+from ccd_core.data import KIND_FORMS
 from ccd_core.errors import UserError
 
 page_header(
@@ -60,24 +61,20 @@ def data_fields(start: CCDConfig, source: str) -> tuple[str, Path | None, dict[s
     left, right = st.columns([2, 1])
     spec = left.text_input(
         "Data set", start.data.spec, key="data", bind="query-params",
-        help="demo; folder:DIR (with classes.txt in it and, for scores, labels.csv); voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.",
+        help=f"{', '.join(KIND_FORMS.values())}. A folder has classes.txt in it and, for scores, labels.csv; a ROOT is where an archive was unpacked.",
     )  # fmt: skip
     file = right.text_input(
         "File of class names", str(start.data.classes or ""), key=f"classes_{source}", placeholder="classes.txt in the folder", persist_state="session",
         help="`data.classes`: one class name a line, for folder data sets.",
     )  # fmt: skip
     classes = Path(file) if file else None
-    try:
-        dataset = loaders.named_dataset(spec.strip(), classes)
-    except UserError as error:
-        left.caption(f":red[{error}]")
+    report = dataset_check.checked_dataset(spec.strip(), classes)
+    if report:
+        dataset_check.show_report(report, source)
+    if report is None or report.problem:
         return spec.strip(), classes, None
-    counts = {name: len(images) for name, images in dataset.splits.items()}
-    truth = "with ground truth for scores" if any(dataset.ground_truth(name) for name in counts) else "without ground truth: no scores"
-    left.caption(
-        f":green[:material/check:] {len(dataset.classes)} classes, {', '.join(f'{n:,} {name}' for name, n in counts.items())} images, {truth}"
-    )
-    return spec.strip(), classes, {"train": counts.get("train", 0), "val": counts.get("val", 0), "classes": len(dataset.classes)}
+    counts = {split: report.splits[split].images if split in report.splits else 0 for split in ("train", "val")}
+    return spec.strip(), classes, counts | {"classes": len(report.classes)}
 
 
 def device_field(start: CCDConfig, origin: str) -> str:
@@ -144,6 +141,8 @@ def start_form() -> None:
     problems = st.session_state.get(f"problems_{origin}", {})
     values = config_form.settings_form(start, origin, problems)
     config, found = config_form.checked(start, values | {"data.spec": spec, "data.classes": classes, "device": device})
+    if config is not None and (refused := roots.refusals(config)):
+        config, found = None, refused
     if found != problems:
         st.session_state[f"problems_{origin}"] = found
         st.rerun()  # so that each sentence stands beside its field
@@ -161,7 +160,7 @@ def start_form() -> None:
         st.session_state["notice"] = f"Started {name}."
         st.rerun()
     if not ready:
-        right.caption(":red[What is wrong is said beside the field.] Nothing was started; what you typed stays.")
+        right.caption("Start opens when every field is right; what is wrong is said beside it.")
     elif config and out:
         with right.expander("The same from a terminal", icon=":material/terminal:"):
             for command in config_form.command_lines(config, out):

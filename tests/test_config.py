@@ -59,3 +59,8 @@ def test_files_that_are_no_settings(tmp_path):
         CCDConfig.from_yaml(tmp_path / "nowhere.yaml")
     with pytest.raises(UserError, match="no preset 'papre'"):
         CCDConfig.preset("papre")
+
+
+def test_backbone_options_load_no_files():
+    with pytest.raises(UserError, match=r"checkpoint_path would load files"):
+        CCDConfig.preset("paper").changed(classifier={"backbone": "timm:resnet18", "backbone_options": {"checkpoint_path": "weights.pt"}})

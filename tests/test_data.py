@@ -197,3 +197,10 @@ def test_ground_truth_is_read_only_when_asked_for(tmp_path):
     with pytest.raises(UserError, match="000001.xml is missing"):
         dataset.ground_truth("train")
     assert dataset.ground_truth("val").targets.shape == (1, 20)
+
+
+def test_toy_scenes_are_read_where_they_are_and_drawn_at_home_alone(tiny_scenes, tmp_path):
+    assert len(open_dataset(f"demo:{tiny_scenes}").splits["train"]) == 40
+    with pytest.raises(UserError, match="no toy scenes in"):
+        open_dataset(f"demo:{tmp_path / 'elsewhere'}")
+    assert not list(tmp_path.iterdir())

@@ -3,12 +3,15 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import dataset_check
+
 
 @pytest.fixture
 def app(tiny_run, monkeypatch):
     """`app("labels", alpha="0.3")`: a page on the tiny run, opened by its link, without a browser."""
     monkeypatch.setenv("CCD_RUNS", str(tiny_run.path.parent))
     monkeypatch.delenv("CCD_OPEN_RUN", raising=False)
+    monkeypatch.setattr(dataset_check, "PATIENCE", 60)  # here nothing comes again by itself
 
     def open_page(page: str, **query):
         test = AppTest.from_file("../../app/navigation.py", default_timeout=120)

@@ -101,7 +101,8 @@ def test_confusion_counts_wrong_labels_beside_another_class():
     assert images[1, 0] == 0 and np.isnan(rate[1, 0])
 
 
-def test_a_folder_of_the_workspace_is_labelled_and_one_outside_is_refused(mine, own_run, tiny_scenes):
+def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(mine, own_run, tiny_scenes, monkeypatch):
+    monkeypatch.setenv("CCD_SHARED", "1")
     photos = own_run.path.parent / "photos"
     photos.mkdir()
     for path in sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:3]:
@@ -113,4 +114,6 @@ def test_a_folder_of_the_workspace_is_labelled_and_one_outside_is_refused(mine, 
     (photos / "out").symlink_to(Path("/usr"))
     for outside in ("/etc", str(photos / ".." / ".." / ".."), str(photos / "out")):
         refused = mine("predict", **{"from": "Folder on this machine", "folder": outside})
-        assert "not open to this page" in refused.error[0].value and "ccd app --images" in refused.error[0].value
+        assert "not open to this app" in refused.error[0].value and "ccd app --data" in refused.error[0].value
+    monkeypatch.setenv("CCD_SHARED", "")
+    assert "no images in" in mine("predict", **{"from": "Folder on this machine", "folder": "/etc/ssl"}).error[0].value  # the user's own machine

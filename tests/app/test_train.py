@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from app import config_form
+from app import config_form, dataset_check, roots
 from ccd_core import estimates, jobs
 from ccd_core.config import CCDConfig, load_config
+from ccd_core.data.check import examine_dataset
+from ccd_core.processes import this_process
 from ccd_core.runs import Run
 
 
@@ -87,6 +90,91 @@ def test_a_bad_data_set_and_a_bad_name_are_said_beside_the_field(app):
     assert "letters, digits" in captions(test) and test.button(key="start").disabled
     labelled(test.text_input, "Run name").set_value("tiny").run()
     assert "something named tiny" in captions(test)
+
+
+def photos(tiny_scenes, folder: Path) -> Path:
+    """Six pictures, two classes, ground truth of four."""
+    folder.mkdir()
+    for number, path in enumerate(sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:6]):
+        shutil.copy(path, folder / f"{number}.jpg")
+    (folder / "classes.txt").write_text("house\ncar\n")
+    (folder / "labels.csv").write_text("file,labels\n0.jpg,house\n1.jpg,house;car\n2.jpg,\n3.jpg,car\n")
+    return folder
+
+
+def test_the_data_set_is_looked_at_and_what_is_put_right_is_seen(app, tiny_scenes, tmp_path):
+    folder = photos(tiny_scenes, tmp_path / "photos")
+    (folder / "classes.txt").rename(folder / "names.txt")
+    test = app("train", data=f"folder:{folder}")
+    assert "no list of class names" in captions(test) and test.button(key="start").disabled
+    (folder / "names.txt").rename(folder / "classes.txt")
+    test.run()
+    assert "2 classes, 6 train, 4 val images, ground truth for scores" in captions(test) and not test.button(key="start").disabled
+    shown = next(table.value for table in test.dataframe if "published" in table.value.index)
+    assert shown.loc["classes an image"].tolist() == ["1.00", "1.00"] and shown.loc["without any class", "val"] == "1"
+
+
+def test_missing_parts_and_files_of_a_public_data_set_are_named(app, tmp_path):
+    base = tmp_path / "VOCdevkit" / "VOC2007"
+    (base / "ImageSets" / "Main").mkdir(parents=True)
+    (base / "JPEGImages").mkdir()
+    (base / "ImageSets" / "Main" / "trainval.txt").write_text("000001\n000002\n")
+    test = app("train", data=f"voc2007:{tmp_path}")
+    said = captions(test)
+    assert "2 listed images of train are not there" in said and "5,011 are published" in said
+    assert "comes with VOCtest_06-Nov-2007.tar" in said and "000002" in "".join(code.value for code in test.code)
+
+
+def test_while_a_data_set_is_looked_at_the_page_says_so(app, tiny_scenes, tmp_path, monkeypatch):
+    slow = threading.Event()
+    monkeypatch.setattr(dataset_check, "examine_dataset", lambda *arguments: slow.wait(60) and examine_dataset(*arguments))
+    folder = photos(tiny_scenes, tmp_path / "photos")
+    monkeypatch.setattr(dataset_check, "PATIENCE", 0)
+    test = app("train", data=f"folder:{folder}")
+    assert "Looking at the data set" in captions(test) and test.button(key="start").disabled
+    slow.set()
+    monkeypatch.setattr(dataset_check, "PATIENCE", 60)
+    assert "6 train" in captions(test.run()) and not test.button(key="start").disabled
+
+
+def test_a_shared_app_reads_its_roots_alone(app, tiny_run, tiny_scenes, tmp_path, monkeypatch):
+    inside, outside = photos(tiny_scenes, tmp_path / "shared"), photos(tiny_scenes, tmp_path / "private")
+    (inside / "link").symlink_to(outside)
+    monkeypatch.setenv("CCD_SHARED", "1")
+    monkeypatch.setenv("CCD_DATA", str(inside))
+    assert "6 train" in captions(app("train", data=f"folder:{inside}"))
+    for spec in (
+        f"folder:{outside}",
+        f"folder:{inside}/link",
+        f"voc2012:{inside}/../private",
+        f"demo:{outside}",
+        "folder:~nobody-such/x",
+        "folder:/a\0b",
+    ):
+        test = app("train", data=spec)
+        assert "is not open to this app" in captions(test) or "is no path" in captions(test), spec
+        assert not test.exception and test.button(key="start").disabled
+    for setting in (f"classifier.weights={outside}/w.safetensors", f"clip.pretrained={outside}/w.pt", f"clip.model=local-dir:{outside}"):
+        test = app("train", **{"from": "tiny", "set": setting, "data": "demo"})
+        assert "ccd app --data" in captions(test) and test.button(key="start").disabled, setting
+    monkeypatch.setenv("CCD_SHARED", "")
+    assert "6 train" in captions(app("train", data=f"folder:{outside}"))
+    allowed = CCDConfig.preset("paper").changed(clip={"model": "hf-hub:timm/ViT-B-16-SigLIP", "pretrained": None}, data={"spec": "demo"})
+    assert not roots.refusals(allowed)
+
+
+def test_the_end_of_a_run_is_told_once(app, tiny_run, monkeypatch):
+    run = Run.create(tiny_run.path.parent / "ending", tiny_run.config, tiny_run.classes)
+    try:
+        run.update_state(status="running", stage="views", **this_process())
+        test = app("train")
+        assert not test.toast
+        run.update_state(status="finished")
+        test.run()
+        assert [toast.value for toast in test.toast] == ["**ending** finished."]
+        assert not test.run().toast
+    finally:
+        shutil.rmtree(run.path)
 
 
 def test_the_page_starts_a_job_and_shows_a_failed_one(app, tiny_run, monkeypatch):
