@@ -11,5 +11,5 @@ class ImageError(UserError):
     """An image file cannot be used; the sentence names the file and what is wrong with it."""
 
 
-class Stopped(Exception):
-    """Somebody asked the run to stop."""
+class Stopped(BaseException):
+    """Somebody asked the run to stop; like KeyboardInterrupt, nothing that goes wrong on the way."""

@@ -239,6 +239,7 @@ class Trainer:
                 _, index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.midway = None
         if "step" in header:
             losses = list(tensors["midway.losses"].to(self.accelerator.device))
             scores = tensors["midway.scores"].numpy()
