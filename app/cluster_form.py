@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from pydantic import ValidationError
 
+from app import roots
 from ccd_core import slurm
 from ccd_core.errors import UserError
 from ccd_core.slurm import SlurmOptions
@@ -31,6 +32,9 @@ def place_field() -> SlurmOptions | None:
         "hours": number(columns[4], "hours", "Hours", min_value=1),
     }
     more = st.text_input("More options of sbatch", placeholder="account=vision qos=low", key="slurm_more", help=fields["more"].description)
+    if "/" in more and roots.roots() is not None:
+        st.error("Options of sbatch that name files are not open to this app, which others can reach; use `ccd jobs start --sbatch` for these.")
+        st.stop()
     try:
         return SlurmOptions.model_validate(values | {"more": slurm.parse_more(more.split())})
     except (ValidationError, UserError) as error:

@@ -50,34 +50,37 @@ def show_report(report: DatasetReport, key: str) -> None:
         truth = "ground truth for scores" if any(one.labelled for one in report.splits.values()) else "no ground truth, so no scores"
         published = ", counts as published" if any(one.agrees for one in report.splits.values()) and report.ok else ""
         st.caption(f"{':green[:material/check_circle:]' if report.ok else ':orange[:material/warning:]'} {words}, {truth}{published}.")
-    for sentence in report.advice:
-        st.caption(f":orange[{sentence}]")
-    with st.expander("What was found", icon=":material/fact_check:", key=f"found_{key}"):
+        if report.advice:
+            st.caption(f":orange[{report.advice[0]}]")
+    more = f", {len(report.advice) - 1} more to look at" if len(report.advice) > 1 else ""
+    with st.expander(f"What was found{more}", icon=":material/fact_check:", key=f"found_{key}"):
         _details(report, key)
 
 
 def _details(report: DatasetReport, key: str) -> None:
-    left, right = st.columns([2, 3])
-    with left:
-        if report.splits:
-            st.dataframe(_table(report.splits), width="stretch")
-        for part in report.parts:
-            comes = "" if part.found else f" :gray[comes with {part.comes_with}{f', {part.size}' if part.size else ''}]"
-            st.caption(f"{':green[:material/check:]' if part.found else ':red[:material/close:]'} `{part.path}`{comes}")
-        for note in report.notes:
-            st.caption(note)
-        st.button("Look again", icon=":material/refresh:", key=f"again_{key}", on_click=_examination.clear, help="After files have changed.")
-        st.caption("Every image is decoded by `ccd data check`, and by the run itself, which leaves out what it cannot read.")
+    for sentence in report.advice[1:]:
+        st.caption(f":orange[{sentence}]")
     counts = {split: one.class_counts for split, one in report.splits.items() if one.class_counts}
-    with right:
-        if counts:
-            show_figure(figures.class_counts(counts), key=f"counts_{key}")
-        elif report.splits:
-            st.caption("How many images show each class is not known: there is no ground truth.")
-        absent = [name for one in report.splits.values() for name in one.missing_examples]
-        if absent:
-            st.caption(f"Files that are not there, the first {len(absent)}:")
-            st.code("\n".join(absent), language=None, height=160)
+    absent = [name for one in report.splits.values() for name in one.missing_examples]
+    if report.splits:
+        left, right = st.columns([2, 3])
+        left.dataframe(_table(report.splits), width="stretch")
+        with right:
+            if counts:
+                show_figure(figures.class_counts(counts), key=f"counts_{key}")
+            else:
+                st.caption("How many images show each class is not known: there is no ground truth.")
+            if absent:
+                st.caption(f"Files that are not there, the first {len(absent)}:")
+                st.code("\n".join(absent), language=None, height=160)
+    for part in report.parts:
+        comes = "" if part.found else f" comes with {part.comes_with}{f', {part.size}' if part.size else ''}"
+        st.caption(f"{':green[:material/check:]' if part.found else ':red[:material/close:]'} `{part.path}`{comes}")
+    for note in report.notes:
+        st.caption(note)
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    left.button("Look again", icon=":material/refresh:", key=f"look_{key}", on_click=_examination.clear, width="stretch")
+    right.caption("`ccd data check` decodes every image, too, as the run does when it begins; the run leaves out what it cannot read.")
 
 
 def _table(splits: dict[str, SplitReport]) -> pd.DataFrame:

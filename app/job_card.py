@@ -154,7 +154,7 @@ def _progress(job: jobs.Job) -> tuple[float, str]:
     state = job.state
     total = state.get("total") or 0
     if not total:
-        return 0.0, f"{state.get('stage', 'starting')} ..."
+        return 0.0, ": ".join(word for word in (state.get("stage", "starting"), state.get("detail")) if word) + " ..."
     detail = f", {state['detail']}" if state.get("detail") else ""
     text = f"{state['stage']}{detail}: {state['done']:,} of {total:,}"
     if state.get("eta_seconds"):

@@ -134,7 +134,9 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
                 os.utime(run.file("state.json"))
 
         with job_queue.turn(ticket, waiting):
-            run.update_state(status="running", stage="starting", detail="", done=0, total=0, began=time.time(), memory_kills=memory_kills())
+            run.update_state(
+                status="running", stage="starting", detail="loading PyTorch", done=0, total=0, began=time.time(), memory_kills=memory_kills()
+            )
             try:
                 yield
             except Exception as error:

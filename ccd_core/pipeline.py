@@ -70,12 +70,14 @@ def learn(run: Run, dataset: Dataset, accelerator: Accelerator, progress: Progre
     config, scorer = run.config, Scorer(dataset)
     log.info("%s: %d classes, on %s", config.data.spec, len(dataset.classes), describe(accelerator))
     train, val = usable_pictures(dataset, config, run, progress)
+    progress.preparing("loading CLIP")
     teacher, text = load_teacher(config, dataset.classes, accelerator)
 
     p_global = global_probabilities(teacher, text, train.images, config, run, progress)  # Eq. 1-3
     bias = measure_bias(p_global, config, run)  # Sec. 3.3
     initial = set_none_images_to_zero(initial_labels(p_global, bias, config), p_global, config, run)
 
+    progress.preparing("loading the classifier")
     torch.manual_seed(config.seed)
     model = make_classifier(config, len(dataset.classes))
     trainer = Trainer(model, config.training, accelerator, run, progress, config.seed)

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from ccd_core.errors import UserError
 
 HEARTBEAT_LOST = 120  # seconds after which a process of another host counts as dead
+VMSTAT = Path("/proc/vmstat")  # the kernel's counters
 CLAIM_SECONDS = 10  # a claim is free again at most this long after its process was killed
 
 
@@ -57,7 +58,7 @@ def process_alive(facts: dict[str, Any]) -> bool:
 def memory_kills() -> int:
     """How many processes the kernel has ended on this machine since its boot because memory ran out; 0 where it does not say."""
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
+        lines = VMSTAT.read_text().splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -330,6 +330,10 @@ class Progress:
         self.run, self.reporter = run, reporter
         self.written = 0.0
 
+    def preparing(self, what: str) -> None:
+        """Say what must be done before a stage can begin: loading a model takes seconds, or minutes where it is fetched first."""
+        self.run.update_state(stage="starting", detail=what, done=0, total=0, eta_seconds=None)
+
     @contextmanager
     def stage(self, name: str, total: int, detail: str = "", begin: int = 0) -> Iterator[Callable[[int], None]]:
         """Yields `advance(done)`, to be called with the number of items done so far; `begin` of them in an earlier session."""

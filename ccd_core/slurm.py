@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 2  # SLURM is asked about a job at most this often
 REQUEUES = 1000  # times that a job whose time is up is queued again
+OURS = ("chdir", "error", "input", "open-mode", "output", "wrap")  # options of sbatch that say where a run is and what it does
 LEAVE_SECONDS = 60  # a run writes what it has within this, then the job is queued again
 
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
@@ -60,6 +61,8 @@ class SlurmOptions(Section):
         for key, value in more.items():
             if not re.fullmatch(r"[a-z][a-z-]*", key) or not re.fullmatch(r"[\w.,:=@/+%-]*", value):
                 raise ValueError(f"{key}={value} is no option of sbatch such as account=vision")
+            if key in OURS:
+                raise ValueError(f"{key} is set for every run, so that it can be followed; leave it out")
         return more
 
 

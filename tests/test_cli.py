@@ -75,6 +75,9 @@ def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, t
         (["run", "--set", "labels.alpha=7"], "labels.alpha"),
         (["run", "--resume"], "--resume needs --out"),
         (["run", "--set", "device=tpu"], "no device 'tpu'"),
+        (["app", "--address", "0.0.0.0"], "On 0.0.0.0 everyone who reaches this machine could start and delete runs"),
+        (["app", "--token", "short"], "A token needs at least 16 characters"),
+        (["app", "--data", "/nowhere"], "There is no folder /nowhere for --data"),
     ],
 )
 def test_mistakes_get_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, tiny_scenes):

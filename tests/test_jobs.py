@@ -16,7 +16,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from ccd_core import gpu_facts, job_queue, jobs
+from ccd_core import cli_jobs, gpu_facts, job_queue, jobs, processes
 from ccd_core.cli import app
 from ccd_core.errors import UserError
 from ccd_core.processes import claim, process_alive, process_facts, this_process
@@ -225,6 +225,42 @@ def test_the_terminal_starts_watches_and_lists(workspace, tiny_scenes):
     Run.open(workspace / "one").update_state(status="failed", error="It broke.")
     shown = run.invoke(app, ["jobs", "show", "one", "--workspace", str(workspace)])
     assert shown.exit_code == 1 and "It broke." in shown.stdout
+
+
+def test_the_terminal_stops_resumes_and_follows(workspace, tiny_scenes):
+    for name in ("one", "two"):
+        jobs.start(tiny_config(tiny_scenes, training={"epochs": 2, "warmup_epochs": 1}), workspace / name)
+    one, two = (Run.open(workspace / name) for name in ("one", "two"))
+    run, at = CliRunner(), ["--workspace", str(workspace)]
+    wait_for(lambda: one.state.get("stage"))
+    assert one.state["stage"] == "starting" and one.state["detail"].startswith("loading") and "starting (loading" in cli_jobs._progress(one.state)
+    stopped = run.invoke(app, ["jobs", "stop", "two", "one", *at])
+    assert stopped.exit_code == 0 and "two: stopped" in stopped.stdout and "one: stopped" in stopped.stdout
+    assert one.status == two.status == "stopped"
+    again = run.invoke(app, ["jobs", "stop", "one", *at])
+    assert isinstance(again.exception, UserError) and "is not running" in str(again.exception)
+    assert run.invoke(app, ["jobs", "logs", "one", "--follow", *at]).exit_code == 1  # it was stopped
+    resumed = run.invoke(app, ["jobs", "resume", "one", *at])
+    assert resumed.exit_code == 0 and "one: queued" in resumed.stdout
+    followed = run.invoke(app, ["jobs", "logs", "one", "--follow", "--lines", "1", *at])
+    lines = followed.stdout.splitlines()
+    assert followed.exit_code == 0 and lines[-1].endswith("finished") and sum("epoch 1 (main)" in line for line in lines) == 1
+    assert two.status == "stopped"
+
+
+def test_a_death_for_want_of_memory_is_told_by_the_kernels_count(workspace, tiny_run, monkeypatch):
+    run = Run.create(workspace / "one", tiny_run.config, tiny_run.classes)
+    process = subprocess.Popen(["sleep", "60"])
+    run.update_state(status="running", stage="views", memory_kills=jobs.memory_kills(), **process_facts(process.pid))
+    process.kill()
+    process.wait()
+    assert "without a word" in jobs.look(run).reason
+    vmstat = workspace.parent / "vmstat"
+    vmstat.write_text(f"pgfault 12\noom_kill {run.state['memory_kills'] + 1}\n")
+    monkeypatch.setattr(processes, "VMSTAT", vmstat)
+    assert "in stage views" in jobs.look(run).reason and "memory ran out" in jobs.look(run).reason
+    run.update_state(boot="before")
+    assert "was started anew" in jobs.look(run).reason
 
 
 def test_the_heartbeat_beats_without_progress_and_hears_a_request(workspace, tiny_run, monkeypatch):

@@ -118,9 +118,9 @@ def test_a_run_copied_to_a_machine_without_slurm_still_opens(tiny_run, tmp_path,
     assert run.status == "failed"
 
 
-@pytest.mark.parametrize("more", [{"account": "a\n#SBATCH --wrap=x"}, {"Bad Key": "x"}, {"account": "$(id)"}])
+@pytest.mark.parametrize("more", [{"account": "a\n#SBATCH --wrap=x"}, {"Bad Key": "x"}, {"account": "$(id)"}, {"output": "x"}])
 def test_options_that_are_none_are_refused(more):
-    with pytest.raises(ValueError, match="no option of sbatch"):
+    with pytest.raises(ValueError, match="no option of sbatch|set for every run"):
         SlurmOptions(more=more)
 
 
