@@ -43,6 +43,8 @@ def job_card(job: jobs.Job, opened: bool) -> None:
                 if job.ahead
                 else "Starting ..."
             )
+        if job.status == "stopped" and job.state.get("total"):
+            st.caption(f"Stopped at {_at(job.state)}. Resume goes on from the last checkpoint.")
         if job.reason:
             (st.error if job.status == "failed" else st.info)(job.reason)
             if not opened and (lines := jobs.last_words(run, 8)):
@@ -150,15 +152,19 @@ def _stages(job: jobs.Job) -> str:
     )
 
 
+def _at(state: dict[str, Any]) -> str:
+    detail = f", {state['detail']}" if state.get("detail") else ""
+    return f"{state['stage']}{detail}: {state['done']:,} of {state['total']:,}"
+
+
 def _progress(job: jobs.Job) -> tuple[float, str]:
     state = job.state
     total = state.get("total") or 0
     if not total:
         return 0.0, ": ".join(word for word in (state.get("stage", "starting"), state.get("detail")) if word) + " ..."
-    detail = f", {state['detail']}" if state.get("detail") else ""
-    text = f"{state['stage']}{detail}: {state['done']:,} of {total:,}"
+    text = _at(state)
     if state.get("eta_seconds"):
-        text += f" · {duration(state['eta_seconds'])} left in this {'epoch' if detail else 'stage'}"
+        text += f" · {duration(state['eta_seconds'])} left in this {'epoch' if state.get('detail') else 'stage'}"
     whole = estimates.time_left(job.run, expected(str(job.run.path)))
     return min(1.0, state["done"] / total), text + (f", about {duration(whole)} until the run is over" if whole else "")
 
