@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from app.figures import BLUE, GREEN, GREY, KINDS, SKY, VALUES, VERMILION, _layout
 from app.figures_bias import rows_layout
@@ -37,7 +36,7 @@ def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequ
         "labels",
         each=14 + 13 * len(figure.data),
         barmode="group",
-        xaxis={"range": [0, 1.18], "title": "label", "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+        xaxes=[{"range": [0, 1.18], "title": {"text": "label"}, "tickvals": [0, 0.25, 0.5, 0.75, 1]}],
     )
 
 
@@ -65,26 +64,25 @@ def differences(classes: Sequence[str], run: np.ndarray, changed: np.ndarray, ti
     gain = unit * (changed - run)
     order = [i for i in np.argsort(-gain, kind="stable") if np.isfinite(gain[i])]
     names = [classes[i] for i in order]
-    figure = make_subplots(1, 2, shared_yaxes=True, column_widths=[0.58, 0.42], horizontal_spacing=0.03)
-    ends = unit * np.stack([run[order], changed[order], np.full(len(order), np.nan)], 1).ravel()
-    figure.add_scatter(
-        x=ends, y=np.repeat(names, 3), mode="lines", line={"color": GREY, "width": 2}, hoverinfo="skip", showlegend=False, row=1, col=1
-    )
-    for name, values in ((RUN, run), (SET, changed)):
-        figure.add_scatter(
-            x=unit * values[order], y=names, mode="markers", name=name, marker={"color": COLOURS[name], "size": 10},
-            hovertemplate=f"%{{y}}: {name} %{{x:.{digits}f}}<extra></extra>", row=1, col=1,
-        )  # fmt: skip
-    values = gain[order]
-    figure.add_bar(
-        x=values, y=names, orientation="h", showlegend=False, marker_color=np.where(values >= 0, GREEN, VERMILION),
-        text=[f"{value:+.{digits}f}" for value in values], **VALUES, hovertemplate=f"%{{y}}: %{{x:+.{digits}f}}<extra></extra>", row=1, col=2,
+    ends, values = (unit * run[order], unit * changed[order]), gain[order]
+    joined = "".join(f"M{x0:.5g},{row}H{x1:.5g}" for row, (x0, x1) in enumerate(zip(*(end.tolist() for end in ends), strict=True)))
+    traces: list[dict] = [
+        {
+            "type": "scatter", "mode": "markers", "x": end, "y": names, "name": name, "marker": {"color": COLOURS[name], "size": 10},
+            "hovertemplate": f"%{{y}}: {name} %{{x:.{digits}f}}<extra></extra>",
+        }
+        for name, end in zip((RUN, SET), ends, strict=True)
+    ]  # fmt: skip
+    traces.append(
+        VALUES | {
+            "type": "bar", "orientation": "h", "xaxis": "x2", "x": values, "y": names, "showlegend": False, "marker": {"color": np.where(values >= 0, GREEN, VERMILION)},
+            "text": [f"{value:+.{digits}f}" for value in values], "hovertemplate": f"%{{y}}: %{{x:+.{digits}f}}<extra></extra>",
+        }
     )  # fmt: skip
-    rows_layout(figure, len(names), "differences")
     reach = 1.6 * max(float(np.abs(values).max(initial=0)), 10.0**-digits)
-    figure.update_xaxes(title=title, row=1, col=1)
-    figure.update_xaxes(title="difference", range=[-reach, reach], row=1, col=2)
-    return figure
+    panels = ({"domain": [0, 0.56], "title": {"text": title}}, {"domain": [0.59, 1], "title": {"text": "difference"}, "range": [-reach, reach]})
+    shapes = [{"type": "path", "path": joined, "line": {"color": GREY, "width": 2}, "layer": "below"}]
+    return rows_layout(go.Figure({"data": traces}), len(names), "differences", xaxes=panels, shapes=shapes)
 
 
 def label_histogram(histograms: dict[str, np.ndarray]) -> go.Figure:

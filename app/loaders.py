@@ -313,6 +313,12 @@ def _predictor(path: str) -> PredictorClient:
     return PredictorClient(path)
 
 
+def wake_predictor(run: Run) -> None:
+    """Have the run's predictor start on the side where somebody is about to need it: after what a page shows, before they ask."""
+    if run.has("checkpoints", "best.safetensors"):
+        _predictor(str(run.path)).wake()
+
+
 @st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
 def explain(run_path: str, image: str, thresholds: tuple[float, ...], warmed_up: bool = False) -> dict[str, Any]:
     return _predictor(run_path).ask("explain", path=image, thresholds=list(thresholds), warmed_up=warmed_up)

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import average_precision_score, f1_score
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -20,6 +19,8 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     scores: [N, C] float, the higher the surer; targets: [N, C] of 0 and 1. Returns [C] float64, NaN for a
     class without a positive (left out of means). Raises ValueError if the shapes differ.
     """
+    from sklearn.metrics import average_precision_score  # here: who only predicts, or only looks, need not wait for it
+
     scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
     if scores.shape != targets.shape or scores.ndim != 2:
         raise ValueError(f"scores {scores.shape} and targets {targets.shape} must both be [N, C]")
@@ -42,6 +43,8 @@ def summary(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     Dividing a class by a constant does not change its ranking, so mAP cannot show what debiasing does; micro-AP
     and F1 compare classes with each other and can.
     """
+    from sklearn.metrics import average_precision_score, f1_score
+
     present = (np.asarray(targets) == 1).any(axis=0)
     if not present.any():
         return {"mAP": float("nan"), "micro_AP": float("nan"), "F1": float("nan")}

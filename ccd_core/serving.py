@@ -1,6 +1,6 @@
 """A predictor in a process of its own, so that whoever asks (the app) needs no torch and a GPU is given back.
 
-`PredictorClient` starts the process when it is first asked and talks to it in lines of JSON over its pipes; the process ends
+`PredictorClient` starts the process when it is first asked, or woken before that, and talks to it in lines of JSON over its pipes; the process ends
 after `IDLE_SECONDS` without a question, or with its client.
 """
 
@@ -31,6 +31,14 @@ class PredictorClient:
     def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
         """The predictor's answer to one of `QUESTIONS`; arguments and answer are what JSON can hold (paths as strings)."""
         return self._ask({"ask": question, **arguments})
+
+    def wake(self) -> None:
+        """Start the process without waiting for it, so that the first question finds it ready."""
+        if self._lock.acquire(blocking=False):  # who holds it has started it
+            try:
+                self._running()
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         with self._lock:
@@ -68,6 +76,8 @@ class PredictorClient:
 def serve(run_path: str) -> None:
     """Answer questions on standard input until it closes or nobody has asked for a while."""
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not mix with answers
+    import ccd_core.predict  # noqa: F401  # seconds, which need not wait for the first question
+
     predictor = None
     while select.select([sys.stdin], [], [], IDLE_SECONDS)[0]:
         line = sys.stdin.readline()

@@ -76,6 +76,7 @@ if layout == "Grid":
     shown = [name for name in shown if wanted.lower() in name.lower()]
     st.caption(f"{len(shown):,} of {len(ids):,} images; {legend}Click or press Enter to open one, arrow keys move.")
     gallery_pages(run, shown, describe, key="grid", selected=st.session_state.get("image"), on_pick=open_image)
+    loaders.wake_predictor(run)  # an image will be opened
     st.stop()
 
 image = pick_image(shown)

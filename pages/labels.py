@@ -27,9 +27,10 @@ def one_image(run: Run) -> None:
     truth = loaders.image_truth(run, image)
     if truth is not None:
         kinds = {"ground truth": truth[0]} | kinds
-    views, probabilities = views_of(run, image)
+    views = loaders.views_of(run, image) if run.has("views.parquet") else None
+    probabilities = np.empty((0, len(classes)), np.float32) if views is None else loaders.view_probabilities(run)[views.index]
     frame = run.config.views.frame
-    boxes = [tuple(side / frame for side in box) for box in views[["x0", "y0", "x1", "y1"]].to_numpy().tolist()] if len(views) else []
+    boxes = [tuple(side / frame for side in box) for box in views[["x0", "y0", "x1", "y1"]].to_numpy().tolist()] if len(probabilities) else []
 
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -61,15 +62,6 @@ def one_image(run: Run) -> None:
     st.caption(
         "Each view was cut around the classifier's map of one class, but CLIP says what it sees there of every class; each class keeps the strongest."
     )
-
-
-def views_of(run: Run, image: str):
-    """The views of one image, and CLIP's probabilities of each [V, C]."""
-    if not run.has("views.parquet"):
-        return [], np.empty((0, len(run.classes)), np.float32)
-    table = loaders.views(run)
-    mine = table[table["image"] == image]
-    return mine, loaders.view_probabilities(run)[mine.index]
 
 
 @st.fragment

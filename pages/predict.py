@@ -174,6 +174,7 @@ with friendly_errors():
         images = chosen_example()
     if not images:
         empty_state("No images yet", f"{'Choose one of the examples, or drop' if examples(run) else 'Drop'} your own above. The classifier of run **{run.name}** knows {', '.join(run.classes[:30])}{' ...' if len(run.classes) > 30 else ''}.", icon=":material/add_photo_alternate:")  # fmt: skip
+        loaders.wake_predictor(run)
         st.stop()
     good, bad = predict_all(run, images)
     for sentence in bad[:20]:

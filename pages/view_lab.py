@@ -42,6 +42,7 @@ def chosen_image(run: Run) -> tuple[Path, str, str, list[dict[str, Any]]] | None
     )
     if upload is None:
         st.info("Upload an image above. It is asked about with this run's classes.", icon=":material/upload:")
+        loaders.wake_predictor(run)
         return None
     folder = Path(st.session_state.setdefault("upload_folder", tempfile.mkdtemp(prefix="ccd-")))
     path = folder / f"lab-{upload.file_id}{Path(upload.name).suffix.lower()}"
