@@ -1,10 +1,12 @@
 """How long a person waits in the app: every interaction in chromium, median and 95th percentile, and what the app's process holds.
 
-python benchmarks/latency.py RUN [--repeat 10] [--only NAME ...] [--json]
+python benchmarks/latency.py RUN [RUN ...] [--repeat 10] [--only NAME ...] [--json]
 
-RUN is a finished run's folder, such as assets/demo_run or one of benchmarks/synthetic_run.py. An interaction is a generator in
-`INTERACTIONS`: it opens its page, then yields one time in milliseconds after another. Times run from the gesture to the frame in which
-its effect is painted, as the browser's own clock has it, so what playwright does in between does not count.
+RUN is a finished run's folder, such as assets/demo_run or one of benchmarks/synthetic_run.py; several come side by side. An interaction
+is a generator in `INTERACTIONS`: it opens its page, then yields one time in milliseconds after another. Times run from the gesture to
+the frame in which its effect is painted, as the browser's own clock has it, so what playwright does in between does not count. The
+first one, which finds nothing read yet, is told apart. `own` is the processor time of the app's process for one gesture: what the
+app itself works, whatever else the machine and the browser are busy with.
 """
 
 from __future__ import annotations
@@ -72,6 +74,10 @@ class App:
         asked = "&".join(f"{key}={value}" for key, value in ({"run": self.run.name} | query).items())
         return f"http://127.0.0.1:{self.port}/{page}?{asked}"
 
+    def worked_ms(self) -> float:
+        """Processor time of the app's process so far."""
+        return 1000 * time.clock_gettime(~self.process.pid << 3 | 2)  # Linux: the process's own clock
+
     def held(self) -> dict[str, object]:
         """Memory of the app's process alone, and whether torch is loaded in it; the predictor is another process."""
         process = psutil.Process(self.process.pid)
@@ -138,19 +144,23 @@ def switch_to(name: str) -> Interaction:
     return interaction
 
 
-def slider_released(app: App, page: Page) -> Iterator[float]:
-    """A native slider, from the key that sets it to the page at rest with its figures redrawn: the entropy threshold."""
-    page.goto(app.address("clip_bias"))
-    settle(page)
-    handle = page.locator("[data-testid=stSlider]").first.locator("input[type=range], [role=slider]").first
-    for key in itertools.cycle(["ArrowRight", "ArrowLeft"]):
-        page.wait_for_timeout(400)
-        handle.focus()
-        page.evaluate("() => { window.ran = false; new MutationObserver((_, o) => { if (!settled()) { window.ran = true; o.disconnect(); } })"
-                      ".observe(document.querySelector('[data-testid=stApp]'), {attributes: true}); window.began = performance.now(); }")  # fmt: skip
-        handle.press(key)
-        yield page.evaluate("() => new Promise((r) => { const look = () => window.ran && settled() ? requestAnimationFrame(() => r(performance.now() - began)) "
-                            ": requestAnimationFrame(look); look(); })")  # fmt: skip
+def slider_released(page_name: str, place: int = 0, **query: str) -> Interaction:
+    """A native slider, from the key that sets it to the page at rest with its figures redrawn."""
+
+    def interaction(app: App, page: Page) -> Iterator[float]:
+        page.goto(app.address(page_name, **query))
+        settle(page)
+        handle = page.locator("[data-testid=stSlider]").nth(place).locator("input[type=range], [role=slider]").first
+        for key in itertools.cycle(["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]):
+            page.wait_for_timeout(400)
+            handle.focus()
+            page.evaluate("() => { window.ran = false; new MutationObserver((_, o) => { if (!settled()) { window.ran = true; o.disconnect(); } })"
+                          ".observe(document.querySelector('[data-testid=stApp]'), {attributes: true}); window.began = performance.now(); }")  # fmt: skip
+            handle.press(key)
+            yield page.evaluate("() => new Promise((r) => { const look = () => window.ran && settled() ? requestAnimationFrame(() => r(performance.now() - began)) "
+                                ": requestAnimationFrame(look); look(); })")  # fmt: skip
+
+    return interaction
 
 
 def grid_page_turned(app: App, page: Page) -> Iterator[float]:
@@ -191,29 +201,58 @@ def boxes_drawn(app: App, page: Page) -> Iterator[float]:
         )
 
 
-def next_image(app: App, page: Page) -> Iterator[float]:
-    """From "next" to the next image loaded with its boxes; the predictor computes its maps on the way."""
-    page.goto(app.address("cam_boxes"))
-    page.locator(".chips button.on").wait_for()
+def next_image(page_name: str, picture: str, ready: str) -> Interaction:
+    """From "next" to the next image loaded and the page at rest; where the page asks the predictor, its answers are in it."""
+
+    def interaction(app: App, page: Page) -> Iterator[float]:
+        page.goto(app.address(page_name))
+        page.locator(ready).first.wait_for()
+        settle(page)
+        act = "[...document.querySelectorAll('[data-testid=stButton] button')].find((b) => b.innerText.includes('Next')).click()"
+        while True:
+            page.wait_for_timeout(300)
+            page.evaluate(f"window.before = deep('{picture}').src")
+            yield timed(page, act, f"deep('{picture}') && deep('{picture}').src !== before && deep('{picture}').complete && settled()")
+
+    return interaction
+
+
+def crop_dragged(app: App, page: Page) -> Iterator[float]:
+    """From the pointer's move to the frame with the bars that follow the crop."""
+    page.goto(app.address("view_lab"))
+    page.get_by_text("Where would CLIP see").wait_for()
     settle(page)
-    act = "[...document.querySelectorAll('[data-testid=stButton] button')].find((b) => b.innerText.includes('Next')).click()"
-    while True:
-        page.wait_for_timeout(300)
-        page.evaluate("window.before = deep('.stage img').src")
-        yield timed(page, act, "deep('.stage img').src !== before && deep('.stage img').complete && settled()")
+    place = page.locator(".crop").bounding_box()
+    assert place
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    for step in itertools.count():
+        yield page.evaluate(f"""() => new Promise((resolve) => {{
+          const crop = deep('.crop'), at = crop.getBoundingClientRect(), began = performance.now(), channel = new MessageChannel();
+          channel.port1.onmessage = () => resolve(performance.now() - began);
+          const x = at.x + at.width / 2 + {5 if step % 16 < 8 else -5}, y = at.y + at.height / 2;
+          crop.dispatchEvent(new PointerEvent('pointermove', {{clientX: x, clientY: y, bubbles: true, pointerId: 1, buttons: 1}}));
+          requestAnimationFrame(() => channel.port2.postMessage(0));
+        }})""")
 
 
 INTERACTIONS: dict[str, Interaction] = {
     "app start to first paint": start_to_first_paint,
     "open the run": open_run,
     **{f"switch to {title}": switch_to(name) for name, title in PAGES.items()},
-    "slider released, figures redrawn": slider_released,
+    "CLIP bias: entropy slider": slider_released("clip_bias"),
+    "Labels, data set: alpha slider": slider_released("labels", show="The%20whole%20data%20set"),
+    "Results: threshold slider": slider_released("results", part="Thresholds"),
     "grid: next page": grid_page_turned,
     "boxes under a dragged slider": boxes_dragged,
     "boxes: handler alone": boxes_drawn,
-    "next image": next_image,
+    "CAM boxes: next image": next_image("cam_boxes", ".stage img", ".chips button.on"),
+    "Labels: next image": next_image("labels", ".ccd-stage img", ".ccd-stage img"),
+    "View lab: crop dragged": crop_dragged,
+    "View lab: next image": next_image("view_lab", ".stage img", ".rows button"),
 }
-FEW = 3  # repetitions of what starts a process
+FEW = 3  # repetitions of what starts a process, or asks CLIP about hundreds of crops
+SLOW = ("app start to first paint", "open the run", "View lab: next image")
 
 
 def measure(run: Path, repeat: int, only: list[str]) -> dict[str, object]:
@@ -228,39 +267,51 @@ def measure(run: Path, repeat: int, only: list[str]) -> dict[str, object]:
                     continue
                 page = browser.new_page(viewport={"width": 1300, "height": 1000})
                 page.set_default_timeout(60_000)
-                count = min(repeat, FEW) if interaction in (start_to_first_paint, open_run) else repeat
                 steps = interaction(app, page)
-                times = sorted(itertools.islice(steps, count))
-                steps.close()  # type: ignore[attr-defined] - generators, which may have an app to close
-                page.close()
-                if times:
+                first = next(steps, None)
+                if first is not None:
+                    worked = app.worked_ms()
+                    times = sorted(itertools.islice(steps, FEW if name in SLOW else repeat))
                     rows[name] = {
                         "median_ms": round(statistics.median(times), 1),
                         "p95_ms": round(times[min(len(times) - 1, int(0.95 * len(times)))], 1),
+                        "first_ms": round(first, 1),
+                        "own_ms": round((app.worked_ms() - worked) / len(times), 1),
                         "times": len(times),
                     }
-                    print(f"{name:36} {rows[name]['median_ms']:9.1f} {rows[name]['p95_ms']:9.1f}", file=sys.stderr)
+                    print(f"{name:36} {line(rows[name])}", file=sys.stderr)
+                steps.close()  # type: ignore[attr-defined] - generators, which may have an app to close
+                page.close()
             browser.close()
-        return {"run": str(run), "interactions": rows, "app": app.held()}
+        return {"run": str(run), "interactions": rows, "app": app.held(), "load": os.getloadavg()[0]}
     finally:
         app.close()
 
 
+def line(row: dict[str, float] | None) -> str:
+    return "".join(f"{row[key]:9.0f}" if row else f"{'-':>9}" for key in ("median_ms", "p95_ms", "first_ms", "own_ms"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--repeat", type=int, default=10)
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of the interactions to measure")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    found = measure(arguments.run.resolve(), arguments.repeat, arguments.only)
+    found = [measure(run.resolve(), arguments.repeat, arguments.only) for run in arguments.runs]
     if arguments.json:
         print(json.dumps(found, indent=1))
         return
-    print(f"{'interaction':36} {'median':>9} {'95th pct':>9}   (ms)")
-    for name, row in found["interactions"].items():  # type: ignore[attr-defined]
-        print(f"{name:36} {row['median_ms']:9.1f} {row['p95_ms']:9.1f}")
-    print(f"app process: {found['app']['rss_mib']} MiB, torch loaded: {found['app']['torch']}")  # type: ignore[index]
+    print(f"{'milliseconds':36}" + "".join(f"  {Path(str(one['run'])).name:>34}" for one in found))
+    print(f"{'interaction':36}" + f"  {'median':>7}{'95 %':>9}{'first':>9}{'own':>9}" * len(found))
+    for name in INTERACTIONS:
+        rows = [one["interactions"].get(name) for one in found]  # type: ignore[attr-defined]
+        if any(rows):
+            print(f"{name:36}" + "".join(line(row) for row in rows))
+    for one in found:
+        held: dict = one["app"]  # type: ignore[assignment]
+        print(f"{one['run']}: app process {held['rss_mib']} MiB, torch loaded: {held['torch']}; load at the end {one['load']:.1f}")
 
 
 if __name__ == "__main__":
