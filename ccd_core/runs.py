@@ -121,7 +121,14 @@ class Run:
         self._refuse_if_active()
         with claim(self.path):
             self._refuse_if_active()
+            self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Drop what a killed process was in the middle of writing; a request to stop may be written by anybody, at any time."""
+        for partial in self.path.rglob(".*.partial"):
+            if not partial.name.startswith(".stop.json"):
+                partial.unlink(missing_ok=True)
 
     def _refuse_if_active(self) -> None:
         state, own = self.state, this_process()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: small models gain nothing from more, and a run's processes compute alike
 GOLDEN = Path(__file__).parent / "golden"
 
 

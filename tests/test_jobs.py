@@ -29,7 +29,6 @@ from tests.test_pipeline import assert_same_result
 def workspace(tmp_path, monkeypatch) -> Path:
     """A workspace with a queue and a cache of its own; what is left running there ends with the test."""
     monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     folder = tmp_path / "runs"
     folder.mkdir()
     yield folder
@@ -77,7 +76,7 @@ def test_stop_while_running_and_while_queued(workspace, tiny_scenes):
     jobs.stop(first.path, wait=False)
     assert time.time() - began < 1 and jobs.look(first).asked is not None
     wait_for(lambda: status(first.path) == "stopped")
-    assert first.state["status"] == "stopped" and first.has("checkpoints", "last.safetensors") == first.has("metrics.csv")
+    assert first.state["status"] == "stopped" and (first.has("checkpoints", "last.safetensors") or not first.has("metrics.csv"))
     with pytest.raises(UserError, match="is not running"):
         jobs.stop(first.path)
     jobs.resume(first.path)
@@ -281,3 +280,13 @@ def test_the_heartbeat_beats_without_progress_and_hears_a_request(workspace, tin
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert socket.gethostname() == run.state["host"]
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_next_one(tiny_run, tmp_path):
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    half, request = run.file("checkpoints", ".last.safetensors.77.partial"), run.file(".stop.json.78.partial")
+    half.parent.mkdir()
+    half.write_bytes(b"half")
+    request.write_text("{}")
+    with run.claimed():
+        assert not half.exists() and request.exists()
