@@ -1,0 +1,91 @@
+"""From page to page: by mouse and by keys, with the run, the image and the class kept in the link."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def settled(page) -> None:
+    page.wait_for_selector("h1")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+def named(page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
+
+
+def test_a_copied_link_names_the_run_even_where_it_is_the_default(page, address):
+    page.goto(address)
+    settled(page)
+    page.wait_for_url("**run=*")
+
+
+def test_the_strips_cards_lead_to_their_pages_by_click_and_by_key(page, address):
+    page.goto(f"{address}/?run=tiny")
+    page.locator(".strip button").nth(5).wait_for()
+    assert page.locator(".strip h4").all_inner_texts() == ["Images", "CLIP's global labels", "CLIP bias", "Local views", "Final labels", "Classifier"]
+    page.locator(".strip button").nth(5).click()
+    page.wait_for_url("**/results*")
+    assert named(page)["run"] == "tiny"
+    page.go_back()
+    page.locator(".strip button").nth(2).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/clip_bias*")
+    assert named(page)["run"] == "tiny"
+    settled(page)
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_picture_of_clip_bias_opens_its_labels(page, address):
+    page.goto(f"{address}/clip_bias?run=tiny")
+    tile = page.locator(".tile").first
+    image = tile.get_attribute("data-id")
+    tile.click()
+    page.wait_for_url("**/labels*")
+    assert named(page) == {"run": "tiny", "image": image}
+    page.get_by_text(f"{image}: ").wait_for()
+    page.get_by_role("link", name="View lab").click()  # the sidebar keeps both
+    page.wait_for_url(re.compile(f"view_lab.*image={image}"))
+    assert named(page)["run"] == "tiny"
+
+
+def test_settings_of_labels_go_to_train(page, address):
+    page.goto(f"{address}/labels?run=tiny&show=The+whole+data+set&alpha=0.7")
+    page.get_by_role("link", name="Train with these settings").click()
+    page.wait_for_url("**/train*")
+    assert named(page)["run"] == named(page)["from"] == "tiny" and "labels.alpha=0.7" in named(page)["set"]
+
+
+def test_most_wrong_images_of_validation_open_here_those_of_training_on_cam_boxes(page, address):
+    page.goto(f"{address}/results?run=tiny&part=Most+wrong")
+    tile = page.locator(".tile").first
+    label = tile.locator(".caption").inner_text().rpartition(" ")[0]
+    tile.click()
+    page.get_by_text(f"what speaks for {label}").wait_for()
+    page.goto(f"{address}/results?run=tiny&part=Most+wrong&split=training+images")
+    tile = page.locator(".tile[data-id^=train]").first
+    image, label = tile.get_attribute("data-id"), tile.locator(".caption").inner_text().rpartition(" ")[0]
+    tile.click()
+    page.wait_for_url("**/cam_boxes*")
+    assert {name: named(page)[name] for name in ("run", "image", "of")} == {"run": "tiny", "image": image, "of": label}
+
+
+def test_predict_is_tried_by_one_click_and_by_key(page, address):
+    page.goto(f"{address}/predict?run=tiny")
+    page.locator(".tile").nth(1).wait_for()
+    page.locator(".tile").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    image = page.locator(".tile").nth(1).get_attribute("data-id")
+    page.get_by_role("heading", name=image).wait_for()
+    assert named(page)["example"] == image
+    page.get_by_text("heat is what speaks for it").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    header, row = download.value.path().read_text().splitlines()
+    assert header.startswith("image,labels,") and row.startswith(image)
