@@ -29,8 +29,8 @@ PARTS = {
     "wrong": "Most wrong" if scored else "Least sure",
 }
 PARTS = {key: title for key, title in PARTS.items() if title}
-left, right = st.columns([5, 2], vertical_alignment="center")
-part = left.segmented_control(
+bar = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
+part = bar.segmented_control(
     "Part",
     list(PARTS),
     format_func=PARTS.get,
@@ -43,7 +43,7 @@ part = left.segmented_control(
 options = scored or splits
 split = options[0]
 if len(options) > 1:
-    split = right.segmented_control(
+    split = bar.segmented_control(
         "Images", options, format_func=SPLITS.get, default=split, required=True, key="split", bind="query-params", label_visibility="collapsed"
     )
 if not scored:
