@@ -44,3 +44,9 @@ def test_what_a_browser_reports_is_not_trusted(reported):
 def test_letters_that_mean_nothing_are_dropped():
     after = _checked({"cls": 0, "step": 1, "view": 0, "offset": 8, "show": "zzab"}, BoxState(1, 0, 0, 0), ["a", "b"], [0.5, 0.9], [(0.1, None)])
     assert after == BoxState(0, 1, 0, 8, "ba")
+
+
+def test_the_maps_after_warm_up_are_offered_and_shown(app):
+    test = app("cam_boxes", maps="after warm-up")
+    assert not test.exception and not test.error
+    assert test.segmented_control(key="maps").value == "after warm-up"
