@@ -17,7 +17,8 @@ from rich.table import Table
 
 from ccd_core.cli_app import browser_app
 from ccd_core.cli_data import data_app
-from ccd_core.cli_jobs import Workspace, jobs_app
+from ccd_core.cli_jobs import jobs_app
+from ccd_core.cli_options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
 from ccd_core.cli_study import study
 from ccd_core.errors import UserError
 
@@ -33,7 +34,6 @@ app.command("app")(browser_app)
 console = Console()
 console_of_messages = Console(stderr=True)  # for what must not mix with a command's output
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 
@@ -45,12 +45,10 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceb
 @app.command()
 def run(
     preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best. Without --config or --dataset: demo.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.")] = None,
-    classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable.")
-    ] = None,
+    dataset: DatasetSpec = None,
+    classes: ClassesFile = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all. With --resume: go on there.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. Without it: a new one in the workspace.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")] = False,

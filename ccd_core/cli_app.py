@@ -13,7 +13,7 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from ccd_core.cli_jobs import Workspace
+from ccd_core.cli_options import Workspace
 from ccd_core.errors import UserError
 
 console = Console()

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ccd_core.cli_options import ClassesFile, Json
+
 if TYPE_CHECKING:
     from ccd_core.data.check import DatasetReport, SplitReport
 
@@ -24,9 +26,9 @@ console = Console()
 @data_app.command()
 def check(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="voc2007:ROOT, voc2012:ROOT, coco2014:ROOT, nuswide:ROOT, folder:DIR or demo.")],
-    classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
+    classes: ClassesFile = None,
     quick: Annotated[bool, typer.Option("--quick", help="Do not decode the images; takes seconds.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """What is there, what is missing, counts against the published ones, classes, broken images.
 

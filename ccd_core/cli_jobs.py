@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ccd_core.cli_options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 jobs_app = typer.Typer(no_args_is_help=True, help="Runs in the background: start, list, show, logs, watch, stop, resume.")
 console = Console()
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
-Workspace = Annotated[Path, typer.Option("--workspace", envvar="CCD_RUNS", help="Folder that holds the runs.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its name in the workspace.")]
 
 
@@ -39,12 +38,10 @@ def _look(run: Path, workspace: Path) -> Job:
 @jobs_app.command()
 def start(
     preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.")] = None,
-    classes: Annotated[Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable.")
-    ] = None,
+    dataset: DatasetSpec = None,
+    classes: ClassesFile = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
     name: Annotated[str | None, typer.Option(help="The run's name in the workspace. Without it: preset and time.")] = None,
     workspace: Workspace = Path("runs"),
     place: Annotated[str, typer.Option(help="local, or slurm: a job of the cluster that this machine can submit to.")] = "local",

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ccd_core.cli_options import Json
+
 console = Console()
 
 
@@ -19,7 +21,7 @@ def study(
     preset: Annotated[str, typer.Option(help="For a data set: whose CLIP and settings are used.")] = "paper",
     images: Annotated[int | None, typer.Option(min=1, help="The first so many training images only.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """How good labels are by where the local views are cut (Fig. 3). A measurement: ground-truth boxes reach no training.
 
