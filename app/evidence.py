@@ -13,6 +13,7 @@ import streamlit as st
 from app import loaders
 from app.widgets import show_figure
 from ccd_core.metrics import ClassMeasures, quick_measures
+from ccd_core.none_images import none_images
 from ccd_core.relabel import Evidence, LabelStatistics, Relabelled, relabel
 from ccd_core.runs import Run
 
@@ -21,8 +22,10 @@ SCROLLS_FROM = 700  # pixels; a taller figure is shown in a box of this height
 
 @st.cache_resource(max_entries=2, show_spinner="Reading what CLIP said of the images ...")
 def _evidence(path: str, changed: float) -> Evidence:
-    arrays = Run.open(path).load_global()
-    return Evidence.of(arrays["p_global"], arrays["entropy"])
+    run = Run.open(path)
+    arrays = run.load_global()
+    none = none_images(arrays["p_global"], arrays.get("similarity"), run.config.none_images)
+    return Evidence.of(arrays["p_global"], arrays["entropy"], none)
 
 
 def global_evidence(run: Run) -> Evidence:

@@ -19,18 +19,23 @@ from ccd_core.labels import local_probabilities, update_labels
 
 @dataclass(frozen=True)
 class Evidence:
-    """What CLIP said of N images: p, local [C, N] float32 (local: the maximum over views, NaN without any), entropy, top_p [N], top [N] int."""
+    """What CLIP said of N images: p, local [C, N] float32 (local: the maximum over views, NaN without any), entropy, top_p [N], top [N] int.
+
+    none: rows of the images that are taken to show no class, whose labels are zero.
+    """
 
     p: np.ndarray
     local: np.ndarray | None
     entropy: np.ndarray
     top: np.ndarray
     top_p: np.ndarray
+    none: np.ndarray
 
     @classmethod
-    def of(cls, p_global: np.ndarray, entropy: np.ndarray) -> Evidence:
-        """Without local views: p_global [N, C] and its entropy [N]."""
-        return cls(np.ascontiguousarray(p_global.T), None, entropy, p_global.argmax(1), p_global.max(1))
+    def of(cls, p_global: np.ndarray, entropy: np.ndarray, none: np.ndarray | None = None) -> Evidence:
+        """Without local views: p_global [N, C], its entropy [N] and what `none_images` says of them, [N] bool."""
+        rows = np.flatnonzero(np.zeros(len(p_global), bool) if none is None else none)
+        return cls(np.ascontiguousarray(p_global.T), None, entropy, p_global.argmax(1), p_global.max(1), rows)
 
     def with_views(self, view_image: np.ndarray, p_views: np.ndarray) -> Evidence:
         """The same with the views' probabilities [V, C]; view_image [V] int says which image each is of."""
@@ -48,7 +53,8 @@ class Evidence:
 
     def mean_initial(self, bias: np.ndarray, floor: float) -> np.ndarray:
         """[C] mean over the images of each class's initial label: the label rate that the classifier is warmed up on."""
-        return np.array([debias(p, bias[index], floor).mean() for index, p in enumerate(self.p)])
+        labels = (debias(p, bias[index], floor) for index, p in enumerate(self.p))
+        return np.array([label.mean() - label[self.none].sum() / len(label) for label in labels])
 
     def extremes(self, index: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the up to `count` surest and least sure images of which class `index` is the top class, each from the extreme on."""
@@ -96,6 +102,7 @@ def relabel(evidence: Evidence, config: CCDConfig, compared_with: np.ndarray) ->
         final[index] = (
             initial if evidence.local is None else update_labels(initial, _local(evidence.local[index], divisor, index, config), config.labels.alpha)
         )
+        final[index, evidence.none] = 0
         difference = np.abs(final[index] - compared_with[index])
         larger = difference > change
         np.copyto(change, difference, where=larger)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,24 @@ def test_the_runs_own_settings_change_nothing(app):
     assert metrics(test)["mAP, change"] == "+0.00" and any("No label changes" in info.value for info in test.info)
 
 
+def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_path, monkeypatch):
+    from ccd_core.pipeline import set_none_images_to_zero
+    from ccd_core.runs import Run
+
+    shutil.copytree(tiny_run.path, tmp_path / "filtered")
+    config = tmp_path / "filtered" / "config.yaml"
+    config.write_text(config.read_text().replace("filter: 'off'", "filter: similarity"))
+    run = Run.open(tmp_path / "filtered")
+    assert run.config.none_images.filter == "similarity"
+    labels = run.load_labels()
+    final = set_none_images_to_zero(labels["final"], run.load_global()["p_global"], run.config, run)
+    assert (final != labels["final"]).any()
+    np.savez(run.file("labels.npz"), **labels | {"final": final})
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+    test = app("labels", run="filtered", show=ALL)
+    assert metrics(test)["F1, change"] == "+0.00" and any("No label changes" in info.value for info in test.info)
+
+
 def test_an_image_in_the_link_is_shown_with_its_views(app, tiny_run):
     views = tiny_run.load_views()
     image = views["image"].iloc[-1]
@@ -88,8 +108,6 @@ def test_a_run_that_has_just_begun_gets_a_hint(app, tiny_run, tmp_path, monkeypa
 
 
 def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, tmp_path, monkeypatch):
-    import shutil
-
     shutil.copytree(tiny_run.path, tmp_path / "elsewhere")
     config = tmp_path / "elsewhere" / "config.yaml"
     config.write_text(config.read_text().replace(tiny_run.config.data.spec, "voc2012:/nowhere"))
