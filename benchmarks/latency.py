@@ -49,6 +49,29 @@ window.deep = (selector, root = document) => root.querySelector(selector)
   || [...root.querySelectorAll("*")].reduce((found, host) => found || (host.shadowRoot && deep(selector, host.shadowRoot)), null);
 window.settled = () => !!document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]");
 """
+# Makes `redrawn` resolve with the milliseconds to the painted frame after the last change of a page whose figures were redrawn. Streamlit's own
+# "running" may come and go between two frames, so the page at rest is one that nothing changes any more for 300 milliseconds.
+REDRAWN = """
+() => {
+  const began = performance.now(), channel = new MessageChannel();
+  let last = 0, drawn = false;
+  channel.port1.onmessage = () => { last = performance.now(); };
+  const observer = new MutationObserver((changes) => {
+    drawn ||= changes.some((change) => change.target.closest?.("[data-testid=stPlotlyChart]") || change.target.querySelector?.(".js-plotly-plot"));
+    requestAnimationFrame(() => channel.port2.postMessage(0));  // arrives when that frame has been painted
+  });
+  observer.observe(document.querySelector("[data-testid=stMain]"), {subtree: true, childList: true, attributes: true, characterData: true});
+  window.redrawn = new Promise((resolve, reject) => {
+    const look = () => {
+      const now = performance.now();
+      if (drawn && settled() && now - last > 300) { observer.disconnect(); resolve(last - began); }
+      else if (now - began > 20000) { observer.disconnect(); reject(new Error("no figure was redrawn")); }
+      else setTimeout(look, 20);
+    };
+    look();
+  });
+}
+"""
 
 
 class App:
@@ -154,11 +177,9 @@ def slider_released(page_name: str, place: int = 0, **query: str) -> Interaction
         for key in itertools.cycle(["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]):
             page.wait_for_timeout(400)
             handle.focus()
-            page.evaluate("() => { window.ran = false; new MutationObserver((_, o) => { if (!settled()) { window.ran = true; o.disconnect(); } })"
-                          ".observe(document.querySelector('[data-testid=stApp]'), {attributes: true}); window.began = performance.now(); }")  # fmt: skip
+            page.evaluate(REDRAWN)
             handle.press(key)
-            yield page.evaluate("() => new Promise((r) => { const look = () => window.ran && settled() ? requestAnimationFrame(() => r(performance.now() - began)) "
-                                ": requestAnimationFrame(look); look(); })")  # fmt: skip
+            yield page.evaluate("() => window.redrawn")
 
     return interaction
 
