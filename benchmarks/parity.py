@@ -52,9 +52,12 @@ def bias_cases() -> Iterator[Case]:
             config = REFERENCE.changed(bias={"entropy_threshold": threshold})
             bias, measured = clip_bias(p, config.bias.entropy_threshold), data[f"{name}_count_{threshold}"] > 0
             yield "bias", f"{name} count, entropy {threshold}", bias.count, data[f"{name}_count_{threshold}"], 0
+            yield "bias", f"{name} images used, entropy {threshold}", bias.used, data[f"{name}_used_{threshold}"], 0
             yield "bias", f"{name} bias, entropy {threshold}", bias.value[measured], data[f"{name}_bias_{threshold}"][measured], 1e-5
-            labels = initial_labels(p, bias, config)[:, measured]
-            yield "bias", f"{name} initial labels, entropy {threshold}", labels, data[f"{name}_debiased_{threshold}_floor"][:, measured], 1e-5
+            for floor, suffix in ((config.bias.floor, "floor"), (0.0, "nofloor")):
+                labels = initial_labels(p, bias, config.changed(bias={"floor": floor}))[:, measured]
+                there = data[f"{name}_debiased_{threshold}_{suffix}"][:, measured]
+                yield "bias", f"{name} initial labels, entropy {threshold}, {suffix}", labels, there, 1e-5
 
 
 def label_cases() -> Iterator[Case]:
@@ -129,7 +132,7 @@ def step_cases(teacher: ClipTeacher) -> Iterator[Case]:
         _, classes, _, boxes = choose_views(above[None], cams[None], size, config, np.random.default_rng(0))
         crops = crop_views(image, boxes.tolist(), config.clip.size, config.clip.round_to)
         found += [(index, name, *box, *crop.shape[1:]) for name, box, crop in zip(classes, boxes.tolist(), crops, strict=True)]
-        asked.append(teacher.view_probabilities(crops, text).numpy())
+        asked += [teacher.probabilities(crop[None], text).numpy() for crop in crops]
     views, p = np.array(found), np.concatenate(asked)
     yield "extra_views", "image and class of each view", views[:, :2], np.stack([data["view_image"], data["view_class"]], 1), 0
     yield "extra_views", "views (pixels)", views[:, 2:6], data["reference_box"], 0

@@ -6,9 +6,11 @@ are read from the disk row by row, so keeping them costs no memory. Files go, ol
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,10 +27,20 @@ LIMIT_BYTES = 4_000_000_000  # of embeddings
 
 def _name(images: ImageList, depends_on: dict[str, Any]) -> str:
     digest = hashlib.blake2b(json.dumps(depends_on, sort_keys=True).encode(), digest_size=16)
-    for path in images.paths:
-        facts = path.stat() if path.exists() else None
-        digest.update(f"{path.resolve()}\0{facts and facts.st_size}\0{facts and facts.st_mtime_ns}\n".encode())
+    real = functools.cache(os.path.realpath)  # of a folder: once, not once an image in it
+    for path in map(os.fspath, images.paths):
+        folder, name = os.path.split(path)
+        place = os.path.realpath(path) if os.path.islink(path) else os.path.join(real(folder), name)
+        facts = _facts(path)
+        digest.update(f"{place}\0{facts and facts.st_size}\0{facts and facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def _facts(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def embeddings_file(images: ImageList, depends_on: dict[str, Any]) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ccd_core.cli_options import Json
 
@@ -43,7 +43,9 @@ def study(
     if as_json:
         print(json.dumps(results))
         return
-    table = Table("local views", "views an image", "local labels, mAP (%)", "final labels, mAP (%)", "final, micro-AP", "final, F1")
+    numbers = ("views", "local\nmAP", "final\nmAP", "final\nmicro-AP", "final\nF1")  # a narrow terminal folds the names, and no number
+    columns = [Column(title, "", justify="right", no_wrap=True, overflow="fold") for title in numbers]
+    table = Table(Column("local views", overflow="fold"), *columns, title="Views an image; local and final labels, in percent")
     for policy, result in results.items():
         final, local = result["final"], result["local"]
         name = "none (initial labels)" if policy == "initial" else POLICIES[policy]

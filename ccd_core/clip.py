@@ -150,13 +150,6 @@ class ClipTeacher:
         mean, std = (self.mean, self.std) if statistics == "clip" else (IMAGENET_MEAN, IMAGENET_STD)
         return normalise(pixels, mean, std)
 
-    def view_probabilities(self, views: Sequence[Tensor], text: Tensor, batch_size: int = 32) -> Tensor:
-        """[V, C] for normalised views of any shapes, in batches of equal shape, in the order given."""
-        result = torch.empty(len(views), len(text))
-        for batch in batches_of_equal([view.shape for view in views], batch_size):
-            result[batch] = self.probabilities(torch.stack([views[i] for i in batch]), text).cpu()
-        return result
-
 
 def batches_of_equal(shapes: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:
     """Indices of what has the same shape, at most `batch_size` at a time."""

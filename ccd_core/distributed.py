@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import MethodType
 from typing import Any
 
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ccd_core.errors import Stopped, UserError
+from ccd_core.heartbeat import meanwhile
 from ccd_core.runs import Run
 from ccd_core.team import ALONE, Team
 
@@ -77,25 +78,17 @@ def _surroundings(devices: Sequence[str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-@contextmanager
-def _relayed(run: Run, reporter: Reporter | None) -> Iterator[None]:
+def _relayed(run: Run, reporter: Reporter | None) -> AbstractContextManager[None]:
     """What the first process writes of its progress, told to `reporter` here."""
-    over = threading.Event()
 
-    def relay() -> None:
+    def relay(over: threading.Event) -> None:
         while reporter and not over.wait(0.5):
             state = run.state
             if state.get("stage") in state.get("seconds", {}) or not state.get("total"):
                 continue
             reporter(state["stage"], state["done"], state["total"], state.get("detail", ""))
 
-    thread = threading.Thread(target=relay, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return meanwhile(relay, "progress")
 
 
 def _what_failed(failures: dict, devices: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from ccd_core.processes import end_group, this_process
 from ccd_core.runs import Run
@@ -21,11 +21,22 @@ GRACE_SECONDS = 20  # from being asked to stop until a process is ended
 
 
 @contextmanager
-def heartbeat(run: Run, stoppable: bool = True) -> Iterator[None]:
-    """Touch state.json while the block runs; stoppable: a request to stop becomes SIGTERM and, after the grace, SIGKILL for all it started."""
+def meanwhile(work: Callable[[threading.Event], None], name: str) -> Iterator[None]:
+    """`work(over)` in a thread of its own while the block runs; it ends when the event `over` is set."""
     over = threading.Event()
+    thread = threading.Thread(target=work, args=(over,), name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
-    def beat() -> None:
+
+def heartbeat(run: Run, stoppable: bool = True) -> AbstractContextManager[None]:
+    """Touch state.json while the block runs; stoppable: a request to stop becomes SIGTERM and, after the grace, SIGKILL for all it started."""
+
+    def beat(over: threading.Event) -> None:
         asked = waited = 0.0
         while not over.wait(LISTEN_SECONDS):
             waited += LISTEN_SECONDS
@@ -40,10 +51,4 @@ def heartbeat(run: Run, stoppable: bool = True) -> Iterator[None]:
                 if asked > GRACE_SECONDS:
                     end_group(this_process())
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return meanwhile(beat, "heartbeat")

@@ -22,11 +22,12 @@ from ccd_core.data.images import image_size
 from ccd_core.data.loading import read_batches
 from ccd_core.device import make_accelerator
 from ccd_core.errors import UserError
-from ccd_core.labels import aggregate_views, debiased_local, final_labels, initial_labels, read_local_probabilities
+from ccd_core.labels import debiased_local, final_labels, initial_labels, read_local_probabilities
+from ccd_core.local_views import ask_clip
 from ccd_core.pipeline import global_probabilities, load_teacher
 from ccd_core.runs import Progress, Run
 from ccd_core.scoring import Scorer
-from ccd_core.views import crop_views, moved_boxes, random_boxes
+from ccd_core.views import moved_boxes, random_boxes
 
 VIEWS = 9  # an image (Sec. 3.2)
 RESIZED = (1.0, 0.75, 0.5)  # of the longer side: an image with fewer boxes has them at other sizes, too (footnote 2)
@@ -97,7 +98,7 @@ def study(
             p_local, count = p_local[: len(images)], count[: len(images)]
         else:
             places = Places(policy, config, truth, images, run)
-            p_local, count = ask_clip(places, teacher, text, images, config, report)
+            p_local, count = ask_about(places, teacher, text, images, config, report)
         local = debiased_local(p_local, bias, config)
         results[policy] = {
             "views": float(count.mean()),
@@ -136,7 +137,7 @@ class Places:
 
 
 @torch.inference_mode()
-def ask_clip(
+def ask_about(
     places: Places,
     teacher: ClipTeacher,
     text: torch.Tensor,
@@ -147,17 +148,15 @@ def ask_clip(
     """[N, C] the maximum of CLIP's probabilities over each image's views, NaN where it has none, and [N] how many it has."""
     p_local, count = np.full((len(images), len(text)), np.nan, np.float32), np.zeros(len(images), int)
     for indices, pixels, _ in read_batches(images, config.views.frame, 8, workers=config.data.workers):
-        crops, owner = [], []
-        for row, picture in zip(indices, pixels, strict=True):
+        views: dict[int, list[tuple[int, Box]]] = {}  # by the longer side they are resized to
+        for number, row in enumerate(indices):
             for box, longer in zip(*places.of(row), strict=True):
-                (crop,) = crop_views(picture, [box.tolist()], longer, config.clip.round_to or teacher.stride)
-                crops.append(teacher.normalise(crop, config.clip.normalisation))
-                owner.append(row)
-        p = teacher.view_probabilities(crops, text, config.clip.batch_size).numpy()
-        for row in indices:
-            chosen = p[np.array(owner, int) == row]
-            if len(chosen):
-                p_local[row], count[row] = aggregate_views(chosen), len(chosen)
+                views.setdefault(longer, []).append((number, tuple(box.tolist())))
+        for longer, some in views.items():
+            p = ask_clip(teacher, text, list(pixels), some, config.clip.model_copy(update={"size": longer}))
+            for (number, _), said in zip(some, p, strict=True):
+                row = indices[number]
+                p_local[row], count[row] = np.fmax(p_local[row], said), count[row] + 1
         if report:
             report("study", int(indices[-1]) + 1 if indices else 0, len(images), places.policy)
     return p_local, count

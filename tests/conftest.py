@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: small models gain nothing from more, and a run's processes compute alike
-GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -20,22 +17,6 @@ def no_embeddings_are_left_behind(tmp_path_factory):
     home, cache.home = cache.home, lambda: Path(os.environ.get("CCD_HOME") or tmp_path_factory.getbasetemp() / "home")
     yield
     cache.home = home
-
-
-@pytest.fixture(scope="session")
-def golden():
-    """`golden("bias")`: arrays recorded from the authors' implementation."""
-
-    def read(name: str) -> dict[str, np.ndarray]:
-        with np.load(GOLDEN / f"{name}.npz") as file:
-            return {key: file[key] for key in file.files}
-
-    return read
-
-
-@pytest.fixture(scope="session")
-def golden_json():
-    return lambda name: json.loads((GOLDEN / f"{name}.json").read_text())
 
 
 @pytest.fixture(scope="session")

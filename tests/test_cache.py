@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +77,27 @@ def test_whatever_the_numbers_depend_on_makes_another_name(tiny_scenes, tmp_path
         next(iter(teacher.tower.parameters())).add_(1)
     names.append(name())
     assert len(set(names)) == len(names)
+
+
+def test_an_image_has_one_name_by_whatever_links_it_is_reached(tmp_path, monkeypatch):
+    real = tmp_path / "real"
+    real.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (real / name).write_bytes(name.encode() * 9)
+    (tmp_path / "folder").symlink_to(real)
+    (tmp_path / "file.jpg").symlink_to("folder/b.jpg")
+    (tmp_path / "broken.jpg").symlink_to("nowhere.jpg")
+    monkeypatch.chdir(real)
+
+    def name(*paths) -> str:
+        return cache.embeddings_file(ImageList(tuple(map(str, paths)), tuple(map(Path, paths))), {"size": 1}).stem
+
+    digest = hashlib.blake2b(b'{"size": 1}', digest_size=16)  # as it is kept on users' disks
+    for path in (real / "a.jpg", real / "b.jpg"):
+        digest.update(f"{path.resolve()}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}\n".encode())
+    linked, relative = (tmp_path / "folder" / "a.jpg", tmp_path / "file.jpg"), ("a.jpg", "../folder/../real/b.jpg")
+    assert name(real / "a.jpg", real / "b.jpg") == name(*linked) == name(*relative) == digest.hexdigest()
+    assert name(tmp_path / "broken.jpg") == name(tmp_path / "nowhere.jpg") == name("../nowhere.jpg")  # not there, which is no error here
 
 
 def test_the_oldest_go_where_the_files_are_too_large_together(tmp_path, monkeypatch):
