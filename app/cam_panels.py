@@ -87,7 +87,7 @@ def views_panel(run: Run, image: str, path: Path, state: BoxState, answer: dict[
     """What CLIP says of the whole image and of each view, before and after debiasing."""
     left, right = st.columns([5, 2], vertical_alignment="bottom")
     mine = loaders.views_of(run, image).sort_values("score", ascending=False)
-    left.subheader(f"What CLIP sees: the whole image, and {len(mine)} views of the run", anchor=False)
+    left.header(f"What CLIP sees: the whole image, and {len(mine)} views of the run", anchor=False)
     left.caption(
         "Blue: CLIP's probability. Orange: divided by the class's CLIP bias, as labels are. A view is shown squeezed into the frame, as CLIP gets it."
     )
@@ -131,7 +131,7 @@ def _grown(box: list[int], offset: int, frame: int) -> list[int]:
 
 def methods_panel(run: Run, image: str, path: Path, state: BoxState) -> None:
     """The same image and class under CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM."""
-    st.subheader("Other ways to make the map", anchor=False)
+    st.header("Other ways to make the map", anchor=False)
     name = run.classes[state.cls]
     if not st.toggle(f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {name}", key="methods", bind="query-params"):
         return

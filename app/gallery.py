@@ -51,7 +51,7 @@ export default function (component) {
     grid.replaceChildren(...data.items.map((item, place) => {
       const tile = element("button", "tile"), picture = element("img"), words = element("div", "words");
       tile.type = "button"; tile.dataset.id = item.id; tile.setAttribute("role", "option"); tile.title = item.id; tile.tabIndex = place ? -1 : 0;
-      picture.loading = "lazy"; picture.decoding = "async"; picture.alt = item.caption || item.id; picture.src = item.src;
+      picture.loading = "lazy"; picture.decoding = "async"; picture.alt = ""; picture.src = item.src;
       picture.onerror = () => picture.classList.add("gone");
       words.append(element("div", "caption", item.caption));
       if (item.badges.length) {

@@ -18,7 +18,7 @@ button { display: flex; flex-direction: column; justify-content: flex-start; wid
 button:hover { border-color: var(--st-primary-color); } button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
 li { position: relative; }
 li:not(:last-child)::after { content: "›"; position: absolute; right: -.7rem; top: 50%; transform: translateY(-55%); opacity: .45; font-size: 1.2rem; }
-h4 { margin: 0 0 .4rem; font-size: .8rem; font-weight: 600; opacity: .75; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.title { margin: 0 0 .4rem; font-size: .8rem; font-weight: 600; opacity: .75; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .show { width: 100%; flex: 0 0 3.6rem; display: flex; align-items: flex-end; gap: 2px; overflow: hidden; border-radius: 6px; position: relative; margin-bottom: .45rem; }
 .show i { flex: 1 1 2px; min-width: 1px; background: #56B4E9; border-radius: 2px 2px 0 0; }
 .show img { flex: 1; min-width: 0; height: 100%; object-fit: cover; }
@@ -31,8 +31,8 @@ JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
   const element = (name, text) => { const made = document.createElement(name); if (text !== undefined) made.textContent = text; return made; };
   parentElement.querySelector(".strip").replaceChildren(...data.steps.map((step) => {
-    const item = element("li"), card = element("button"), show = element("div");
-    card.type = "button"; show.className = "show";
+    const item = element("li"), card = element("button"), show = element("div"), title = element("span", step.title);
+    title.className = "title"; card.type = "button"; show.className = "show";
     for (const address of step.pictures) { const image = element("img"); image.src = address; image.alt = ""; show.append(image); }
     if (step.boxes.length) {
       const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -47,7 +47,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     const most = Math.max(...step.bars);
     for (const value of step.bars) { const bar = element("i"); bar.style.height = `${100 * value / most}%`; show.append(bar); }
-    card.append(element("h4", step.title), show, element("b", step.value), element("p", step.text));
+    card.append(title, show, element("b", step.value), element("p", step.text));
     card.onclick = () => setTriggerValue("opened", step.page);
     item.append(card);
     return item;

@@ -95,7 +95,7 @@ def _difference(value: float | None, most: float) -> str:
 
 
 def _settings_that_differ(runs: dict[str, Run]) -> None:
-    st.subheader("Settings that differ", anchor=False)
+    st.header("Settings that differ", anchor=False)
     first, *others = runs.values()
     keys = list(dict.fromkeys(key for other in others for key in differences(first.config, other.config)))
     if not keys:
@@ -115,7 +115,7 @@ def _settings_that_differ(runs: dict[str, Run]) -> None:
 
 def curves_part(run: Run, split: str) -> None:
     runs = compared_runs(run)
-    st.subheader("Learning curves", anchor=False)
+    st.header("Learning curves", anchor=False)
     data = {}
     for name, one in runs.items():
         metrics = one.load_metrics()
@@ -130,7 +130,7 @@ def curves_part(run: Run, split: str) -> None:
     if known.targets is None:
         st.info("Precision and recall need ground truth, and this run has none: a labels.csv in its folder would be scored.")
         return
-    st.subheader("Precision and recall", anchor=False)
+    st.header("Precision and recall", anchor=False)
     st.caption(
         "Of the images labelled, how many are right (precision); of the images that have the class, how many are labelled (recall). Hover to read the threshold off."
     )

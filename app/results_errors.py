@@ -12,7 +12,7 @@ from app import loaders
 from app.gallery import gallery
 from app.judged import confusion, judged, most_wrong
 from app.seeing import label_overlay
-from app.widgets import friendly_errors, show_figure
+from app.widgets import friendly_errors, pick_class, show_figure
 from ccd_core import thresholds
 from ccd_core.runs import Run
 
@@ -40,7 +40,7 @@ def confusion_part(run: Run, split: str) -> None:
         show_figure(figures.confusion_matrix(rate, baseline, run.classes), key="confusion")
     excess = np.where((images >= FEWEST) & np.isfinite(rate) & np.isfinite(baseline), rate - baseline, -1)
     strongest = [divmod(int(k), len(run.classes)) for k in np.argsort(-excess, axis=None)[:20] if excess.flat[k] > 0]
-    st.subheader("The strongest pairs", anchor=False)
+    st.header("The strongest pairs", anchor=False)
     st.caption(
         f"How much more often a class is wrongly predicted where the other one is, than where it is not; pairs seen in {FEWEST} images or more."
     )
@@ -68,12 +68,9 @@ def agreement_part(run: Run) -> None:
 
 def wrong_part(run: Run, split: str) -> None:
     known = judged(run, split)
-    names = ["any class", *run.classes]  # as on the page CAM boxes, which has the same `?class=`
-    if st.session_state.get("class") not in names:
-        st.session_state.pop("class", None)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    chosen = left.selectbox("Class", names, key="class", bind="query-params")
-    cls = run.classes.index(chosen) if chosen in run.classes else None
+    chosen = pick_class(run, "Class", "any class", left)
+    cls = run.classes.index(chosen) if chosen else None
     if known.targets is None:
         st.caption("There is no ground truth: the images whose scores are nearest to 0.5, of which the classifier is least sure.")
         entries = _least_sure(known.scores, cls)
@@ -101,10 +98,10 @@ def wrong_part(run: Run, split: str) -> None:
             {"id": image, "caption": f"{run.classes[c]} {known.scores[row, c]:.2f}", "badges": [f"has {name}" for name in there[:4]], "tone": tone}
         )
     picked = gallery(run, items, key="wrong")
-    if picked and split == "train":  # the page CAM boxes is about the images that the run was trained on
-        query: dict[str, Any] = {"run": run.name, "image": picked, "of": targets.get(picked, chosen)}
+    if picked in targets and split == "train":  # the page CAM boxes is about the images that the run was trained on
+        query: dict[str, Any] = {"run": run.name, "image": picked, "of": targets[picked]}
         st.switch_page("../pages/cam_boxes.py", query_params=query)
-    if picked and picked in targets:
+    if picked in targets:
         with friendly_errors():
             _show(run, picked, targets[picked])
 

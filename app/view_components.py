@@ -15,7 +15,7 @@ VIEWS_CSS = """
 .card { display: flex; gap: .8rem; border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius); padding: .6rem; align-items: flex-start; }
 .card.whole { border-style: dashed; }
 svg { flex: 0 0 auto; width: 6rem; height: 6rem; border-radius: 6px; background: var(--st-secondary-background-color); }
-.said { flex: 1; min-width: 0; } h4 { margin: 0 0 .35rem; font-size: .88rem; font-weight: 600; } h4 small { font-weight: 400; opacity: .65; }
+.said { flex: 1; min-width: 0; } h3 { margin: 0 0 .35rem; font-size: .88rem; font-weight: 600; } h3 small { font-weight: 400; opacity: .65; }
 .row { display: grid; grid-template-columns: 5.2rem 1fr 2.2rem; gap: .4rem; align-items: center; font-size: .78rem; margin-bottom: .2rem; }
 .row span:first-child { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .row.own span:first-child { font-weight: 650; }
@@ -30,7 +30,7 @@ export default function ({ data, parentElement }) {
     const made = document.createElement(name); if (kind) made.className = kind; if (text !== undefined) made.textContent = text; return made;
   };
   parentElement.querySelector(".cards").replaceChildren(...data.views.map((view) => {
-    const card = element("div", view.own ? "card" : "card whole"), said = element("div", "said"), title = element("h4", "", view.title + " ");
+    const card = element("div", view.own ? "card" : "card whole"), said = element("div", "said"), title = element("h3", "", view.title + " ");
     const [x0, y0, x1, y1] = view.box, svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), F = data.frame;
     svg.setAttribute("viewBox", `${x0} ${y0} ${x1 - x0} ${y1 - y0}`); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", view.title);
     const picture = document.createElementNS("http://www.w3.org/2000/svg", "image");

@@ -74,7 +74,7 @@ def require(run: Run, file: str, what: str) -> None:
 def empty_state(title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:") -> None:
     """What stands where there is nothing to show: why, and a link to the page (its file's name) where that changes."""
     with st.container(border=True, horizontal_alignment="center"):
-        st.markdown(f"#### {icon} {title}", text_alignment="center")
+        st.markdown(f"## {icon} {title}", text_alignment="center")
         st.markdown(text, text_alignment="center")
         if page:
             query = {"run": st.session_state["run"]} if st.session_state.get("run") else None
@@ -104,7 +104,20 @@ def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
     return st.plotly_chart(figure, key=key, config=config, **options)
 
 
-# -- the chosen image: `?image=` of every page's link ----------------------------------------------
+# -- the chosen class: `?class=` of every page's link -------------------------------------------------
+
+
+def pick_class(run: Run, label: str, otherwise: str, place: Any = st, **options: Any) -> str | None:
+    """The class that somebody chose on this page, another one or in the link; None where nobody did, which the field shows as `otherwise`.
+
+    What a page falls back to is its own: in the link, it would narrow what the next page shows.
+    """
+    if st.session_state.get("class") not in run.classes:
+        st.session_state.pop("class", None)  # another run's
+    return place.selectbox(label, run.classes, None, key="class", bind="query-params", placeholder=otherwise, **options)
+
+
+# -- the chosen image: `?image= of every page's link ----------------------------------------------
 
 
 def choose_image(image: str) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from app import loaders
 from app.cam_panels import image_panel, methods_panel, views_panel
 from app.gallery import gallery_pages
-from app.widgets import choose_image, current_run, empty_state, friendly_errors, page_header, pick_image, require
+from app.widgets import choose_image, current_run, empty_state, friendly_errors, page_header, pick_class, pick_image, require
 from ccd_core.browsing import OPINIONS, ORDERS, VERDICTS, select
 
 run = current_run()
@@ -26,9 +26,7 @@ scored, truth = run.has("scores", "train.npz"), loaders.ground_truth(run) is not
 most = int(counts.max()) if len(counts) else 0
 
 columns = st.columns([1.3, 1.1, 1.1, 1.2, 1.4, 1.1], vertical_alignment="bottom")
-chosen = columns[0].selectbox(
-    "Images with a view of", ["any class", *run.classes], key="class", bind="query-params", on_change=lambda: st.query_params.pop("of", None)
-)
+chosen = pick_class(run, "Images with a view of", "any class", columns[0], on_change=lambda: st.query_params.pop("of", None))
 opinion = columns[1].selectbox(
     "CLIP and classifier", OPINIONS, key="opinion", bind="query-params", disabled=not scored,
     help="They disagree where one says yes (over 0.5) and the other no, of the chosen class or of any. CLIP's opinion is its debiased label of the whole image.",
@@ -41,10 +39,10 @@ order = columns[3].selectbox("Order", ORDERS, key="order", bind="query-params")
 between = columns[4].slider("Views of the image", 0, max(1, most), (0, max(1, most)), key="views", bind="query-params")
 layout = columns[5].segmented_control("Show", ["Image", "Grid"], default="Image", required=True, key="layout", bind="query-params", width="stretch")
 
-cls = run.classes.index(chosen) if chosen in run.classes else None
+cls = run.classes.index(chosen) if chosen else None
 found = loaders.image_signals(run, cls)
 rows = select(
-    ids, found, counts, among=None if cls is None else loaders.images_with_view_of(run, chosen), views_between=between,
+    ids, found, counts, among=loaders.images_with_view_of(run, chosen) if chosen else None, views_between=between,
     opinion=opinion if scored else "any", verdict=verdict if scored and truth else "any", order=order,
 )  # fmt: skip
 if not len(rows):

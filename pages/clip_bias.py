@@ -10,7 +10,7 @@ import streamlit as st
 from app import figures_bias, loaders
 from app.evidence import class_figure, entropy_slider, global_evidence, pseudo_label_counts, true_counts
 from app.gallery import gallery
-from app.widgets import choose_image, current_run, metric_row, page_header, require, show_figure
+from app.widgets import choose_image, current_run, metric_row, page_header, pick_class, require, show_figure
 from ccd_core.bias import Bias
 from ccd_core.relabel import Evidence
 from ccd_core.runs import Run
@@ -39,14 +39,10 @@ def bias_and_what_it_changes(run: Run) -> None:
             ),
         ]
     )
-    st.subheader("Bias by class", anchor=False)
-    if st.session_state.get("class") not in classes:
-        st.session_state.pop("class", None)  # another page's "any class", or another run's
-    least_favoured = int(np.argmin(evidence.bias(settings.entropy_threshold).value))
-    chosen = st.selectbox(
-        "Class", classes, least_favoured, key="class", bind="query-params", help="Or click a class in a figure; its images are below."
-    )
-    index = classes.index(chosen)
+    st.header("Bias by class", anchor=False)
+    least_favoured = classes[int(np.argmin(evidence.bias(settings.entropy_threshold).value))]
+    chosen = pick_class(run, "Class", f"{least_favoured}, the least favoured", help="Or click a class in a figure; its images are below.")
+    index = classes.index(chosen or least_favoured)
     class_figure(figures_bias.bias_by_class(classes, bias, evidence.by_class, evidence.top_p, index), key="bias_by_class")
     st.caption(
         "Left: the bias, mean top-1 probability of the low-entropy images (Fig. 2d). Middle: top-1 probabilities of the images where the class comes first (Fig. 9); the diamond is "
@@ -58,7 +54,7 @@ def bias_and_what_it_changes(run: Run) -> None:
 
 def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> None:
     name, (ids, _) = run.classes[index], loaders.image_ids(run)
-    st.subheader(f"Images where CLIP says {name} first", anchor=False)
+    st.header(f"Images where CLIP says {name} first", anchor=False)
     surest, least = evidence.extremes(index, SHOWN)
     if not len(surest):
         st.info(
@@ -79,7 +75,7 @@ def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> Non
 
 
 def what_debiasing_changes(run: Run, evidence: Evidence, bias: Bias) -> None:
-    st.subheader("What debiasing changes", anchor=False)
+    st.header("What debiasing changes", anchor=False)
     classes, truth = run.classes, true_counts(run)
     true_rate = None if truth is None else truth[0] / truth[1]
     before, after = evidence.p.mean(1), evidence.mean_initial(bias.value, run.config.bias.floor)

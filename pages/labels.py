@@ -10,7 +10,7 @@ from app.evidence import class_figure, entropy_slider, follow_run, new_labels, r
 from app.gallery import gallery
 from app.image_routes import image_url
 from app.view_cards import crops, marked_image, view_cards
-from app.widgets import choose_image, current_run, friendly_errors, metric_row, page_header, pick_image, require, show_figure
+from app.widgets import choose_image, current_run, friendly_errors, metric_row, page_header, pick_class, pick_image, require, show_figure
 from ccd_core.runs import Run
 
 TOP = 8  # classes of an image that are shown at first
@@ -47,7 +47,7 @@ def one_image(run: Run) -> None:
         )
     if not boxes:
         return
-    st.subheader("What CLIP says of each view", anchor=False)
+    st.header("What CLIP says of each view", anchor=False)
     given = {
         number: [classes[c] for c in shown if best_view[c] == number and labels["local"][row, c] >= figures_labels.GIVEN]
         for number in range(len(boxes))
@@ -201,8 +201,8 @@ def show_image(image: str) -> None:
 def most_changed(run: Run, of_run, made) -> None:
     st.markdown("**Images whose labels change most**")
     classes = run.classes
-    chosen = st.selectbox("Class", ["any class", *classes], key="class", bind="query-params", help="Or click a class in a figure.")
-    if chosen in classes:
+    chosen = pick_class(run, "Class", "any class", help="Or click a class in a figure.")
+    if chosen:
         index = classes.index(chosen)
         change, which = np.abs(made.final[index] - of_run.final[index]), np.full(made.final.shape[1], index)
     else:

@@ -122,7 +122,7 @@ metric_row(beside_the_strip(run))
 
 left, right = st.columns([3, 2])
 with left:
-    st.subheader("Learning curves", anchor=False)
+    st.header("Learning curves", anchor=False)
     metrics = run.load_metrics()
     kept = run.load_json("checkpoints", "best.json")["epoch"] if run.has("checkpoints", "best.json") else None
     if len(metrics):
@@ -130,7 +130,7 @@ with left:
     else:
         empty_state("No epoch is over yet", "The curves appear after the first one.", "train", "Watch the run")
 with right:
-    st.subheader("Labels, stage by stage", anchor=False)
+    st.header("Labels, stage by stage", anchor=False)
     rows = {kind: row for kind, row in (report.get("labels") or {}).items() if row}
     if rows:
         show_figure(figures.measure_bars(rows), key="measures")
@@ -149,7 +149,7 @@ if rows:
         "What debiasing gives shows in F1 at 0.5."
     )
 
-st.subheader("What to look at next", anchor=False)
+st.header("What to look at next", anchor=False)
 links = [
     ("clip_bias", "Which classes does CLIP favour?", ":material/balance:"),
     ("cam_boxes", "Where does CLIP look again?", ":material/select:"),

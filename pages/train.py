@@ -186,7 +186,7 @@ def show_jobs() -> None:
 
 
 with st.container(border=True):
-    st.subheader("New run", anchor=False)
+    st.header("New run", anchor=False)
     start_form()
 
 active = sorted(st.session_state.get("jobs_active", set()))
@@ -199,7 +199,7 @@ title = (
     f"{len(active)} running · CCD" if active else f"{st.session_state['last_ending']} · CCD" if "last_ending" in st.session_state else "Train · CCD"
 )
 st.set_page_config(page_title=title)
-st.subheader("Jobs", anchor=False)
+st.header("Jobs", anchor=False)
 if st.session_state.get("delete"):
     confirm_delete(st.session_state.pop("delete"))
 st.fragment(show_jobs, run_every=2 if active else None)()

@@ -35,7 +35,7 @@ def test_a_class_in_the_link_is_the_one_whose_images_are_shown(app, tiny_run):
     name = tiny_run.classes[3]
     test = app("clip_bias", **{"class": name})
     assert test.selectbox(key="class").value == name
-    assert any(f"says {name} first" in heading.value for heading in test.subheader)
+    assert any(f"says {name} first" in heading.value for heading in test.header)
 
 
 def test_label_settings_are_handed_on(app, tiny_run):

@@ -28,7 +28,7 @@ def test_a_copied_link_names_the_run_even_where_it_is_the_default(page, address)
 def test_the_strips_cards_lead_to_their_pages_by_click_and_by_key(page, address):
     page.goto(f"{address}/?run=tiny")
     page.locator(".strip button").nth(5).wait_for()
-    assert page.locator(".strip h4").all_inner_texts() == ["Images", "CLIP's global labels", "CLIP bias", "Local views", "Final labels", "Classifier"]
+    assert page.locator(".strip .title").all_inner_texts() == ["Images", "CLIP's global labels", "CLIP bias", "Local views", "Final labels", "Classifier"]
     page.locator(".strip button").nth(5).click()
     page.wait_for_url("**/results*")
     assert named(page)["run"] == "tiny"
@@ -89,3 +89,19 @@ def test_predict_is_tried_by_one_click_and_by_key(page, address):
         page.get_by_role("button", name="CSV").click()
     header, row = download.value.path().read_text().splitlines()
     assert header.startswith("image,labels,") and row.startswith(image)
+
+
+def test_a_class_goes_on_to_the_next_page_only_where_somebody_chose_it(page, address):
+    page.goto(f"{address}/clip_bias?run=tiny")
+    page.get_by_text("Images where CLIP says").wait_for()  # of the least favoured class, which nobody chose
+    page.get_by_role("link", name="CAM boxes").click()
+    page.locator(".chips button.on").wait_for()
+    settled(page)
+    page.get_by_text("of 40").wait_for()
+    assert "class" not in named(page)
+    page.get_by_role("combobox", name="Images with a view of").click()
+    page.get_by_role("option").nth(2).click()
+    page.wait_for_url("**class=*")
+    chosen = named(page)["class"]
+    page.get_by_role("link", name="CLIP bias").click()
+    page.get_by_text(f"Images where CLIP says {chosen} first").wait_for()
