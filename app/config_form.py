@@ -169,7 +169,9 @@ def _views_widget(value: Any, shared: dict[str, Any]) -> Any:
         }
     else:
         entered = st.number_input("view threshold", 0.0, 1.0, value if shown == "score" else 0.5, step=0.05, format="%g", **own)
-    st.segmented_control("Views by", ways, default=shown, key=f"{shared['key']}_way", label_visibility="collapsed", persist_state="session")
+    st.segmented_control(
+        "Views by", ways, default=shown, key=f"{shared['key']}_way", label_visibility="collapsed", persist_state="session", width="stretch"
+    )
     return entered
 
 

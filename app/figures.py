@@ -12,33 +12,39 @@ KINDS = {"ground truth": GREY, "global": SKY, "initial": BLUE, "local": ORANGE, 
 VALUES = {"textposition": "outside", "textfont_size": 12, "cliponaxis": False, "constraintext": "none"}  # numbers on bars, readable on any bar
 
 
-def _layout(figure: go.Figure, height: int, revision: str, **axes) -> go.Figure:
+def _layout(figure: go.Figure, height: int, shows: str, **axes) -> go.Figure:
+    """`shows`: what the figure says, for people who hear it; the same however its data change, so that a zoom outlives an update."""
     figure.update_layout(
         height=height,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        uirevision=revision,
+        uirevision=shows,
         bargap=0.25,
         **axes,
     )
     return figure
 
 
-def learning_curves(metrics: pd.DataFrame, kept: int | None) -> go.Figure:
-    """mAP on training labels and on validation, epoch by epoch; warm-up shaded, the kept epoch marked."""
+def learning_curves(metrics: pd.DataFrame, kept: int | None, warm_up: int) -> go.Figure:
+    """mAP on training labels and on validation, epoch by epoch; `warm_up` epochs are shaded, the kept one is marked."""
     figure = go.Figure()
     epochs = metrics["epoch"] + 1
     for column, name, colour in (("train_map", "training labels", SKY), ("val_map", "validation (ground truth)", GREEN)):
         if metrics[column].notna().any():
             figure.add_scatter(x=epochs, y=metrics[column], name=name, mode="lines+markers", line={"color": colour, "width": 3})
-    warm_up = int((metrics["phase"] == "warm-up").sum())
-    if 0 < warm_up < len(metrics):
+    if warm_up:
         figure.add_vrect(
             x0=0.5, x1=warm_up + 0.5, fillcolor=ORANGE, opacity=0.12, line_width=0, annotation_text="warm-up", annotation_position="top left"
         )
     if kept is not None:
         figure.add_vline(x=kept + 1, line={"color": VERMILION, "dash": "dot"}, annotation_text="kept", annotation_position="bottom left")
-    return _layout(figure, 320, "curves", xaxis={"title": "epoch", "dtick": 1}, yaxis={"title": "mAP (%)"})
+    return _layout(
+        figure,
+        320,
+        "Learning curves: mAP of every epoch, on the training labels and on validation",
+        xaxis={"title": "epoch", "dtick": 1},
+        yaxis={"title": "mAP (%)"},
+    )
 
 
 def measure_bars(rows: dict[str, dict[str, float | None]]) -> go.Figure:
@@ -50,7 +56,9 @@ def measure_bars(rows: dict[str, dict[str, float | None]]) -> go.Figure:
         )
         for name, colour in colours.items()
     ]
-    return _layout(go.Figure(bars), 320, "measures", barmode="group", yaxis={"range": [0, 105], "title": "percent"})
+    return _layout(
+        go.Figure(bars), 320, "Bars: mAP, micro-AP and F1 of the labels of each stage", barmode="group", yaxis={"range": [0, 105], "title": "percent"}
+    )
 
 
 def class_counts(counts: dict[str, dict[str, int]]) -> go.Figure:
@@ -62,5 +70,11 @@ def class_counts(counts: dict[str, dict[str, int]]) -> go.Figure:
         go.Bar(name=split, x=names, y=[of[name] for name in names], marker_color=colours.get(split, GREY), hovertemplate="%{x}: %{y:,} images")
         for split, of in counts.items()
     ]
-    figure = _layout(go.Figure(bars), 280, "class counts", barmode="overlay" if len(names) > 40 else "group", yaxis={"title": "images"})
+    figure = _layout(
+        go.Figure(bars),
+        280,
+        "Bars: how many images of each split show each class",
+        barmode="overlay" if len(names) > 40 else "group",
+        yaxis={"title": "images"},
+    )
     return figure.update_xaxes(tickangle=-60, automargin=True, showticklabels=len(names) <= 40)

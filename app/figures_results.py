@@ -31,7 +31,13 @@ def ap_points(columns: dict[str, dict[str, float | None]], names: Sequence[str])
             x=[column.get(name) for name in rows], y=rows, name=kind, mode="markers", marker={"color": colour, "size": 11},
             hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>",
         )  # fmt: skip
-    return _layout(figure, 110 + 21 * len(rows), "ap_points", xaxis={"title": "AP (%)"}, yaxis={"categoryorder": "array", "categoryarray": rows})
+    return _layout(
+        figure,
+        110 + 21 * len(rows),
+        "Rows, one a class: AP of each run, joined by a line",
+        xaxis={"title": "AP (%)"},
+        yaxis={"categoryorder": "array", "categoryarray": rows},
+    )
 
 
 def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: dict[str, int]) -> go.Figure:
@@ -58,7 +64,7 @@ def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: di
         figure.update_xaxes(title="images that have it", range=[0, 1.25 * max(1, *counts)], nticks=4, row=1, col=2)
     figure.update_xaxes(title="AP (%)", range=[0, 108], tickvals=list(range(0, 101, 20)), row=1, col=1)
     figure.update_yaxes(categoryorder="array", categoryarray=rows, tickmode="array", tickvals=rows)
-    return _layout(figure, 90 + 22 * len(rows), "ap_bars", showlegend=False)
+    return _layout(figure, 90 + 22 * len(rows), "Bars: AP of each class, and how many images have it", showlegend=False)
 
 
 def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequence[float], clip: Sequence[float] | None) -> go.Figure:
@@ -78,7 +84,14 @@ def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequen
     )  # fmt: skip
     height = 80 + (42 if clip is not None else 26) * len(names)
     axes = {"xaxis": {"range": [0, 1.12], "tickvals": [0, 0.25, 0.5, 0.75, 1]}, "yaxis": {"categoryorder": "array", "categoryarray": names}}
-    return _layout(figure, height, "opinions", barmode="group", legend_traceorder="reversed", **axes)
+    return _layout(
+        figure,
+        height,
+        "Bars: the classifier's score of each class with its threshold, and CLIP's probability",
+        barmode="group",
+        legend_traceorder="reversed",
+        **axes,
+    )
 
 
 def runs_learning(runs: dict[str, tuple[pd.DataFrame, int | None]]) -> go.Figure:
@@ -97,7 +110,13 @@ def runs_learning(runs: dict[str, tuple[pd.DataFrame, int | None]]) -> go.Figure
                     x=[kept + 1], y=value, mode="markers", marker={"symbol": "star", "size": 17, "color": colour}, showlegend=False,
                     hovertemplate=f"{name}: epoch {kept + 1} is kept, %{{y:.1f}} %<extra></extra>",
                 )  # fmt: skip
-    return _layout(figure, 360, "runs_learning", xaxis={"title": "epoch", "dtick": 1}, yaxis={"title": "mAP (%)"})
+    return _layout(
+        figure,
+        360,
+        "Learning curves of the runs: mAP of every epoch, a star at the kept one",
+        xaxis={"title": "epoch", "dtick": 1},
+        yaxis={"title": "mAP (%)"},
+    )
 
 
 def pr_curves(curves: dict[str, dict[str, np.ndarray]], marks: dict[str, float] | None = None) -> go.Figure:
@@ -113,7 +132,14 @@ def pr_curves(curves: dict[str, dict[str, np.ndarray]], marks: dict[str, float] 
                 x=[curve["recall"][at]], y=[curve["precision"][at]], customdata=[marks[name]], name=name, mode="markers", showlegend=False,
                 hovertemplate=AT, marker={"color": colour, "size": 13, "line": {"color": "white", "width": 2}},
             )  # fmt: skip
-    return _layout(figure, 420, "pr", xaxis={"title": "recall", **FRACTION}, yaxis={"title": "precision", **FRACTION}, hovermode="closest")
+    return _layout(
+        figure,
+        420,
+        "Curves: precision over recall",
+        xaxis={"title": "recall", **FRACTION},
+        yaxis={"title": "precision", **FRACTION},
+        hovermode="closest",
+    )
 
 
 def _at(curve: dict[str, np.ndarray], threshold: float) -> int | None:
@@ -135,7 +161,7 @@ def pr_grid(curves: dict[str, dict[str, np.ndarray]], ap: dict[str, float], acro
     figure.update_xaxes(range=[0, 1.03], tickvals=[0, 0.5, 1], tickformat=".0%")
     figure.update_yaxes(range=[0, 1.05], tickvals=[0, 0.5, 1], tickformat=".0%")
     figure.update_annotations(font_size=12)
-    return _layout(figure, 60 + 135 * down, "pr_grid", showlegend=False)
+    return _layout(figure, 60 + 135 * down, "Small curves: precision over recall of every class", showlegend=False)
 
 
 def over_threshold(curve: dict[str, np.ndarray], threshold: float) -> go.Figure:
@@ -148,7 +174,7 @@ def over_threshold(curve: dict[str, np.ndarray], threshold: float) -> go.Figure:
         )  # fmt: skip
     figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2})
     axis = {"title": "threshold", "range": [0, 1]}
-    return _layout(figure, 320, "over_threshold", xaxis=axis, yaxis=FRACTION, hovermode="x unified")
+    return _layout(figure, 320, "Curves: precision, recall and F1 over the threshold", xaxis=axis, yaxis=FRACTION, hovermode="x unified")
 
 
 def score_histogram(scores: np.ndarray, threshold: float, name: str) -> go.Figure:
@@ -158,7 +184,13 @@ def score_histogram(scores: np.ndarray, threshold: float, name: str) -> go.Figur
     colours = [GREEN if value >= threshold else GREY for value in middle]
     figure = go.Figure(go.Bar(x=middle, y=counts, marker_color=colours, name=name, hovertemplate="score %{x:.2f}: %{y:,}<extra></extra>"))
     figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2})
-    return _layout(figure, 320, "scores", xaxis={"title": "score", "range": [0, 1]}, yaxis={"title": "labels, log scale", "type": "log"})
+    return _layout(
+        figure,
+        320,
+        "Histogram: how many scores have each value, those above the threshold in colour",
+        xaxis={"title": "score", "range": [0, 1]},
+        yaxis={"title": "labels, log scale", "type": "log"},
+    )
 
 
 def confusion_matrix(rate: np.ndarray, baseline: np.ndarray, classes: Sequence[str]) -> go.Figure:
@@ -172,7 +204,7 @@ def confusion_matrix(rate: np.ndarray, baseline: np.ndarray, classes: Sequence[s
         )
     )  # fmt: skip
     axes = {"xaxis": {"title": "truly there", "showgrid": False}, "yaxis": {"title": "wrongly predicted", "autorange": "reversed", "showgrid": False}}
-    return _layout(figure, max(380, 140 + 24 * len(classes)), "confusion", **axes)
+    return _layout(figure, max(380, 140 + 24 * len(classes)), "Matrix: how often the row's class is wrongly predicted where the column's is", **axes)
 
 
 def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure:
@@ -184,7 +216,13 @@ def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure
         figure.add_bar(
             y=rows, x=values, name=name, orientation="h", marker_color=colour, hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>"
         )
-    return _layout(figure, 110 + 34 * len(rows), "pairs", barmode="group", xaxis={"title": "images with the wrong label (%)"})
+    return _layout(
+        figure,
+        110 + 34 * len(rows),
+        "Bars: how often a class is wrongly predicted where another one is, and where it is not",
+        barmode="group",
+        xaxis={"title": "images with the wrong label (%)"},
+    )
 
 
 def agreement_bars(classes: Sequence[str], only_labels: np.ndarray, both: np.ndarray, only_classifier: np.ndarray) -> go.Figure:
@@ -193,4 +231,6 @@ def agreement_bars(classes: Sequence[str], only_labels: np.ndarray, both: np.nda
     figure = go.Figure()
     for name, values, colour in (("both", both, GREEN), ("final label only", only_labels, ORANGE), ("classifier only", only_classifier, PURPLE)):
         figure.add_bar(x=[classes[i] for i in order], y=values[order], name=name, marker_color=colour)
-    return _layout(figure, 380, "agreement", barmode="stack", yaxis={"title": "images"})
+    return _layout(
+        figure, 380, "Bars: images that the final labels, the classifier or both give each class", barmode="stack", yaxis={"title": "images"}
+    )

@@ -33,7 +33,7 @@ def sweep_curves(
         width = 0.94 * reach / max(len(pictures) - 1, 1)
         figure.add_layout_image(source=url, x=place, y=1.05, xref="x", yref="y", sizex=width, sizey=0.27, xanchor="center", yanchor="bottom")
     _layout(
-        figure, 410, "sweep", xaxis={"title": title, "range": [low - 0.1 * reach, high + 0.1 * reach]},
+        figure, 410, "Curves: CLIP's probability as the crop moves or grows", xaxis={"title": title, "range": [low - 0.1 * reach, high + 0.1 * reach]},
         yaxis={"title": "probability", "range": [-0.02, 1.34], "tickvals": [0, 0.25, 0.5, 0.75, 1]},
     )  # fmt: skip
     return figure.update_layout(legend={"y": -0.2, "yanchor": "top"})
@@ -63,4 +63,4 @@ def place_maps(sides: Sequence[float], maps: Sequence[np.ndarray], name: str, pi
         )
     figure.update_layout(coloraxis={"colorscale": "Cividis", "cmin": 0, "cmax": 1, "colorbar": {"title": name, "thickness": 12}})
     figure.update_annotations(font_size=13)
-    return _layout(figure, 260, "maps")
+    return _layout(figure, 260, "Maps: CLIP's probability for a crop around each place of the image")

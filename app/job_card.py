@@ -1,4 +1,4 @@
-"""A job as the page Train shows it: stages and their times, progress, load, curves, what has been made, the log, and what can be done."""
+"""A job as the page Train shows it: its progress, load, curves, what has been made, the log, and what can be done."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw
 
 from app import figures, loaders
 from app.figures import ORANGE, VERMILION
+from app.progress import COLOURS, doing, progress, stages, warm_up
 from app.widgets import friendly_errors, show_figure
-from ccd_core import estimates, gpu_facts, job_queue, jobs
+from ccd_core import gpu_facts, job_queue, jobs
 from ccd_core.errors import UserError
-from ccd_core.runs import STAGES, Run
+from ccd_core.runs import Run
 
-COLOURS = {"finished": "green", "running": "blue", "queued": "orange", "failed": "red"}
 SHOWN = 6  # pictures of what has been made so far
 
 
@@ -30,13 +30,12 @@ def job_card(job: jobs.Job, opened: bool) -> None:
         head.markdown(f"**{name}** {_badge(job)} :gray[{run.config.data.spec} · preset {run.config.preset_name} · {_where(job)}]")
         with friendly_errors():
             _actions(job, first, second)
-        stages = _stages(job)
-        if stages:
-            st.markdown(stages)
+        if line := stages(run, job.status, job.state):
+            st.markdown(line)
         if job.asked is not None:
             st.caption("It was asked to write its checkpoint and leave; after 20 seconds it is ended.")
         if job.status == "running":
-            st.progress(*_progress(job))
+            st.progress(*progress(run, job.state))
         if job.status == "queued" and job.asked is None:
             st.caption(
                 f"Waits for {job.ahead} older job{'s' * (job.ahead != 1)} on {', '.join(job_queue.devices_of(run.config.device))}."
@@ -44,7 +43,7 @@ def job_card(job: jobs.Job, opened: bool) -> None:
                 else "Starting ..."
             )
         if job.status == "stopped" and job.state.get("total"):
-            st.caption(f"Stopped at {_at(job.state)}. Resume goes on from the last checkpoint.")
+            st.caption(f"Stopped at {doing(job.state)}. Resume goes on from the last checkpoint.")
         if job.reason:
             (st.error if job.status == "failed" else st.info)(job.reason)
             if not opened and (lines := jobs.last_words(run, 8)):
@@ -76,7 +75,7 @@ def _actions(job: jobs.Job, first: Any, second: Any) -> None:
         st.rerun()
     elif job.status == "finished":
         first.page_link("../pages/overview.py", label="Results", icon=":material/bar_chart:", query_params={"run": name})
-    with second.popover("More", width="stretch", key=f"more_{name}"):
+    with second.popover("More", width="stretch", key=f"more_{name}", on_change="rerun"):  # so that it stays open when the card is drawn anew
         opened = st.query_params.get("job") == name
         st.button(
             "Close" if opened else "Open",
@@ -124,64 +123,6 @@ def confirm_delete(name: str) -> None:
         st.rerun()
 
 
-def duration(seconds: float) -> str:
-    """2 s, 3 min, 1 h 20 min."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _stages(job: jobs.Job) -> str:
-    """Every stage in its order: done with its time, at work, to come."""
-    seconds, now = job.state.get("seconds", {}), job.state.get("stage")
-    words = []
-    for stage in STAGES[:-1]:
-        if not job.run.config.labels.update and stage in ("views", "training"):
-            continue
-        took = f" {duration(seconds[stage])}" if stage in seconds else ""
-        if stage == now and job.status != "finished":
-            words.append(f":{COLOURS.get(job.status, 'gray')}-badge[{stage}{took}]")
-        else:
-            words.append(f":{'green' if took else 'gray'}-badge[{stage}{took}]")
-    total = sum(seconds.values())
-    return (
-        ""
-        if job.status == "queued" and not seconds
-        else " ".join(words) + (f" :gray[{duration(total)} {'so far' if job.active else 'in all'}]" if total else "")
-    )
-
-
-def _at(state: dict[str, Any]) -> str:
-    detail = f", {state['detail']}" if state.get("detail") else ""
-    return f"{state['stage']}{detail}: {state['done']:,} of {state['total']:,}"
-
-
-def _progress(job: jobs.Job) -> tuple[float, str]:
-    state = job.state
-    total = state.get("total") or 0
-    if not total:
-        return 0.0, ": ".join(word for word in (state.get("stage", "starting"), state.get("detail")) if word) + " ..."
-    text = _at(state)
-    if state.get("eta_seconds"):
-        text += f" · {duration(state['eta_seconds'])} left in this {'epoch' if state.get('detail') else 'stage'}"
-    whole = estimates.time_left(job.run, expected(str(job.run.path)))
-    return min(1.0, state["done"] / total), text + (f", about {duration(whole)} until the run is over" if whole else "")
-
-
-@st.cache_data(max_entries=16, ttl=600, show_spinner=False)
-def expected(path: str) -> dict[str, float] | None:
-    """Seconds that each stage of a run will take, from finished runs like it."""
-    run = Run.open(path)
-    try:
-        dataset = loaders.dataset(run)
-    except UserError:
-        return None
-    counts = [len(dataset.splits[name]) if name in dataset.splits else 0 for name in ("train", "val")]
-    earlier = [Run.open(other) for other in loaders.known_runs().values()]
-    return estimates.estimate(run.config, *counts, len(run.classes), earlier).seconds
-
-
 # -- an opened job ----------------------------------------------------------------------------------
 
 
@@ -192,7 +133,7 @@ def _details(job: jobs.Job) -> None:
     metrics, left, right = run.load_metrics(), *st.columns(2)
     with left:
         if len(metrics):
-            show_figure(figures.learning_curves(metrics, None), key=f"live_{run.name}")
+            show_figure(figures.learning_curves(metrics, None, warm_up(run)), key=f"live_{run.name}")
             st.caption(f"TensorBoard: `tensorboard --logdir {run.file('tensorboard')}`")
         else:
             st.caption("Learning curves begin after the first epoch.")

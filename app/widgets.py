@@ -99,9 +99,9 @@ def metric_row(metrics: Sequence[tuple[str, str] | tuple[str, str, str]]) -> Non
 
 
 def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
-    """A plotly figure that can be downloaded under the name `key`; returns what `st.plotly_chart` returns."""
+    """A plotly figure that can be downloaded under the name `key` and says what it shows; returns what `st.plotly_chart` returns."""
     config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": key}}
-    return st.plotly_chart(figure, key=key, config=config, **options)
+    return st.plotly_chart(figure, key=key, config=config, alt=figure.layout.uirevision, **options)
 
 
 # -- the chosen class: `?class=` of every page's link -------------------------------------------------

@@ -8,6 +8,7 @@ import streamlit as st
 from app import figures, loaders
 from app.image_routes import image_url
 from app.pipeline_strip import Step, pipeline_strip
+from app.progress import duration, progress, stages, warm_up
 from app.widgets import current_run, empty_state, metric_row, page_header, show_figure
 from ccd_core.runs import Run
 
@@ -32,15 +33,13 @@ def status() -> None:
             f"This run failed in stage {state.get('stage', 'start')}: {state.get('error') or 'its process died'}. It can be resumed on the page Train."
         )
     elif now in ("running", "queued"):
-        total, left = state.get("total") or 0, state.get("eta_seconds")
-        share = min(1.0, (state.get("done") or 0) / total) if total else 0.0
-        wait = f", about {left:.0f} s of this stage left" if left else ""
-        st.progress(share, f"{now}: stage {state.get('stage', 'created')} {state.get('detail', '')} {state.get('done') or 0:,} of {total:,}{wait}")
+        st.markdown(stages(run, now, state))
+        st.progress(*progress(run, state))
     elif now != "finished":
         st.info(f"This run is {now}, in stage {state.get('stage', 'created')}. It can be resumed on the page Train.")
-    before, st.session_state["seen"] = st.session_state.get("seen"), (run.name, now, state.get("stage"))
+    before, st.session_state["seen"] = st.session_state.get("seen"), (run.name, now, state.get("stage"), len(run.load_metrics()))
     if before and before[0] == run.name and before != st.session_state["seen"]:
-        st.rerun()  # a stage is over: the rest of the page has more to show
+        st.rerun()  # a stage or an epoch is over: the rest of the page has more to show
 
 
 def steps(run: Run) -> list[Step]:
@@ -64,15 +63,15 @@ def steps(run: Run) -> list[Step]:
     if run.has("labels.npz"):
         labels = (report.get("labels") or {}).get("final")
         text = "mAP against ground truth" if labels else "classes an image above 0.5"
-        count = (loaders.label_arrays(run)["final"] > 0.5).sum() / len(loaders.label_arrays(run)["final"])
+        share = np.sort((loaders.label_arrays(run)["final"] > 0.5).mean(0))[::-1]
         kinds = [(report.get("labels") or {}).get(kind) for kind in ("global", "initial", "local", "final")]
         shown.append(
             Step(
                 "Final labels",
-                f"{labels['mAP']:.0f} %" if labels else f"{count:.1f}",
+                f"{labels['mAP']:.0f} %" if labels else f"{share.sum():.1f}",
                 text,
                 "labels",
-                bars=tuple(row["F1"] / 100 for row in kinds if row),
+                bars=tuple(row["F1"] / 100 for row in kinds if row) or tuple(share.tolist()),
             )
         )
     if run.has("checkpoints", "best.json"):
@@ -99,9 +98,10 @@ def beside_the_strip(run: Run) -> list[tuple[str, str] | tuple[str, str, str]]:
         numbers.append(
             ("Kept epoch", f"{best['epoch'] + 1} of {len(run.load_metrics())}", f"{best['kept_because']}. The choice uses no ground truth.")
         )
-    seconds = sum(run.state.get("seconds", {}).values())
-    took = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min"
-    return [*numbers, ("Time", took, "All stages together; the parts are at the foot of the page.")]
+    if run.status == "finished":
+        took = duration(sum(run.state.get("seconds", {}).values()))
+        numbers.append(("Time", took, "All stages together; the parts are at the foot of the page."))
+    return numbers
 
 
 def _some_views(run: Run) -> list:
@@ -118,7 +118,8 @@ went = steps(run)
 if went:
     pipeline_strip(went, key="pipeline")
 state, report = run.state, run.load_ap()
-metric_row(beside_the_strip(run))
+if numbers := beside_the_strip(run):
+    metric_row(numbers)
 
 left, right = st.columns([3, 2])
 with left:
@@ -126,7 +127,7 @@ with left:
     metrics = run.load_metrics()
     kept = run.load_json("checkpoints", "best.json")["epoch"] if run.has("checkpoints", "best.json") else None
     if len(metrics):
-        show_figure(figures.learning_curves(metrics, kept), key="curves")
+        show_figure(figures.learning_curves(metrics, kept, warm_up(run)), key="curves")
     else:
         empty_state("No epoch is over yet", "The curves appear after the first one.", "train", "Watch the run")
 with right:
@@ -135,9 +136,12 @@ with right:
     if rows:
         show_figure(figures.measure_bars(rows), key="measures")
     else:
+        over = run.status == "finished"
         empty_state(
-            "Nothing to score labels against",
-            "Without ground truth, the page Labels shows what the labels are.",
+            "Nothing to score labels against" if over else "No label is scored yet",
+            "Without ground truth, the page Labels shows what the labels are."
+            if over
+            else "The last stage compares them with ground truth, where there is any. The page Labels shows them as soon as they are made.",
             "labels",
             "Look at labels",
             icon=":material/label:",

@@ -10,7 +10,8 @@ import streamlit as st
 
 from app import config_form, dataset_check, loaders, roots
 from app.cluster_form import place_field
-from app.job_card import confirm_delete, duration, job_card
+from app.job_card import confirm_delete, job_card
+from app.progress import duration
 from app.widgets import page_header
 from ccd_core import estimates, gpu_facts, job_queue, jobs
 from ccd_core.config import PRESETS, CCDConfig, load_config
@@ -24,6 +25,7 @@ page_header(
     "order in which they were started. Everything here is read from the runs' folders, and `ccd jobs` does the same in a terminal.",
     r"\mathcal{L}_{total} = L_{ce} + \beta L_{consist}",
 )
+at_work = st.container()  # keeps its place when it is empty, so that the form under it keeps what is being typed
 
 
 def starting_point() -> tuple[CCDConfig, str, str]:
@@ -199,7 +201,9 @@ title = (
     f"{len(active)} running · CCD" if active else f"{st.session_state['last_ending']} · CCD" if "last_ending" in st.session_state else "Train · CCD"
 )
 st.set_page_config(page_title=title)
-st.header("Jobs", anchor=False)
+if active:
+    at_work.markdown(f"**{', '.join(active)}** {'is' if len(active) == 1 else 'are'} at work: [watch below](#jobs).")
+st.header("Jobs", anchor="jobs")
 if st.session_state.get("delete"):
     confirm_delete(st.session_state.pop("delete"))
 st.fragment(show_jobs, run_every=2 if active else None)()

@@ -28,7 +28,14 @@ def test_a_copied_link_names_the_run_even_where_it_is_the_default(page, address)
 def test_the_strips_cards_lead_to_their_pages_by_click_and_by_key(page, address):
     page.goto(f"{address}/?run=tiny")
     page.locator(".strip button").nth(5).wait_for()
-    assert page.locator(".strip .title").all_inner_texts() == ["Images", "CLIP's global labels", "CLIP bias", "Local views", "Final labels", "Classifier"]
+    assert page.locator(".strip .title").all_inner_texts() == [
+        "Images",
+        "CLIP's global labels",
+        "CLIP bias",
+        "Local views",
+        "Final labels",
+        "Classifier",
+    ]
     page.locator(".strip button").nth(5).click()
     page.wait_for_url("**/results*")
     assert named(page)["run"] == "tiny"
