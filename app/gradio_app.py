@@ -1,6 +1,7 @@
 """The predictor alone, as a Gradio page with an API: `ccd gradio RUN`, or the `app_file` of a Hugging Face Space.
 
-On a Space this file runs as it is, with `ccd_core/` and a run's folder named `run` beside `app/`; $CCD_RUN names another folder.
+On a Space (`ccd space` writes one) this file runs as it is, with `ccd_core/` and a run's folder named `run` beside `app/`; $CCD_RUN names
+another folder. Thresholds that are saved with the run are read at every question, so new ones need no restart.
 Images in `RUN/examples` are offered as examples, else some of the run's own where its data set is on this machine.
 """
 
@@ -8,7 +9,9 @@ Images in `RUN/examples` are offered as examples, else some of the run's own whe
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from ccd_core.runs import Run
 
 MOST_OVERLAYS = 12
 LONGER_SIDE = 640  # pixels of the overlays
+TILES = "#overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)) !important}"  # one alone would be cut off
 HOUR = 3600  # seconds between sweeps of uploaded files, and their age when they go
 
 
@@ -47,7 +51,11 @@ class Answers:
     def __init__(self, path: Path, device: str = "auto"):
         self.run = Run.open(path)
         self.predictor = Predictor(self.run, device)
-        self.saved = thresholds.of_run(self.run)
+
+    @property
+    def saved(self) -> thresholds.Thresholds | None:
+        """The thresholds that are saved with the run now."""
+        return thresholds.of_run(self.run)
 
     def predict(self, image: str | None, threshold: float, use_saved: bool) -> tuple[dict[str, float], list[tuple[Image.Image, str]], dict[str, Any]]:
         """Scores of all classes; overlays; and {"labels": [{label, score, threshold, box}], "scores": {...}}, boxes [x0, y0, x1, y1] in pixels."""
@@ -59,7 +67,10 @@ class Answers:
         if answer.scores is None:
             raise gr.Error(answer.error or "The image cannot be read.", print_exception=False)
         classes = self.run.classes
-        limits = self.saved if use_saved and self.saved else thresholds.Thresholds.same(classes, threshold)
+        try:
+            limits = (use_saved and self.saved) or thresholds.Thresholds.same(classes, threshold)
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from None
         labels = limits.labels(classes, answer.scores)
         chosen = [classes.index(label) for label in labels]
         seen = self.predictor.attend(image, chosen, clip=False)  # CLIP may be a gigabyte that a Space does not have
@@ -92,8 +103,15 @@ class Answers:
         return [str(path) for path in paths[:: max(1, len(paths) // count)][:count]]
 
 
+def saved_choice(answers: Answers) -> gr.Checkbox:
+    """Whether to label by the thresholds saved with the run, and which those are."""
+    saved = answers.saved
+    said = f"Saved: {saved.in_words}." if saved else "None are saved yet; the page Results of `ccd app` makes some."
+    return gr.Checkbox(saved is not None, label="Use the run's saved thresholds", info=said, interactive=saved is not None)
+
+
 def build(answers: Answers) -> gr.Blocks:
-    run, saved = answers.run, answers.saved
+    run = answers.run
     with gr.Blocks(title=f"CCD: {run.name}", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
         gr.Markdown(
             f"# What is in the picture?\nA multi-label classifier of {len(run.classes)} classes, trained without labels "
@@ -103,15 +121,10 @@ def build(answers: Answers) -> gr.Blocks:
             with gr.Column(scale=2):
                 image = upload()
                 threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold", info="A class scored at or above it is a label.", interactive=True)
-                use_saved = gr.Checkbox(
-                    saved is not None,
-                    label="Use the run's saved thresholds",
-                    info=f"Saved: {saved.in_words}." if saved else "None are saved yet; the page Results of `ccd app` makes some.",
-                    interactive=saved is not None,
-                )
+                use_saved = saved_choice(answers)
                 button = gr.Button("Label it", variant="primary")
             with gr.Column(scale=3):
-                overlays = gr.Gallery(label="Labels and why", columns=3, height=400, object_fit="contain", format="jpeg")
+                overlays = gr.Gallery(label="Labels and why", elem_id="overlays", height=400, object_fit="contain", format="jpeg")
                 gr.Markdown(
                     "Heat: what in the picture speaks for the label (its class activation map). Frame: the part above half of the map's range."
                 )
@@ -120,6 +133,7 @@ def build(answers: Answers) -> gr.Blocks:
             details = gr.JSON(label="Details", open=True)
         asked = {"inputs": [image, threshold, use_saved], "outputs": [scores, overlays, details]}
         queueing: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+        page.load(partial(saved_choice, answers), None, use_saved, api_visibility="private")
         button.click(answers.predict, **asked, api_name="predict", **queueing)
         image.upload(answers.predict, **asked, api_visibility="private", **queueing)
         threshold.release(_only_with_image(answers), **asked, api_visibility="private", **queueing)
@@ -144,7 +158,8 @@ def main() -> None:
         page = build(Answers(Path(os.environ.get("CCD_RUN") or ROOT / "run"), os.environ.get("CCD_DEVICE", "auto")))
     except UserError as error:
         sys.exit(f"Error: {error}")
-    page.launch(max_file_size="20mb", show_error=True, run_history=False, footer_links=["api"], theme=gr.themes.Soft(primary_hue="blue"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server ends in order and removes what was uploaded
+    page.launch(max_file_size="20mb", show_error=True, run_history=False, footer_links=["api"], theme=gr.themes.Soft(primary_hue="blue"), css=TILES)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from rich.table import Table
 
 from ccd_core.cli_app import browser_app
 from ccd_core.cli_data import data_app
+from ccd_core.cli_gradio import gradio_app, space
 from ccd_core.cli_jobs import jobs_app
-from ccd_core.cli_options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
+from ccd_core.cli_options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, RunPath, Workspace
 from ccd_core.cli_study import study
 from ccd_core.errors import UserError
 
@@ -31,10 +32,10 @@ app.add_typer(data_app, name="data")
 app.add_typer(jobs_app, name="jobs")
 app.command()(study)
 app.command("app")(browser_app)
+app.command("gradio")(gradio_app)
+app.command()(space)
 console = Console()
 console_of_messages = Console(stderr=True)  # for what must not mix with a command's output
-
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 
 @app.callback()
@@ -246,27 +247,6 @@ def _expand(images: list[Path]) -> list[Path]:
     if not found:
         raise UserError(f"There are no images in {', '.join(map(str, images))}.")
     return found
-
-
-@app.command("gradio")
-def gradio_app(
-    path: RunPath,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
-    address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in and needs --token.")] = "127.0.0.1",
-    token: Annotated[
-        str | None, typer.Option(help="auto: make one and print the link; or your own; none: no token, where a proxy in front asks who it is.")
-    ] = None,
-    share: Annotated[bool, typer.Option("--share", help="Ask gradio.live for a public link; it ends with this command.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-) -> None:
-    """Open the predictor alone: a page to send to a colleague, and an HTTP API."""
-    from ccd_core.runs import Run
-
-    Run.open(path)
-    root = Path(__file__).resolve().parent.parent
-    settings = {"CCD_RUN": str(path.resolve()), "CCD_DEVICE": device, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": address}
-    os.environ |= settings | ({"GRADIO_SHARE": "True"} if share else {})
-    os.execv(sys.executable, [sys.executable, str(root / "app" / "gradio_app.py")])
 
 
 @runs_app.callback(invoke_without_command=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 Workspace = Annotated[Path, typer.Option("--workspace", envvar="CCD_RUNS", help="Folder that holds the runs.")]
 DatasetSpec = Annotated[str | None, typer.Option(help="demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.")]

@@ -134,6 +134,7 @@ def load(path: str | Path, classes: Sequence[str]) -> Thresholds:
     wrong = [name for name, value in values.items() if not 0 <= value <= 1.001]
     if wrong or known.get("method", "hand") not in METHODS:
         raise UserError(f"The thresholds file {path} gives {wrong[0] if wrong else 'its method'} something else than a threshold of 0 to 1.")
+    known.setdefault("per_class", len({values.get(name, DEFAULT) for name in classes}) > 1)  # a plain file does not say
     return Thresholds(values, **known)
 
 

@@ -137,4 +137,6 @@ def test_a_bad_file_is_one_sentence(tmp_path, text):
 def test_a_plain_mapping_will_do_and_the_rest_is_a_half(tmp_path):
     (tmp_path / "t.json").write_text('{"cat": 0.2}')
     loaded = thresholds.load(tmp_path / "t.json", ("cat", "dog"))
-    assert loaded.labels(("cat", "dog"), np.array([0.3, 0.4])) == ["cat"]
+    assert loaded.labels(("cat", "dog"), np.array([0.3, 0.4])) == ["cat"] and loaded.in_words == "per class, set by hand"
+    (tmp_path / "t.json").write_text('{"cat": 0.2, "dog": 0.2}')
+    assert thresholds.load(tmp_path / "t.json", ("cat", "dog")).in_words == "one for all classes, set by hand"
