@@ -1,0 +1,96 @@
+"""The page Predict without a browser: its downloads say the same, to each other and to the command line, and too many uploads are refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from typer.testing import CliRunner
+
+from app.predicting import MOST
+from ccd_core import thresholds
+from ccd_core.cli import app as command
+from ccd_core.runs import Run
+from ccd_core.thresholds import Thresholds
+
+
+@pytest.fixture
+def downloads(monkeypatch) -> dict[str, tuple]:
+    """Title of a download -> (what it holds, its name), as the page offered it last."""
+    offered = {}
+    monkeypatch.setattr(st, "download_button", lambda title, content, name, *_, **__: offered.update({title: (content(), name)}))
+    return offered
+
+
+@pytest.fixture
+def photos(tiny_scenes, tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    for number, path in enumerate(sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:4]):
+        shutil.copy(path, folder / ("below" if number % 2 else "") / f'odd, "{number}".jpg')
+    (folder / "broken.jpg").write_text("no picture")
+    return folder
+
+
+def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(app, tiny_run, photos, downloads, tmp_path, monkeypatch):
+    shutil.copytree(tiny_run.path, tmp_path / "runs" / "mine")
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path / "runs"))
+    names, mean = tiny_run.classes, tiny_run.load_scores("val")["scores"].mean(0)
+    thresholds.save(Run.open(tmp_path / "runs" / "mine"), Thresholds(dict(zip(names, map(float, mean), strict=True)), per_class=True))
+    test = app("predict", run="mine", **{"from": "Folder on this machine", "folder": str(photos)})
+    assert not test.exception
+    table, records = list(csv.DictReader(io.StringIO(downloads["CSV"][0]))), json.loads(downloads["JSON"][0])
+    assert [row["image"] for row in table] == [record["image"] for record in records["images"]]
+    assert {row["image"] for row in table} == {path.relative_to(photos).as_posix() for path in photos.rglob("odd*.jpg")}
+    for row, record in zip(table, records["images"], strict=True):
+        assert [label for label in row["labels"].split(";") if label] == record["labels"]
+        assert {name: float(row[name]) for name in names} == pytest.approx(record["scores"], abs=1e-9)
+        assert set(record["labels"]) == {name for name in names if record["scores"][name] >= round(records["thresholds"][name], 5)}
+    assert any(row["labels"] for row in table)
+    assert records["run"] == "mine" and json.loads(downloads["Thresholds"][0]) == records["thresholds"] == pytest.approx(
+        dict(zip(names, mean, strict=True))
+    )
+    assert {name for _, name in downloads.values()} == {"mine-labels.csv", "mine-labels.json", "mine-thresholds.json"}
+
+    (tmp_path / "limits.json").write_text(downloads["Thresholds"][0])  # as the page says: for `ccd predict`, which writes the same
+    asked = [
+        "predict",
+        str(tiny_run.path),
+        str(photos),
+        "--thresholds",
+        str(tmp_path / "limits.json"),
+        "--csv",
+        str(tmp_path / "a.csv"),
+        "--device",
+        "cpu",
+    ]
+    assert CliRunner().invoke(command, asked).exit_code == 0
+    written = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert [row["labels"] for row in written] == [row["labels"] for row in table]
+    for row, other in zip(written, table, strict=True):
+        assert row.pop("image") == str(photos / other.pop("image"))
+        assert {name: float(row[name]) for name in names} == pytest.approx({name: float(other[name]) for name in names}, abs=2e-5)
+
+
+def test_what_is_filtered_is_what_is_downloaded(app, tiny_run, photos, downloads):
+    test = app("predict", **{"from": "Folder on this machine", "folder": str(photos), "threshold": "0.05"})
+    every = {record["image"]: record["labels"] for record in json.loads(downloads["JSON"][0])["images"]}
+    label = next(name for name in tiny_run.classes if 0 < sum(name in labels for labels in every.values()) < len(every))
+    test.selectbox(key="show").set_value(label).run()
+    assert {record["image"]: record["labels"] for record in json.loads(downloads["JSON"][0])["images"]} == {
+        image: labels for image, labels in every.items() if label in labels
+    }
+
+
+def test_too_many_uploads_are_refused_with_what_to_do(app, downloads):
+    test = app("predict")
+    test.file_uploader[0].set_value([(f"{number}.jpg", b"x", "image/jpeg") for number in range(MOST + 1)]).run()
+    assert not test.exception
+    (error,) = test.error
+    assert error.value.startswith("301 images are too many at once; choose 300 at most, or use `ccd predict ") and "--csv labels.csv`" in error.value
+    assert not downloads  # none of them was looked at
