@@ -82,17 +82,29 @@ def entropy_slider(run: Run) -> tuple[float, float]:
     return st.slider("Entropy threshold (nats)", 0.05, most, used, 0.05, key="entropy", bind="query-params", help=help_text), most
 
 
-def _choose(key: str) -> None:
+def _choose(key: str, part: tuple[str, str]) -> None:
     points = st.session_state[key]["selection"]["points"]
     if points:
         st.session_state["class"] = points[0]["y"]
+        st.session_state[part[0]] = part[1]
 
 
-def class_figure(figure: go.Figure, key: str) -> None:
-    """A figure with one row a class; a click on a row chooses the class, and a tall figure scrolls."""
+def class_figure(figure: go.Figure, key: str, part: tuple[str, str] | None = None) -> None:
+    """A figure with one row a class, which scrolls where it is tall.
+
+    With `part`, key and value of the widget that chooses a part of the page, a click on a row chooses the class and goes to that part.
+    """
     box = st.container(height=SCROLLS_FROM) if figure.layout.height > SCROLLS_FROM else st.container()
+    clicks: dict[str, Any] = {"on_select": partial(_choose, key, part), "selection_mode": "points"} if part else {}
     with box:
-        show_figure(figure, key, on_select=partial(_choose, key), selection_mode="points")
+        show_figure(figure, key, **clicks)
+
+
+def pick_part(parts: list[str], key: str) -> str:
+    """The part of the page to show, `?KEY=`: only its figures are computed and drawn when a slider moves."""
+    if st.session_state.get(key) not in parts:
+        st.session_state.pop(key, None)
+    return st.segmented_control("Part", parts, default=parts[0], required=True, key=key, bind="query-params", label_visibility="collapsed")
 
 
 # -- labels: as the run made them, and as other settings would ---------------------------------------

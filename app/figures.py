@@ -12,17 +12,22 @@ KINDS = {"ground truth": GREY, "global": SKY, "initial": BLUE, "local": ORANGE, 
 VALUES = {"textposition": "outside", "textfont_size": 12, "cliponaxis": False, "constraintext": "none"}  # numbers on bars, readable on any bar
 
 
-def _layout(figure: go.Figure, height: int, shows: str, **axes) -> go.Figure:
+MARGIN = {"l": 58, "r": 12, "t": 34, "b": 48, "autoexpand": False}  # plotly draws everything again where it has to find a margin out
+
+
+def layout(height: int, shows: str, **own) -> dict:
     """`shows`: what the figure says, for people who hear it; the same however its data change, so that a zoom outlives an update."""
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        uirevision=shows,
-        bargap=0.25,
-        **axes,
-    )
-    return figure
+    return {
+        "height": height,
+        "margin": {"l": 10, "r": 10, "t": 30, "b": 10},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "uirevision": shows,
+        "bargap": 0.25,
+    } | own
+
+
+def _layout(figure: go.Figure, height: int, shows: str, **own) -> go.Figure:
+    return figure.update_layout(layout(height, shows, **own))
 
 
 def learning_curves(metrics: pd.DataFrame, kept: int | None, warm_up: int) -> go.Figure:

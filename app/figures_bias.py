@@ -7,31 +7,34 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, _layout
+from app.figures import BLUE, GREEN, GREY, MARGIN, ORANGE, SKY, VERMILION, layout
 from ccd_core.bias import Bias
 
 ROW = 24  # pixels a class
 COUNT_COLOURS = {"ground truth": GREY, "CLIP top-1": SKY, "pseudo-label > 0.5": GREEN}
+LONGEST_NAME = 30  # letters; a longer name is cut beside its row and whole under the pointer
 
 
-def rows_layout(figure: go.Figure, rows: int, revision: str, each: int = ROW, xaxes: Sequence[dict] = ({},), **layout) -> go.Figure:
-    """One row a class, the first on top, with the value axes above them, where they are seen before scrolling.
+def rows_figure(traces: Sequence[dict], rows: Sequence[str], shows: str, each: int = ROW, xaxes: Sequence[dict] = ({},), **own) -> go.Figure:
+    """One row of the figure for each of `rows`, the first on top, with the value axes above them, where they are seen before scrolling.
 
-    xaxes: what each of the panels side by side has of its own; panels share the rows. One update, as each costs more than it does.
+    shows: as in `figures.layout`. xaxes: what each of the panels side by side has of its own; panels share the rows.
     """
+    names = [name if len(plain(name)) <= LONGEST_NAME else plain(name)[: LONGEST_NAME - 1] + "…" for name in rows]
     axes = {
-        f"xaxis{number if number > 1 else ''}": {"side": "top", "ticks": "outside", "title_standoff": 4} | own for number, own in enumerate(xaxes, 1)
+        f"xaxis{number if number > 1 else ''}": {"side": "top", "ticks": "outside", "title_standoff": 4} | axis
+        for number, axis in enumerate(xaxes, 1)
     }
-    return figure.update_layout(
-        height=94 + each * rows,
-        margin={"l": 10, "r": 10, "t": 84, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
-        uirevision=revision,
-        bargap=0.25,
-        yaxis={"range": [rows - 0.5, -0.5], "automargin": True, "dtick": 1},
-        **axes,
-        **layout,
-    )
+    beside = {
+        "margin": MARGIN | {"l": 16 + 7 * max((len(plain(name)) for name in names), default=0), "t": 84, "b": 10},
+        "legend": {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
+        "yaxis": {"range": [len(rows) - 0.5, -0.5], "tickvals": list(rows), "ticktext": names},
+    }
+    return go.Figure({"data": list(traces), "layout": layout(94 + each * len(rows), shows, **beside, **axes, **own)})
+
+
+def plain(name: str) -> str:
+    return name.removeprefix("<b>").replace("</b>", "")
 
 
 def ticks(x: np.ndarray, y: np.ndarray, height: float) -> str:
@@ -44,66 +47,100 @@ def sampled(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
+def boxes(x0: Sequence[float], x1: Sequence[float], y: Sequence[int], height: float) -> str:
+    """The SVG path of rectangles from x0 to x1, in the middle of the rows `y`."""
+    return "".join(f"M{a:.4f},{row - height / 2:.2f}H{b:.4f}V{row + height / 2:.2f}H{a:.4f}Z" for a, b, row in zip(x0, x1, y, strict=True))
+
+
+def diamonds(x: np.ndarray, y: np.ndarray) -> str:
+    return "".join(
+        f"M{at - 0.009:.4f},{row}L{at:.4f},{row - 0.26:.2f}L{at + 0.009:.4f},{row}L{at:.4f},{row + 0.26:.2f}Z" for at, row in zip(x, y, strict=True)
+    )
+
+
 def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndarray], top_p: np.ndarray, chosen: int | None = None) -> go.Figure:
     """Bias, distribution of top-1 probabilities and number of images of each class, most favoured class first (Figs. 2d, 9).
 
-    by_class: for each class the rows of the images where it is top-1, by rising probability; top_p [N]: that probability. Bars are hatched and diamonds hollow where no low-entropy image
-    measured the class.
+    by_class: for each class the rows of the images where it is top-1, by rising probability; top_p [N]: that probability. Bars are hatched
+    and diamonds hollow where no low-entropy image measured the class. Only what is pointed at is a mark of its own: a path of any length
+    costs the browser as much as one bar.
     """
     order = np.argsort(-bias.value, kind="stable")
     names, members = [classes[i] for i in order], [by_class[i] for i in order]
-    value, measured, estimated = bias.value[order], bias.count[order], bias.estimated[order].tolist()
+    value, measured, estimated = bias.value[order], bias.count[order], bias.estimated[order]
+    total = np.array([len(rows) for rows in members])
+    bars = {"type": "bar", "orientation": "h", "y": names, "showlegend": False, "constraintext": "none"}
     said = [
         f"{count:,} low-entropy images" if known else "fallback: no low-entropy image has it first"
         for count, known in zip(measured, estimated, strict=True)
     ]
-    some = [(name, top_p[rows]) for name, rows in zip(names, members, strict=True) if len(rows)]
-    low, first, middle, third, high = ([values[round(q * (len(values) - 1))] for _, values in some] for q in (0.05, 0.25, 0.5, 0.75, 0.95))
-    total = np.array([len(rows) for rows in members])
-    bar, hover = {"type": "bar", "orientation": "h", "y": names}, "%{y}: bias %{x:.3f}<br>%{customdata}<extra></extra>"
-    traces: list[dict] = [
-        bar | {
-            "x": value, "name": "CLIP bias", "showlegend": False, "customdata": said, "hovertemplate": hover,
+    traces = [
+        bars | {
+            "x": value, "name": "CLIP bias", "customdata": said, "hovertemplate": "%{y}: bias %{x:.3f}<br>%{customdata}<extra></extra>",
             "marker": {"color": [ORANGE if i == chosen else BLUE for i in order], "pattern": {"shape": ["" if known else "/" for known in estimated]}},
             "text": [f"{one:.2f}" for one in value], "textposition": "inside", "insidetextanchor": "start", "textfont": {"color": "white", "size": 12},
-            "constraintext": "none",
         },
-        {
-            "type": "box", "orientation": "h", "xaxis": "x2", "y": [name for name, _ in some], "name": "5 to 95 %, quartiles", "q1": first, "median": middle,
-            "q3": third, "lowerfence": low, "upperfence": high, "fillcolor": "rgba(140,140,140,.16)", "line": {"color": GREY, "width": 1.2}, "width": 0.55,
-            "hoverinfo": "skip",
+        bars | {
+            "x": total, "xaxis": "x3", "name": "top-1 of", "marker": {"color": "rgba(86,180,233,.45)"},
+            "text": [f"{used:,} of {every:,}" for used, every in zip(measured, total, strict=True)], "textposition": "outside",
+            "textfont": {"size": 11}, "cliponaxis": False, "hovertemplate": "%{y}: measured on %{text} images<extra></extra>",
         },
     ]  # fmt: skip
-    most, shapes = max(10, 1600 // len(classes)), []
-    for kind, colour, keep, above in (("other images", GREY, ~bias.used, 0.02), ("low-entropy images", BLUE, bias.used, -0.26)):
-        picked = [sampled(rows[keep[rows]], most) for rows in members]
-        at, row = top_p[np.concatenate(picked)], np.repeat(np.arange(len(names)), [len(rows) for rows in picked]) + above
-        shapes.append({"type": "path", "xref": "x2", "path": ticks(at, row, 0.24), "line": {"color": colour, "width": 1.2}, "opacity": 0.6})
-        marker = {"color": colour, "size": 9, "symbol": "line-ns-open", "line": {"width": 2}}
-        traces.append(
-            {"type": "scatter", "mode": "markers", "xaxis": "x2", "x": [None], "y": names[:1], "name": kind, "marker": marker}
-        )  # for the legend
-    symbols = ["diamond" if known else "diamond-open" for known in estimated]
-    traces.append(
-        {
-            "type": "scatter", "mode": "markers", "xaxis": "x2", "x": value, "y": names, "name": "CLIP bias: mean of the low-entropy ones", "customdata": said,
-            "marker": {"color": VERMILION, "size": 11, "symbol": symbols, "line": {"width": 1.5}}, "hovertemplate": hover,
-        }
-    )  # fmt: skip
-    labelled = [f"{used:,} of {every:,}" for used, every in zip(measured, total, strict=True)]
-    for kind, values, colour, texts in (("top-1 of", total, "rgba(86,180,233,.45)", labelled), ("measured on", measured, BLUE, None)):
-        traces.append(
-            bar | {
-                "x": values, "xaxis": "x3", "name": kind, "showlegend": False, "marker": {"color": colour}, "text": texts, "textposition": "outside",
-                "textfont": {"size": 11}, "cliponaxis": False, "constraintext": "none", "hovertemplate": f"%{{y}}: {kind} %{{x:,}} images<extra></extra>",
-            }
-        )  # fmt: skip
+    keys, shapes = top_1_probabilities(bias, value, estimated, members, top_p)
+    shapes.append(_path("x3", boxes([0] * len(names), measured.tolist(), range(len(names)), 0.75), fillcolor=BLUE, line={"width": 0}))
     panels = (
         {"domain": [0, 0.28], "title": {"text": "CLIP bias"}, "range": [0, 1.02], "tickvals": [0, 0.25, 0.5, 0.75, 1]},
         {"domain": [0.31, 0.73], "title": {"text": "top-1 probability"}, "range": [0, 1.02]},
         {"domain": [0.76, 1], "title": {"text": "images measured, of top-1 ones"}, "range": [0, 1.6 * max(total.max(), 1)]},
     )
-    return rows_layout(go.Figure({"data": traces}), len(names), "bias", xaxes=panels, barmode="overlay", shapes=shapes)
+    return rows_figure(
+        traces + keys,
+        names,
+        "Bars and ticks: bias, top-1 probabilities and number of images of each class, most favoured first",
+        xaxes=panels,
+        barmode="overlay",
+        shapes=shapes,
+    )
+
+
+def top_1_probabilities(
+    bias: Bias, value: np.ndarray, estimated: np.ndarray, members: Sequence[np.ndarray], top_p: np.ndarray
+) -> tuple[list[dict], list[dict]]:
+    """Legend keys and shapes of the distribution of each row's top-1 probabilities: ticks of its images, a box, and the bias (Fig. 9)."""
+    rows_with_any = [row for row, of_class in enumerate(members) if len(of_class)]
+    low, first, middle, third, high = (
+        [float(top_p[members[row][round(q * (len(members[row]) - 1))]]) for row in rows_with_any] for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+    )
+    whiskers = "".join(
+        f"M{a:.4f},{row}H{b:.4f}M{c:.4f},{row}H{d:.4f}" for a, b, c, d, row in zip(low, first, third, high, rows_with_any, strict=True)
+    )
+    medians = "".join(f"M{at:.4f},{row - 0.28:.2f}V{row + 0.28:.2f}" for at, row in zip(middle, rows_with_any, strict=True))
+    outline = {"color": GREY, "width": 1.2}
+    shapes = [_path("x2", boxes(first, third, rows_with_any, 0.56) + whiskers + medians, line=outline, fillcolor="rgba(140,140,140,.16)")]
+    keys = [key("5 to 95 %, quartiles", "square-open", GREY, 11, "x2")]
+    most = max(10, 1600 // len(members))
+    for kind, colour, keep, above in (("other images", GREY, ~bias.used, 0.02), ("low-entropy images", BLUE, bias.used, -0.26)):
+        picked = [sampled(of_class[keep[of_class]], most) for of_class in members]
+        at, row = top_p[np.concatenate(picked)], np.repeat(np.arange(len(members)), [len(of_class) for of_class in picked]) + above
+        shapes.append(_path("x2", ticks(at, row, 0.24), line={"color": colour, "width": 1.2}, opacity=0.6))
+        keys.append(key(kind, "line-ns-open", colour, 9, "x2"))
+    rows = np.arange(len(members))
+    for known, fill in ((estimated, VERMILION), (~estimated, "rgba(0,0,0,0)")):
+        if known.any():
+            shapes.append(_path("x2", diamonds(value[known], rows[known]), fillcolor=fill, line={"color": VERMILION, "width": 1.5}))
+    return [*keys, key("CLIP bias: mean of the low-entropy ones", "diamond", VERMILION, 11, "x2")], shapes
+
+
+def _path(xref: str, path: str, **style) -> dict:
+    return {"type": "path", "xref": xref, "path": path} | style
+
+
+def key(name: str, symbol: str, colour: str, size: int, xaxis: str = "x") -> dict:
+    """A legend entry for what is drawn as a path."""
+    return {
+        "type": "scatter", "mode": "markers", "xaxis": xaxis, "x": [None], "y": [None], "name": name, "hoverinfo": "skip",
+        "marker": {"color": colour, "size": size, "symbol": symbol, "line": {"color": colour, "width": 2}},
+    }  # fmt: skip
 
 
 def count_bars(classes: Sequence[str], counts: dict[str, np.ndarray]) -> go.Figure:
@@ -117,8 +154,13 @@ def count_bars(classes: Sequence[str], counts: dict[str, np.ndarray]) -> go.Figu
         }
         for kind, values in counts.items()
     ]  # fmt: skip
-    return rows_layout(
-        go.Figure({"data": bars}), len(order), "counts", each=10 + 8 * len(bars), xaxes=[{"title": {"text": "images"}}], barmode="group"
+    return rows_figure(
+        bars,
+        names,
+        "Bars: how many images have each class, by source of the label",
+        each=10 + 8 * len(bars),
+        xaxes=[{"title": {"text": "images"}}],
+        barmode="group",
     )
 
 
@@ -138,13 +180,16 @@ def entropy_histogram(entropy: np.ndarray, threshold: float, of_run: float, most
     if abs(of_run - threshold) > 1e-6:
         lines.append((of_run, {"color": GREY, "width": 2, "dash": "dot"}))
         notes.append({"x": of_run, "y": 0, "xanchor": "left", "yanchor": "bottom", "text": f"the run: {of_run:g}"})
-    layout = {
+    own = {
         "shapes": [{"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line} for x, line in lines],
         "annotations": [{"yref": "paper", "showarrow": False} | note for note in notes],
         "xaxis": {"title": {"text": "entropy of CLIP's probabilities (nats)"}, "range": [0, most]},
         "yaxis": {"title": {"text": "images"}},
+        "bargap": 0,
+        "showlegend": False,
+        "margin": MARGIN | {"t": 12},
     }
-    return _layout(go.Figure({"data": [bars]}), 230, "entropy", **layout).update_layout(bargap=0, showlegend=False)
+    return go.Figure({"data": [bars], "layout": layout(230, "Histogram: how many images have which entropy, and the threshold", **own)})
 
 
 def before_and_after(
@@ -154,18 +199,17 @@ def before_and_after(
     order = np.argsort(-(after if truth is None else truth), kind="stable")
     rows = [classes[i] for i in order]
     joined = "".join(f"M{x0:.5g},{row}H{x1:.5g}" for row, (x0, x1) in enumerate(zip(before[order].tolist(), after[order].tolist(), strict=True)))
+    shapes = [{"type": "path", "path": joined, "line": {"color": GREY, "width": 2}, "layer": "below"}]
+    known = "" if truth is None else "<br>true rate %{customdata:.3f}"
     traces = [
         {
-            "type": "scatter", "mode": "markers", "x": values[order], "y": rows, "name": name, "hovertemplate": f"%{{y}}: {name} %{{x:.3f}}<extra></extra>",
-            "marker": {"color": colour, "size": size, "symbol": symbol, "line": {"width": line}},
+            "type": "scatter", "mode": "markers", "x": values[order], "y": rows, "name": name, "marker": {"color": colour, "size": 10},
+            "customdata": None if truth is None else truth[order], "hovertemplate": f"%{{y}}: {name} %{{x:.3f}}{known}<extra></extra>",
         }
-        for name, values, colour, size, symbol, line in (
-            (names[0], before, SKY, 10, "circle", 0),
-            (names[1], after, BLUE, 10, "circle", 0),
-            ("true rate", truth, VERMILION, 15, "line-ns-open", 3),
-        )
-        if values is not None
+        for name, values, colour in ((names[0], before, SKY), (names[1], after, BLUE))
     ]  # fmt: skip
-    shapes = [{"type": "path", "path": joined, "line": {"color": GREY, "width": 2}, "layer": "below"}]
+    if truth is not None:
+        shapes.append({"type": "path", "path": ticks(truth[order], np.arange(len(rows)) - 0.3, 0.6), "line": {"color": VERMILION, "width": 3}})
+        traces.append(key("true rate", "line-ns-open", VERMILION, 15))
     axis = {"title": {"text": title}, "rangemode": "tozero"}
-    return rows_layout(go.Figure({"data": traces}), len(rows), "dumbbell", xaxes=[axis], shapes=shapes)
+    return rows_figure(traces, rows, "Pairs of points: a value of each class before and after", xaxes=[axis], shapes=shapes)

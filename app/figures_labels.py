@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures import BLUE, GREEN, GREY, KINDS, SKY, VALUES, VERMILION, _layout
-from app.figures_bias import rows_layout
+from app.figures import BLUE, GREEN, GREY, KINDS, MARGIN, SKY, VALUES, VERMILION, layout
+from app.figures_bias import key, rows_figure, ticks
 
 RUN, SET = "this run", "as set"
 GIVEN = 0.2  # a local label below this is no claim that the class is there
@@ -19,25 +19,20 @@ def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequ
     """One image's labels, [C] each, of the classes `shown`, in that order; best_view [C] int says which view gave the local label."""
     truth = kinds.get("ground truth")
     names = [f"<b>{classes[i]}</b> ●" if truth is not None and truth[i] == 1 else classes[i] for i in shown]
-    figure = go.Figure()
+    bars = []
     for kind, values in kinds.items():
         if kind == "ground truth":
             continue
         from_view = [f" · view {best_view[i] + 1}" if kind == "local" and best_view is not None and values[i] >= GIVEN else "" for i in shown]
-        figure.add_bar(
-            name=kind, y=names, x=values[shown], orientation="h", marker_color=KINDS[kind],
-            text=[f"{values[i]:.2f}{view}" if np.isfinite(values[i]) else "" for i, view in zip(shown, from_view, strict=True)], **VALUES,
-            hovertemplate=f"%{{y}}: {kind} %{{x:.3f}}<extra></extra>",
+        text = [f"{values[i]:.2f}{view}" if np.isfinite(values[i]) else "" for i, view in zip(shown, from_view, strict=True)]
+        bars.append(
+            VALUES | {
+                "type": "bar", "orientation": "h", "name": kind, "y": names, "x": values[shown], "marker": {"color": KINDS[kind]}, "text": text,
+                "textfont": {"size": 11}, "hovertemplate": f"%{{y}}: {kind} %{{x:.3f}}<extra></extra>",
+            }
         )  # fmt: skip
-    figure.update_traces(textfont_size=11)
-    return rows_layout(
-        figure,
-        len(shown),
-        "labels",
-        each=14 + 13 * len(figure.data),
-        barmode="group",
-        xaxes=[{"range": [0, 1.18], "title": {"text": "label"}, "tickvals": [0, 0.25, 0.5, 0.75, 1]}],
-    )
+    axis = {"range": [0, 1.18], "title": {"text": "label"}, "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+    return rows_figure(bars, names, "Bars: this image's labels of each kind, by class", each=14 + 13 * len(bars), barmode="group", xaxes=[axis])
 
 
 def most_labelled(kinds: dict[str, np.ndarray], count: int) -> list[int]:
@@ -51,28 +46,36 @@ def measure_bars(measures: dict[str, dict[str, float]]) -> go.Figure:
     """mAP, micro-AP and F1 (fractions in, percent shown) of several kinds of label side by side."""
     names = {"mAP": "mAP", "micro_AP": "micro-AP", "F1": "F1 at 0.5"}
     bars = [
-        go.Bar(
-            name=kind, x=list(names.values()), y=[100 * row[name] for name in names], marker_color=COLOURS[kind], texttemplate="%{y:.1f}", **VALUES
-        )
+        VALUES | {"type": "bar", "name": kind, "x": list(names.values()), "y": [100 * row[name] for name in names], "marker": {"color": COLOURS[kind]},
+                  "texttemplate": "%{y:.1f}"}
         for kind, row in measures.items()
-    ]
-    return _layout(go.Figure(bars), 330, "measures", barmode="group", yaxis={"range": [0, 108], "title": "percent"})
+    ]  # fmt: skip
+    own = {"barmode": "group", "yaxis": {"range": [0, 108], "title": {"text": "percent"}}, "margin": MARGIN | {"b": 28}}
+    return go.Figure({"data": bars, "layout": layout(330, "Bars: mAP, micro-AP and F1 of each kind of label", **own)})
 
 
-def differences(classes: Sequence[str], run: np.ndarray, changed: np.ndarray, title: str, unit: float = 1.0, digits: int = 3) -> go.Figure:
-    """A value of each class in this run and as set, joined by a line, and the difference as bars; the greatest gain on top."""
+def differences(
+    classes: Sequence[str], run: np.ndarray, changed: np.ndarray, truth: np.ndarray | None, title: str, unit: float = 1.0, digits: int = 3
+) -> go.Figure:
+    """A value of each class in this run, as set and, where it is known, in truth, and the difference as bars; the greatest gain on top."""
     gain = unit * (changed - run)
     order = [i for i in np.argsort(-gain, kind="stable") if np.isfinite(gain[i])]
-    names = [classes[i] for i in order]
-    ends, values = (unit * run[order], unit * changed[order]), gain[order]
-    joined = "".join(f"M{x0:.5g},{row}H{x1:.5g}" for row, (x0, x1) in enumerate(zip(*(end.tolist() for end in ends), strict=True)))
+    names, values = [classes[i] for i in order], gain[order]
+    ends = {name: unit * of_class[order] for name, of_class in ((RUN, run), (SET, changed))}
+    joined = "".join(f"M{x0:.5g},{row}H{x1:.5g}" for row, (x0, x1) in enumerate(zip(*(end.tolist() for end in ends.values()), strict=True)))
+    shapes = [{"type": "path", "path": joined, "line": {"color": GREY, "width": 2}, "layer": "below"}]
     traces: list[dict] = [
         {
             "type": "scatter", "mode": "markers", "x": end, "y": names, "name": name, "marker": {"color": COLOURS[name], "size": 10},
             "hovertemplate": f"%{{y}}: {name} %{{x:.{digits}f}}<extra></extra>",
         }
-        for name, end in zip((RUN, SET), ends, strict=True)
+        for name, end in ends.items()
     ]  # fmt: skip
+    if truth is not None:
+        shapes.append(
+            {"type": "path", "path": ticks(unit * truth[order], np.arange(len(order)) - 0.3, 0.6), "line": {"color": VERMILION, "width": 3}}
+        )
+        traces.append(key("true rate", "line-ns-open", VERMILION, 15))
     traces.append(
         VALUES | {
             "type": "bar", "orientation": "h", "xaxis": "x2", "x": values, "y": names, "showlegend": False, "marker": {"color": np.where(values >= 0, GREEN, VERMILION)},
@@ -81,17 +84,19 @@ def differences(classes: Sequence[str], run: np.ndarray, changed: np.ndarray, ti
     )  # fmt: skip
     reach = 1.6 * max(float(np.abs(values).max(initial=0)), 10.0**-digits)
     panels = ({"domain": [0, 0.56], "title": {"text": title}}, {"domain": [0.59, 1], "title": {"text": "difference"}, "range": [-reach, reach]})
-    shapes = [{"type": "path", "path": joined, "line": {"color": GREY, "width": 2}, "layer": "below"}]
-    return rows_layout(go.Figure({"data": traces}), len(names), "differences", xaxes=panels, shapes=shapes)
+    shows = "Pairs of points and bars: each class in this run and as set, and the difference"
+    return rows_figure(traces, names, shows, xaxes=panels, shapes=shapes)
 
 
 def label_histogram(histograms: dict[str, np.ndarray]) -> go.Figure:
     """How many labels have each value from 0 to 1, [BINS] counts of each kind."""
-    figure = go.Figure()
-    for kind, counts in histograms.items():
-        edges = np.linspace(0, 1, len(counts) + 1)
-        figure.add_scatter(
-            x=(edges[1:] + edges[:-1]) / 2, y=np.maximum(counts, 0.5), name=kind, mode="lines", line={"color": COLOURS[kind], "width": 2.5, "shape": "hvh"},
-            customdata=counts, hovertemplate=f"{kind}: %{{customdata:,}} labels near %{{x:.2f}}<extra></extra>",
-        )  # fmt: skip
-    return _layout(figure, 330, "histogram", xaxis={"title": "final label", "range": [0, 1]}, yaxis={"type": "log", "title": "labels (log scale)"})
+    edges = np.linspace(0, 1, len(next(iter(histograms.values()))) + 1)
+    lines = [
+        {
+            "type": "scatter", "mode": "lines", "name": kind, "x": (edges[1:] + edges[:-1]) / 2, "y": np.maximum(counts, 0.5), "customdata": counts,
+            "line": {"color": COLOURS[kind], "width": 2.5, "shape": "hvh"}, "hovertemplate": f"{kind}: %{{customdata:,}} labels near %{{x:.2f}}<extra></extra>",
+        }
+        for kind, counts in histograms.items()
+    ]  # fmt: skip
+    axes = {"xaxis": {"title": {"text": "final label"}, "range": [0, 1]}, "yaxis": {"type": "log", "title": {"text": "labels (log scale)"}}}
+    return go.Figure({"data": lines, "layout": layout(330, "Lines: how many labels have each value from 0 to 1", margin=MARGIN, **axes)})

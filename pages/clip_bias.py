@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import figures_bias, loaders
-from app.evidence import class_figure, entropy_slider, global_evidence, pseudo_label_counts, true_counts
+from app.evidence import class_figure, entropy_slider, global_evidence, pick_part, pseudo_label_counts, true_counts
 from app.gallery import gallery
 from app.widgets import choose_image, current_run, metric_row, page_header, pick_class, require, show_figure
 from ccd_core.bias import Bias
@@ -16,14 +16,16 @@ from ccd_core.relabel import Evidence
 from ccd_core.runs import Run
 
 SHOWN = 5  # images of either end
+PART = "bias_part"
+BY_CLASS, DEBIASING, COUNTS = "Bias by class", "Before and after", "Label counts"
 
 
 @st.fragment
 def bias_and_what_it_changes(run: Run) -> None:
-    evidence, classes, settings = global_evidence(run), run.classes, run.config.bias
+    evidence = global_evidence(run)
     threshold, most = entropy_slider(run)
     bias = evidence.bias(threshold)
-    show_figure(figures_bias.entropy_histogram(evidence.entropy, threshold, settings.entropy_threshold, most), key="entropy_histogram")
+    show_figure(figures_bias.entropy_histogram(evidence.entropy, threshold, run.config.bias.entropy_threshold, most), key="entropy_histogram")
     if not bias.used.any():
         st.warning(
             "No image has so little entropy, so no bias is measured: every class shows its fallback. Raise the threshold.", icon=":material/tune:"
@@ -34,22 +36,29 @@ def bias_and_what_it_changes(run: Run) -> None:
             ("Most over least favoured", f"{bias.value.max() / bias.value.min():.1f} x", "The largest bias over the smallest."),
             (
                 "Classes without a measurement",
-                f"{int((~bias.estimated).sum())} of {len(classes)}",
+                f"{int((~bias.estimated).sum())} of {len(run.classes)}",
                 "No low-entropy image has them first: fallback used.",
             ),
         ]
     )
-    st.header("Bias by class", anchor=False)
-    least_favoured = classes[int(np.argmin(evidence.bias(settings.entropy_threshold).value))]
-    chosen = pick_class(run, "Class", f"{least_favoured}, the least favoured", help="Or click a class in a figure; its images are below.")
+    draw = {BY_CLASS: bias_of_classes, DEBIASING: before_and_after, COUNTS: label_counts}
+    draw[pick_part(list(draw), PART)](run, evidence, bias)
+
+
+def bias_of_classes(run: Run, evidence: Evidence, bias: Bias) -> None:
+    classes = run.classes
+    least_favoured = classes[int(np.argmin(evidence.bias(run.config.bias.entropy_threshold).value))]
+    chosen = pick_class(run, "Class", f"{least_favoured}, the least favoured", help="Or click a class in the figure; its images are below.")
     index = classes.index(chosen or least_favoured)
-    class_figure(figures_bias.bias_by_class(classes, bias, evidence.by_class, evidence.top_p, index), key="bias_by_class")
+    class_figure(figures_bias.bias_by_class(classes, bias, evidence.by_class, evidence.top_p, index), "bias_by_class", (PART, BY_CLASS))
     st.caption(
         "Left: the bias, mean top-1 probability of the low-entropy images (Fig. 2d). Middle: top-1 probabilities of the images where the class comes first (Fig. 9); the diamond is "
         "the bias. Hatched or hollow: no low-entropy image has this class first, so the mean over all images where it is first is used, or the other classes' mean."
     )
     images_of_class(run, evidence, bias, index)
-    what_debiasing_changes(run, evidence, bias)
+    with st.expander("Table"):
+        table = {"class": classes, "bias": bias.value, "images": bias.count, "mean probability": evidence.p.mean(1), "measured": bias.estimated}
+        st.dataframe(table, hide_index=True)
 
 
 def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> None:
@@ -74,36 +83,33 @@ def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> Non
     st.caption("Click an image to see its labels. Those with an orange line count towards the bias.")
 
 
-def what_debiasing_changes(run: Run, evidence: Evidence, bias: Bias) -> None:
-    st.header("What debiasing changes", anchor=False)
-    classes, truth = run.classes, true_counts(run)
+def before_and_after(run: Run, evidence: Evidence, bias: Bias) -> None:
+    truth = true_counts(run)
     true_rate = None if truth is None else truth[0] / truth[1]
     before, after = evidence.p.mean(1), evidence.mean_initial(bias.value, run.config.bias.floor)
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**Mean label of each class, before and after**")
-        names = ("before: p", "after: initial label")
-        class_figure(figures_bias.before_and_after(classes, before, after, true_rate, names, "mean over images"), key="debiasing")
-        if true_rate is None:
-            st.caption("Dividing by the bias raises every class, the least favoured most. There is no ground truth for these images to compare with.")
-        else:
-            distances = [np.abs(values - true_rate).mean() for values in (before, after)]
-            st.caption(
-                f"Mean distance to the true rate (red line): {distances[0]:.3f} before, {distances[1]:.3f} after. Dividing does not change a class's AP: its ranking stays."
-            )
-    with right:
-        st.markdown("**How many images have each class?** (Fig. 10)")
-        counts = {} if truth is None else {"ground truth": truth[0]}
-        counts["CLIP top-1"] = np.array([len(rows) for rows in evidence.by_class])
-        if run.has("labels.npz"):
-            counts["pseudo-label > 0.5"] = pseudo_label_counts(run)
-        class_figure(figures_bias.count_bars(classes, counts), key="counts")
+    names = ("before: p", "after: initial label")
+    if true_rate is None:
+        st.caption("Dividing by the bias raises every class, the least favoured most. There is no ground truth for these images to compare with.")
+    else:
+        distances = [np.abs(values - true_rate).mean() for values in (before, after)]
         st.caption(
-            "CLIP sees the salient object of an image; its top-1 counts do not follow the truth (Fig. 10). Pseudo-labels are the run's final labels."
+            f"Mean label of each class, and how often it is truly there (red line): {distances[0]:.3f} away on average before, {distances[1]:.3f} after. "
+            "Dividing does not change a class's AP: its ranking stays."
         )
-    with st.expander("Table"):
-        table = {"class": classes, "bias": bias.value, "images": bias.count, "mean probability": before, "mean initial label": after}
-        st.dataframe(table | {"measured": bias.estimated}, hide_index=True)
+    class_figure(figures_bias.before_and_after(run.classes, before, after, true_rate, names, "mean over images"), "debiasing", (PART, BY_CLASS))
+
+
+def label_counts(run: Run, evidence: Evidence, bias: Bias) -> None:
+    truth = true_counts(run)
+    counts = {} if truth is None else {"ground truth": truth[0]}
+    counts["CLIP top-1"] = np.array([len(rows) for rows in evidence.by_class])
+    if run.has("labels.npz"):
+        counts["pseudo-label > 0.5"] = pseudo_label_counts(run)
+    st.caption(
+        "How many images have each class? CLIP sees the salient object of an image, so its top-1 counts do not follow the truth (Fig. 10). "
+        "Pseudo-labels are the run's final labels; the threshold above does not change them."
+    )
+    class_figure(figures_bias.count_bars(run.classes, counts), "counts", (PART, BY_CLASS))
 
 
 run = current_run()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import figures_bias, figures_labels, loaders
-from app.evidence import class_figure, entropy_slider, follow_run, new_labels, run_labels, true_counts
+from app import figures_labels, loaders
+from app.evidence import Labels, class_figure, entropy_slider, follow_run, new_labels, pick_part, run_labels, true_counts
 from app.gallery import gallery
 from app.image_routes import image_url
 from app.view_cards import crops, marked_image, view_cards
 from app.widgets import choose_image, current_run, friendly_errors, metric_row, page_header, pick_class, pick_image, require, show_figure
+from ccd_core.relabel import Relabelled
 from ccd_core.runs import Run
 
 TOP = 8  # classes of an image that are shown at first
 GAINED = 15  # images whose labels change most
 
 ONE, ALL = "One image", "The whole data set"
+PART = "label_part"
+SCORES, BY_CLASS, CHANGED = "How good they are", "Class by class", "Images that change most"
+UNSCORED = "Their distribution"
 
 
 def one_image(run: Run) -> None:
@@ -40,7 +44,7 @@ def one_image(run: Run) -> None:
         every = st.toggle("All classes", key="all", bind="query-params") if len(classes) > TOP else True
         shown = figures_labels.most_labelled(kinds, len(classes) if every else TOP)
         best_view = probabilities.argmax(0) if len(probabilities) else None
-        class_figure(figures_labels.label_bars(classes, kinds, shown, best_view), key="label_bars")
+        class_figure(figures_labels.label_bars(classes, kinds, shown, best_view), "label_bars")
         st.caption(
             "Global: CLIP's probability for the whole image. Initial: debiased. Local: debiased maximum over the views. Final: what is trained on."
             + (" ● and bold: truly in the image." if truth is not None else "")
@@ -102,51 +106,52 @@ def whole_data_set(run: Run) -> None:
     changes = {"labels.alpha": alpha, "bias.floor": floor, "bias.entropy_threshold": threshold, "bias.mode": mode}
     train_with(run, changes)
 
+    if as_set.measures is None:
+        st.info(
+            "There is no ground truth for these images, so labels cannot be scored; the figures show what the settings change.",
+            icon=":material/info:",
+        )
+    else:
+        label_numbers(run, of_run, as_set)
+    draw = {UNSCORED if as_set.measures is None else SCORES: how_good, BY_CLASS: class_by_class, CHANGED: most_changed}
+    draw[pick_part(list(draw), PART)](run, of_clip, of_run, as_set, made)
+
+
+def label_numbers(run: Run, of_run: Labels, as_set: Labels) -> None:
+    before, after = of_run.measures.summary, as_set.measures.summary
+    truth = true_rates(run)
+    distances = [np.abs(labels.statistics.mean - truth).mean() for labels in (of_run, as_set)]
+    metric_row(
+        [
+            ("mAP, change", f"{100 * (after['mAP'] - before['mAP']):+.2f}", "Percentage points against this run."),
+            ("F1, change", f"{100 * (after['F1'] - before['F1']):+.2f}", "Percentage points against this run."),
+            ("Rate error", f"{distances[1]:.3f}", f"Mean over classes of |mean label - true rate|; {distances[0]:.3f} in this run."),
+        ]
+    )
+
+
+def true_rates(run: Run) -> np.ndarray | None:
     counted = true_counts(run)
-    truth = None if counted is None else counted[0] / counted[1]
+    return None if counted is None else counted[0] / counted[1]
+
+
+def how_good(run: Run, of_clip: Labels, of_run: Labels, as_set: Labels, made: Relabelled) -> None:
+    histograms = {figures_labels.RUN: of_run.statistics.histogram, figures_labels.SET: as_set.statistics.histogram}
+    if as_set.measures is None:
+        show_figure(figures_labels.label_histogram(histograms), key="label_histogram")
+        return
     left, right = st.columns([1, 1], gap="large")
     with left:
-        if as_set.measures is None:
-            st.info(
-                "There is no ground truth for these images, so labels cannot be scored; the figures show what the settings change.",
-                icon=":material/info:",
-            )
-        else:
-            st.markdown("**How good are the labels?**")
-            kinds = {"CLIP, whole image": of_clip, figures_labels.RUN: of_run, figures_labels.SET: as_set}
-            show_figure(figures_labels.measure_bars({kind: labels.measures.summary for kind, labels in kinds.items()}), key="label_measures")
-            distances = [np.abs(labels.statistics.mean - truth).mean() for labels in (of_run, as_set)]
-            metric_row(
-                [
-                    (
-                        "mAP, change",
-                        f"{100 * (as_set.measures.summary['mAP'] - of_run.measures.summary['mAP']):+.2f}",
-                        "Percentage points against this run.",
-                    ),
-                    (
-                        "F1, change",
-                        f"{100 * (as_set.measures.summary['F1'] - of_run.measures.summary['F1']):+.2f}",
-                        "Percentage points against this run.",
-                    ),
-                    (
-                        "Rate error",
-                        f"{distances[1]:.3f}",
-                        f"Mean over classes of |mean label - true rate|; {distances[0]:.3f} in this run.",
-                    ),
-                ]
-            )
-            st.caption(
-                "mAP cannot show debiasing: dividing a class by its bias keeps its ranking, and so its AP; only ties at the floor and at 1 move it. F1 at 0.5, "
-                "micro-AP and the label rates compare classes with each other, and can."
-            )
+        st.markdown("**Against the ground truth**")
+        kinds = {"CLIP, whole image": of_clip, figures_labels.RUN: of_run, figures_labels.SET: as_set}
+        show_figure(figures_labels.measure_bars({kind: labels.measures.summary for kind, labels in kinds.items()}), key="label_measures")
     with right:
         st.markdown("**Distribution of the final labels**")
-        show_figure(
-            figures_labels.label_histogram({figures_labels.RUN: of_run.statistics.histogram, figures_labels.SET: as_set.statistics.histogram}),
-            key="label_histogram",
-        )
-    details(run, of_run, as_set, truth)
-    most_changed(run, of_run, made)
+        show_figure(figures_labels.label_histogram(histograms), key="label_histogram")
+    st.caption(
+        "mAP cannot show debiasing: dividing a class by its bias keeps its ranking, and so its AP; only ties at the floor and at 1 move it. F1 at 0.5, "
+        "micro-AP and the label rates compare classes with each other, and can."
+    )
 
 
 def train_with(run: Run, changes: dict) -> None:
@@ -162,35 +167,23 @@ def train_with(run: Run, changes: dict) -> None:
     right.code(f"ccd run --config {run.path}/config.yaml {command}", language="bash", wrap_lines=True)
 
 
-def details(run: Run, of_run, as_set, truth: np.ndarray | None) -> None:
-    st.markdown("**Which classes gain, which lose?**")
+def class_by_class(run: Run, of_clip: Labels, of_run: Labels, as_set: Labels, made: Relabelled) -> None:
     choices = (["AP"] if as_set.measures is not None else []) + ["mean label", "images with a label over 0.5"]
     what = (
         st.segmented_control("Compare", choices, default=choices[0], key="compare", bind="query-params", label_visibility="collapsed") or choices[0]
     )
-    classes, count = run.classes, as_set.final.shape[1]
-    left, right = st.columns(2, gap="large")
-    with left:
-        if what == "AP":
-            class_figure(figures_labels.differences(classes, of_run.measures.ap, as_set.measures.ap, "AP (%)", 100, 1), key="ap_differences")
-        elif what == "mean label":
-            class_figure(figures_labels.differences(classes, of_run.statistics.mean, as_set.statistics.mean, "mean label"), key="mean_differences")
-        else:
-            class_figure(
-                figures_labels.differences(classes, of_run.statistics.above_half, as_set.statistics.above_half, "images", digits=0),
-                key="count_differences",
-            )
-    with right:
-        names = (figures_labels.RUN, figures_labels.SET)
-        if what == "images with a label over 0.5":
-            values, expected, title = (of_run.statistics.above_half, as_set.statistics.above_half), None if truth is None else truth * count, "images"
-        else:
-            values, expected, title = (
-                (of_run.statistics.mean, as_set.statistics.mean),
-                truth,
-                "mean label" + ("" if truth is None else " and true rate"),
-            )
-        class_figure(figures_bias.before_and_after(classes, *values, expected, names, title), key="label_rates")
+    truth, images = true_rates(run), as_set.final.shape[1]
+    if what == "AP":
+        ends = of_run.measures.ap, as_set.measures.ap
+        figure = figures_labels.differences(run.classes, *ends, None, "AP (%)", 100, 1)
+    elif what == "mean label":
+        ends = of_run.statistics.mean, as_set.statistics.mean
+        figure = figures_labels.differences(run.classes, *ends, truth, "mean label" if truth is None else "mean label and true rate")
+    else:
+        ends = of_run.statistics.above_half, as_set.statistics.above_half
+        figure = figures_labels.differences(run.classes, *ends, None if truth is None else truth * images, "images", digits=0)
+    class_figure(figure, "label_differences", (PART, CHANGED))
+    st.caption("The greatest gain is on top. Click a class to see the images whose labels of it change most.")
 
 
 def show_image(image: str) -> None:
@@ -198,10 +191,9 @@ def show_image(image: str) -> None:
     st.session_state["show"] = ONE
 
 
-def most_changed(run: Run, of_run, made) -> None:
-    st.markdown("**Images whose labels change most**")
+def most_changed(run: Run, of_clip: Labels, of_run: Labels, as_set: Labels, made: Relabelled) -> None:
     classes = run.classes
-    chosen = pick_class(run, "Class", "any class", help="Or click a class in a figure.")
+    chosen = pick_class(run, "Class", "any class", help="Or click a class in the figure of the classes.")
     if chosen:
         index = classes.index(chosen)
         change, which = np.abs(made.final[index] - of_run.final[index]), np.full(made.final.shape[1], index)

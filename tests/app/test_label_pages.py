@@ -10,7 +10,7 @@ import pytest
 from ccd_core.labels import final_labels, initial_labels, local_labels
 from ccd_core.metrics import summary
 
-ALL = "The whole data set"
+ALL, CHANGED = "The whole data set", "Images that change most"
 
 
 def metrics(test) -> dict[str, str]:
@@ -36,6 +36,32 @@ def test_a_class_in_the_link_is_the_one_whose_images_are_shown(app, tiny_run):
     test = app("clip_bias", **{"class": name})
     assert test.selectbox(key="class").value == name
     assert any(f"says {name} first" in heading.value for heading in test.header)
+
+
+@pytest.mark.parametrize("truth", [True, False])
+@pytest.mark.parametrize(
+    ("page", "key", "parts"),
+    [
+        ("clip_bias", "bias_part", ["Bias by class", "Before and after", "Label counts"]),
+        ("labels", "label_part", ["How good they are", "Class by class", CHANGED]),
+    ],
+)
+def test_every_part_of_a_page_has_its_link_and_its_figure(app, tiny_run, tmp_path, monkeypatch, page, key, parts, truth):
+    run = tiny_run.path.name
+    if not truth:
+        run = "elsewhere"
+        shutil.copytree(tiny_run.path, tmp_path / run)
+        config = tmp_path / run / "config.yaml"
+        config.write_text(config.read_text().replace(tiny_run.config.data.spec, "voc2012:/nowhere"))
+        monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+        parts = [part.replace("How good they are", "Their distribution") for part in parts]
+    seen = []
+    for part in parts:
+        test = app(page, run=run, show=ALL, alpha="0.9", **{key: part})
+        assert not test.exception and not test.error
+        assert [option.content for option in test.button_group(key=key).proto.options] == parts
+        seen.append([element.proto.id for element in test.main if element.type == "plotly_chart"])
+    assert len({tuple(figures) for figures in seen}) == 3  # each part draws its own, and only those
 
 
 def test_label_settings_are_handed_on(app, tiny_run):
@@ -67,7 +93,7 @@ def test_measures_are_those_of_a_run_with_these_settings(app, tiny_run):
 
 
 def test_the_runs_own_settings_change_nothing(app):
-    test = app("labels", show=ALL)
+    test = app("labels", show=ALL, label_part=CHANGED)
     assert metrics(test)["mAP, change"] == "+0.00" and any("No label changes" in info.value for info in test.info)
 
 
@@ -85,7 +111,7 @@ def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_p
     assert (final != labels["final"]).any()
     np.savez(run.file("labels.npz"), **labels | {"final": final})
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
-    test = app("labels", run="filtered", show=ALL)
+    test = app("labels", run="filtered", show=ALL, label_part=CHANGED)
     assert metrics(test)["F1, change"] == "+0.00" and any("No label changes" in info.value for info in test.info)
 
 
@@ -121,7 +147,7 @@ def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, 
 def test_statistics_need_no_truth():
     from app.figures_labels import differences, label_histogram
 
-    figure = differences(["a", "b", "c"], np.array([0.1, 0.2, np.nan]), np.array([0.3, 0.1, np.nan]), "AP")
+    figure = differences(["a", "b", "c"], np.array([0.1, 0.2, np.nan]), np.array([0.3, 0.1, np.nan]), np.array([0.2, 0.2, 0.0]), "AP")
     assert list(figure.data[-1].y) == ["a", "b"] and figure.data[-1].x[0] == pytest.approx(0.2)
     assert len(label_histogram({"this run": np.array([3, 0]), "as set": np.array([1, 2])}).data) == 2
 
