@@ -37,13 +37,24 @@ def photos(tiny_scenes, tmp_path) -> Path:
     return folder
 
 
-def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(app, tiny_run, photos, downloads, tmp_path, monkeypatch):
+@pytest.fixture
+def limits(tiny_run) -> dict[str, float]:
+    """A threshold a class that some images are above and some below."""
+    return dict(zip(tiny_run.classes, map(float, tiny_run.load_scores("val")["scores"].mean(0)), strict=True))
+
+
+@pytest.fixture
+def page(app, tiny_run, photos, downloads, limits, tmp_path, monkeypatch):
+    """Predict on the photos, with the thresholds saved."""
     shutil.copytree(tiny_run.path, tmp_path / "runs" / "mine")
     monkeypatch.setenv("CCD_RUNS", str(tmp_path / "runs"))
-    names, mean = tiny_run.classes, tiny_run.load_scores("val")["scores"].mean(0)
-    thresholds.save(Run.open(tmp_path / "runs" / "mine"), Thresholds(dict(zip(names, map(float, mean), strict=True)), per_class=True))
-    test = app("predict", run="mine", **{"from": "Folder on this machine", "folder": str(photos)})
-    assert not test.exception
+    thresholds.save(Run.open(tmp_path / "runs" / "mine"), Thresholds(limits, per_class=True))
+    return app("predict", run="mine", **{"from": "Folder on this machine", "folder": str(photos)})
+
+
+def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(page, tiny_run, photos, downloads, limits, tmp_path):
+    assert not page.exception
+    names = tiny_run.classes
     table, records = list(csv.DictReader(io.StringIO(downloads["CSV"][0]))), json.loads(downloads["JSON"][0])
     assert [row["image"] for row in table] == [record["image"] for record in records["images"]]
     assert {row["image"] for row in table} == {path.relative_to(photos).as_posix() for path in photos.rglob("odd*.jpg")}
@@ -52,9 +63,8 @@ def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(app, ti
         assert {name: float(row[name]) for name in names} == pytest.approx(record["scores"], abs=1e-9)
         assert set(record["labels"]) == {name for name in names if record["scores"][name] >= round(records["thresholds"][name], 5)}
     assert any(row["labels"] for row in table)
-    assert records["run"] == "mine" and json.loads(downloads["Thresholds"][0]) == records["thresholds"] == pytest.approx(
-        dict(zip(names, mean, strict=True))
-    )
+    assert records["run"] == "mine"
+    assert json.loads(downloads["Thresholds"][0]) == records["thresholds"] == pytest.approx(limits)
     assert {name for _, name in downloads.values()} == {"mine-labels.csv", "mine-labels.json", "mine-thresholds.json"}
 
     (tmp_path / "limits.json").write_text(downloads["Thresholds"][0])  # as the page says: for `ccd predict`, which writes the same
@@ -77,11 +87,10 @@ def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(app, ti
         assert {name: float(row[name]) for name in names} == pytest.approx({name: float(other[name]) for name in names}, abs=2e-5)
 
 
-def test_what_is_filtered_is_what_is_downloaded(app, tiny_run, photos, downloads):
-    test = app("predict", **{"from": "Folder on this machine", "folder": str(photos), "threshold": "0.05"})
+def test_what_is_filtered_is_what_is_downloaded(page, tiny_run, downloads):
     every = {record["image"]: record["labels"] for record in json.loads(downloads["JSON"][0])["images"]}
     label = next(name for name in tiny_run.classes if 0 < sum(name in labels for labels in every.values()) < len(every))
-    test.selectbox(key="show").set_value(label).run()
+    page.selectbox(key="show").set_value(label).run()
     assert {record["image"]: record["labels"] for record in json.loads(downloads["JSON"][0])["images"]} == {
         image: labels for image, labels in every.items() if label in labels
     }
