@@ -12,6 +12,7 @@ from ccd_core.bias import Bias
 
 ROW = 24  # pixels a class
 COUNT_COLOURS = {"ground truth": GREY, "CLIP top-1": SKY, "pseudo-label > 0.5": GREEN}
+NUMBERED = 40  # classes; the bars of more have their numbers under the pointer and in the table
 LONGEST_NAME = 30  # letters; a longer name is cut beside its row and whole under the pointer
 
 
@@ -74,16 +75,18 @@ def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndar
         f"{count:,} low-entropy images" if known else "fallback: no low-entropy image has it first"
         for count, known in zip(measured, estimated, strict=True)
     ]
+    counted = [f"{used:,} of {every:,}" for used, every in zip(measured, total, strict=True)]
+    numbers = len(names) <= NUMBERED
     traces = [
         bars | {
             "x": value, "name": "CLIP bias", "customdata": said, "hovertemplate": "%{y}: bias %{x:.3f}<br>%{customdata}<extra></extra>",
             "marker": {"color": [ORANGE if i == chosen else BLUE for i in order], "pattern": {"shape": ["" if known else "/" for known in estimated]}},
-            "text": [f"{one:.2f}" for one in value], "textposition": "inside", "insidetextanchor": "start", "textfont": {"color": "white", "size": 12},
+            "text": [f"{one:.2f}" for one in value] if numbers else None, "textposition": "inside", "insidetextanchor": "start", "textfont": {"color": "white", "size": 12},
         },
         bars | {
             "x": total, "xaxis": "x3", "name": "top-1 of", "marker": {"color": "rgba(86,180,233,.45)"},
-            "text": [f"{used:,} of {every:,}" for used, every in zip(measured, total, strict=True)], "textposition": "outside",
-            "textfont": {"size": 11}, "cliponaxis": False, "hovertemplate": "%{y}: measured on %{text} images<extra></extra>",
+            "customdata": counted, "text": counted if numbers else None, "textposition": "outside",
+            "textfont": {"size": 11}, "cliponaxis": False, "hovertemplate": "%{y}: measured on %{customdata} images<extra></extra>",
         },
     ]  # fmt: skip
     keys, shapes = top_1_probabilities(bias, value, estimated, members, top_p)
@@ -91,7 +94,7 @@ def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndar
     panels = (
         {"domain": [0, 0.28], "title": {"text": "CLIP bias"}, "range": [0, 1.02], "tickvals": [0, 0.25, 0.5, 0.75, 1]},
         {"domain": [0.31, 0.73], "title": {"text": "top-1 probability"}, "range": [0, 1.02]},
-        {"domain": [0.76, 1], "title": {"text": "images measured, of top-1 ones"}, "range": [0, 1.6 * max(total.max(), 1)]},
+        {"domain": [0.76, 1], "title": {"text": "images measured, of top-1 ones"}, "range": [0, (1.6 if numbers else 1.02) * max(total.max(), 1)]},
     )
     return rows_figure(
         traces + keys,
