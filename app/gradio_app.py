@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,15 @@ def upload() -> gr.Image:
     return image
 
 
+@contextmanager
+def sentences_shown() -> Iterator[None]:
+    """What the user can put right is said on the page and in the API's answer."""
+    try:
+        yield
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
 class Answers:
     """What the page and the API ask of one run."""
 
@@ -67,10 +78,8 @@ class Answers:
         if answer.scores is None:
             raise gr.Error(answer.error or "The image cannot be read.", print_exception=False)
         classes = self.run.classes
-        try:
+        with sentences_shown():
             limits = (use_saved and self.saved) or thresholds.Thresholds.same(classes, threshold)
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from None
         labels = limits.labels(classes, answer.scores)
         chosen = [classes.index(label) for label in labels]
         seen = self.predictor.attend(image, chosen, clip=False)  # CLIP may be a gigabyte that a Space does not have
@@ -133,24 +142,21 @@ def build(answers: Answers) -> gr.Blocks:
             details = gr.JSON(label="Details", open=True)
         asked = {"inputs": [image, threshold, use_saved], "outputs": [scores, overlays, details]}
         queueing: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
-        page.load(partial(saved_choice, answers), None, use_saved, api_visibility="private")
+        page.load(sentences_shown()(partial(saved_choice, answers)), None, use_saved, api_visibility="private")
         button.click(answers.predict, **asked, api_name="predict", **queueing)
         image.upload(answers.predict, **asked, api_visibility="private", **queueing)
         threshold.release(_only_with_image(answers), **asked, api_visibility="private", **queueing)
         use_saved.input(_only_with_image(answers), **asked, api_visibility="private", **queueing)
         examples = answers.examples()
         if examples:
-            gr.Examples([[path] for path in examples], [image], asked["outputs"], _as_set(answers, threshold.value, use_saved.value), run_on_click=True, cache_examples=False, api_visibility="private")  # fmt: skip
+            shown = gr.Examples([[path] for path in examples], [image], cache_examples=False, api_visibility="private")
+            shown.load_input_event.then(answers.predict, **asked, api_visibility="private", **queueing)
     return page.queue(max_size=32)
 
 
 def _only_with_image(answers: Answers):
     """A moved threshold labels the image that is there; without one there is nothing to complain of."""
     return lambda image, threshold, use_saved: answers.predict(image, threshold, use_saved) if image else (None, None, None)
-
-
-def _as_set(answers: Answers, threshold: float, use_saved: bool):
-    return lambda image: answers.predict(image, threshold, use_saved)
 
 
 def main() -> None:
