@@ -61,7 +61,7 @@ def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: di
             x=counts, y=rows, orientation="h", marker_color=GREY, text=[f"{count:,}" for count in counts],
             hovertemplate="%{y}: %{text} images have it<extra></extra>", **VALUES, row=1, col=2,
         )  # fmt: skip
-        figure.update_xaxes(title="images that have it", range=[0, 1.25 * max(1, *counts)], nticks=4, row=1, col=2)
+        figure.update_xaxes(title="images", range=[0, 1.25 * max(1, *counts)], nticks=4, row=1, col=2)
     figure.update_xaxes(title="AP (%)", range=[0, 108], tickvals=list(range(0, 101, 20)), row=1, col=1)
     figure.update_yaxes(categoryorder="array", categoryarray=rows, tickmode="array", tickvals=rows)
     return _layout(figure, 90 + 22 * len(rows), "Bars: AP of each class, and how many images have it", showlegend=False)
@@ -95,21 +95,26 @@ def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequen
 
 
 def runs_learning(runs: dict[str, tuple[pd.DataFrame, int | None]]) -> go.Figure:
-    """Learning curves of several runs: validation mAP solid, training-label mAP dotted, a star at each kept epoch."""
+    """Learning curves of several runs: validation mAP solid, training-label mAP dotted, a star at each kept epoch; a run's curves come and go together."""
     figure = go.Figure()
     for (name, (metrics, kept)), colour in zip(runs.items(), COLOURS * len(runs), strict=False):
-        for column, dash in (("val_map", "solid"), ("train_map", "dot")):
-            values = metrics[column]
-            if not values.notna().any():
-                continue
-            title = f"{name}, {'validation' if column == 'val_map' else 'training labels'}"
-            figure.add_scatter(x=metrics["epoch"] + 1, y=values, name=title, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2})
-            if kept is not None and (metrics["epoch"] == kept).any():
-                value = values[metrics["epoch"] == kept]
-                figure.add_scatter(
-                    x=[kept + 1], y=value, mode="markers", marker={"symbol": "star", "size": 17, "color": colour}, showlegend=False,
-                    hovertemplate=f"{name}: epoch {kept + 1} is kept, %{{y:.1f}} %<extra></extra>",
-                )  # fmt: skip
+        known = [
+            (column, *how)
+            for column, *how in (("val_map", "solid", "validation"), ("train_map", "dot", "training labels"))
+            if metrics[column].notna().any()
+        ]
+        for place, (column, dash, what) in enumerate(known):
+            figure.add_scatter(
+                x=metrics["epoch"] + 1, y=metrics[column], name=name, legendgroup=name, showlegend=place == 0, mode="lines+markers",
+                line={"color": colour, "dash": dash, "width": 2.5 if place == 0 else 1.5}, marker={"size": 5},
+                hovertemplate=f"%{{y:.1f}} %<extra>{name}, {what}</extra>",
+            )  # fmt: skip
+        at = metrics["epoch"] == kept
+        if known and at.any():
+            figure.add_scatter(
+                x=[kept + 1], y=metrics[known[0][0]][at], legendgroup=name, showlegend=False, mode="markers",
+                marker={"symbol": "star", "size": 14, "color": colour}, hovertemplate=f"{name}: epoch {kept + 1} is kept, %{{y:.1f}} %<extra></extra>",
+            )  # fmt: skip
     return _layout(
         figure,
         360,
@@ -198,10 +203,15 @@ def confusion_matrix(rate: np.ndarray, baseline: np.ndarray, classes: Sequence[s
     cells = 100 * rate
     figure = go.Figure(
         go.Heatmap(
-            z=cells, x=list(classes), y=list(classes), customdata=100 * baseline, colorscale=[[0, "rgba(213, 94, 0, 0.04)"], [1, "rgba(213, 94, 0, 1)"]], zmin=0, colorbar={"title": "%"}, hoverongaps=False,
-            texttemplate="%{z:.0f}" if len(classes) <= 25 else None, xgap=1, ygap=1,
+            z=cells, x=list(classes), y=list(classes), customdata=100 * baseline, colorscale=[[0, "rgba(213, 94, 0, 0.04)"], [1, "rgba(213, 94, 0, 0.75)"]], zmin=0, colorbar={"title": "%"}, hoverongaps=False,
+            xgap=1, ygap=1,
             hovertemplate="%{y} wrongly predicted in %{z:.1f} % of images with %{x}<br>(in %{customdata:.1f} % of those without)<extra></extra>",
         )
+    )  # fmt: skip
+    down, across = np.nonzero(np.nan_to_num(cells) >= 0.5)  # as marks of their own: a cell's own text is dark on dark in the dark theme
+    figure.add_scatter(
+        x=[classes[c] for c in across], y=[classes[c] for c in down], text=[f"{value:.0f}" for value in cells[down, across]], mode="text",
+        hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     axes = {"xaxis": {"title": "truly there", "showgrid": False}, "yaxis": {"title": "wrongly predicted", "autorange": "reversed", "showgrid": False}}
     return _layout(figure, max(380, 140 + 24 * len(classes)), "Matrix: how often the row's class is wrongly predicted where the column's is", **axes)
@@ -211,7 +221,7 @@ def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure
     """(wrongly predicted, truly there, share with it, share without it), the strongest first."""
     rows = [f"{wrong} where {there} is" for wrong, there, _, _ in pairs][::-1]
     figure = go.Figure()
-    for name, place, colour in (("other class present", 2, VERMILION), ("other class absent", 3, GREY)):
+    for name, place, colour in (("other class absent", 3, GREY), ("other class present", 2, VERMILION)):  # bars of a row go upwards
         values = [100 * pair[place] for pair in pairs][::-1]
         figure.add_bar(
             y=rows, x=values, name=name, orientation="h", marker_color=colour, hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>"
@@ -221,6 +231,7 @@ def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure
         110 + 34 * len(rows),
         "Bars: how often a class is wrongly predicted where another one is, and where it is not",
         barmode="group",
+        legend_traceorder="reversed",
         xaxis={"title": "images with the wrong label (%)"},
     )
 

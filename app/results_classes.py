@@ -27,8 +27,8 @@ def compared_runs(run: Run) -> dict[str, Run]:
 
 
 def classes_part(run: Run, split: str) -> None:
-    left, right = st.columns(2, vertical_alignment="bottom")
-    with left:
+    bar = st.container(horizontal=True, vertical_alignment="bottom")  # breaks into rows where it is narrow
+    with bar:
         runs = compared_runs(run)
     columns = {}
     for name, one in runs.items():
@@ -38,7 +38,7 @@ def classes_part(run: Run, split: str) -> None:
         else:
             st.info(f"Run {name} has no scores against ground truth for {SPLITS[split]}.")
     final = (run.load_ap().get("labels") or {}).get("final")
-    with right.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="right"):
+    with bar:
         if final and st.toggle(
             "with the final labels' AP", key="with_labels", bind="query-params", help="Of the pseudo-labels, on the training images."
         ):
@@ -123,7 +123,9 @@ def curves_part(run: Run, split: str) -> None:
             best = one.load_json("checkpoints", "best.json") if one.has("checkpoints", "best.json") else None
             data[name] = (metrics, best and best["epoch"])
             if best and one is run:
-                st.caption(f"Star: the kept epoch. Here epoch {best['epoch'] + 1}: {best['kept_because']}. The choice uses no ground truth.")
+                st.caption(
+                    f"Solid: validation; dotted: training labels. Star: the kept epoch, here {best['epoch'] + 1}: {best['kept_because']}. The choice uses no ground truth."
+                )
     if data:
         show_figure(figures.runs_learning(data), key="result_curves")
     known = judged(run, split)

@@ -14,6 +14,7 @@ from app.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from ccd_core.data.images import read_image
 
 COLOURS = (VERMILION, BLUE, ORANGE, GREEN, PURPLE, SKY)
+TAG = 0.07  # how near two boxes' corners are for their numbers to hide each other, as a fraction of the image
 SIDE = 220  # longer side of a card's picture, pixels
 
 STYLE = """
@@ -21,7 +22,7 @@ STYLE = """
 .ccd-stage { position: relative; line-height: 0; }
 .ccd-stage img { width: 100%; border-radius: 8px; }
 .ccd-stage b { position: absolute; box-sizing: border-box; border: 2px solid; border-radius: 3px; }
-.ccd-stage b i { font: 700 11px/1 sans-serif; color: #fff; padding: 2px 4px; position: absolute; left: 0; top: 0; border-radius: 0 0 4px 0; }
+.ccd-stage b i { font: 700 11px/1 sans-serif; padding: 2px 4px; position: absolute; border-radius: 3px; }
 .ccd-views { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .75rem; }
 .ccd-view { border: 1px solid #8884; border-radius: 8px; overflow: hidden; font-size: .82rem; line-height: 1.35; }
 .ccd-view .picture { height: 8.5rem; display: flex; align-items: center; justify-content: center; background: #8881; }
@@ -53,13 +54,21 @@ def crops(path: str, boxes: tuple[tuple[float, float, float, float], ...], chang
     return tuple(urls)
 
 
+def _apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return max(abs(one[0] - other[0]), abs(one[1] - other[1])) > TAG
+
+
 def marked_image(url: str, alt: str, boxes: Sequence[Sequence[float]]) -> None:
     """An image with numbered boxes, in fractions of it."""
-    marks = []
+    marks, taken = [], []
     for number, (x0, y0, x1, y1) in enumerate(boxes):
         colour = COLOURS[number % len(COLOURS)]
+        text = "#fff" if colour == BLUE else "#000"  # 4.5 : 1 at least
+        corners = {"left:0;top:0": (x0, y0), "right:0;top:0": (x1, y0), "left:0;bottom:0": (x0, y1), "right:0;bottom:0": (x1, y1)}
+        corner = next((name for name, at in corners.items() if all(_apart(at, other) for other in taken)), "left:0;top:0")
+        taken.append(corners[corner])
         place = f"left:{100 * x0:.2f}%;top:{100 * y0:.2f}%;width:{100 * (x1 - x0):.2f}%;height:{100 * (y1 - y0):.2f}%"
-        marks.append(f'<b style="{place};border-color:{colour}"><i style="background:{colour}">{number + 1}</i></b>')
+        marks.append(f'<b style="{place};border-color:{colour}"><i style="{corner};background:{colour};color:{text}">{number + 1}</i></b>')
     st.html(f'{STYLE}<div class="ccd-stage"><img src="{html.escape(url)}" alt="{html.escape(alt)}">{"".join(marks)}</div>')
 
 

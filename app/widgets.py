@@ -74,7 +74,7 @@ def require(run: Run, file: str, what: str) -> None:
 def empty_state(title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:") -> None:
     """What stands where there is nothing to show: why, and a link to the page (its file's name) where that changes."""
     with st.container(border=True, horizontal_alignment="center"):
-        st.markdown(f"## {icon} {title}", text_alignment="center")
+        st.header(f"{icon} {title}", anchor=False, text_alignment="center")
         st.markdown(text, text_alignment="center")
         if page:
             query = {"run": st.session_state["run"]} if st.session_state.get("run") else None
@@ -137,7 +137,8 @@ def current_image(ids: Sequence[str]) -> str:
 
 def pick_image(ids: Sequence[str]) -> str:
     """The chosen image among `ids`, with previous and next (keys: left and right arrow) and a search that narrows them."""
-    back, forward, place, search = st.columns([1.2, 1.2, 1.6, 4], vertical_alignment="center")
+    bar = st.container(horizontal=True, vertical_alignment="center")  # breaks into rows where it is narrow
+    back, forward, place, search = bar.container(width=130), bar.container(width=130), bar.container(width=130), bar.container()
     wanted = search.text_input("Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed")
     if wanted:
         found = [name for name in ids if wanted.lower() in name.lower()]

@@ -25,7 +25,8 @@ counts = loaders.label_arrays(run)["n_views"]
 scored, truth = run.has("scores", "train.npz"), loaders.ground_truth(run) is not None
 most = int(counts.max()) if len(counts) else 0
 
-columns = st.columns([1.3, 1.1, 1.1, 1.2, 1.4, 1.1], vertical_alignment="bottom")
+bar = st.container(horizontal=True, vertical_alignment="bottom")  # breaks into rows where it is narrow
+columns = [bar.container(width=width) for width in (150, 145, 145, 145, 125, 140)]
 chosen = pick_class(run, "Images with a view of", "any class", columns[0], on_change=lambda: st.query_params.pop("of", None))
 opinion = columns[1].selectbox(
     "CLIP and classifier", OPINIONS, key="opinion", bind="query-params", disabled=not scored,

@@ -164,7 +164,7 @@ def train_with(run: Run, changes: dict) -> None:
     }
     left.page_link("../pages/train.py", label="Train with these settings", icon=":material/model_training:", query_params=wanted)
     command = " ".join(f"--set {part}" for part in wanted["set"].split(";"))
-    right.code(f"ccd run --config {run.path}/config.yaml {command}", language="bash", wrap_lines=True)
+    right.code(f"ccd run --config {run.path}/config.yaml {command}", language=None, wrap_lines=True)
 
 
 def class_by_class(run: Run, of_clip: Labels, of_run: Labels, as_set: Labels, made: Relabelled) -> None:

@@ -166,7 +166,7 @@ def start_form() -> None:
     elif config and out:
         with right.expander("The same from a terminal", icon=":material/terminal:"):
             for command in config_form.command_lines(config, out):
-                st.code(command, language="bash", wrap_lines=True)
+                st.code(command, language=None, wrap_lines=True)
 
 
 def show_jobs() -> None:

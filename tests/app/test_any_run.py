@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import pytest
 
 from app import loaders
+from ccd_core import jobs
+from ccd_core.pipeline import run_ccd
 from ccd_core.runs import Run
 from tests.app.test_pages import PAGES
+from tests.conftest import tiny_config
 
 SCORED = ("scores/ap.json", "scores/val.npz", "scores/train.npz", "thresholds.json")
 TRAINED = ("labels.npz", "views.parquet", "view_threshold.json", "checkpoints", "metrics.csv", *SCORED)
@@ -71,8 +75,48 @@ def test_no_page_breaks_on_any_run(app, tiny_run, tiny_scenes, tmp_path, monkeyp
         assert not test.exception, (page, test.exception)
         assert test.title[0].value, page
         if state in (created, warming_up, failed) and page in ("labels", "results", "predict", "cam_boxes"):
-            assert any("no " in text.value and "yet" in text.value for text in test.markdown), page
+            assert any("no " in text.value and "yet" in text.value for text in test.header), page
         for error in test.error:
             assert "Traceback" not in error.value
     if state is failed:
         assert any("no memory left" in error.value and "resumed" in error.value for error in app("overview", run="odd").error)
+
+
+def test_no_page_breaks_on_a_run_with_two_classes(app, tiny_scenes, tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    names = [path.name for path in sorted((tiny_scenes / "JPEGImages").glob("train*.jpg"))[:10]]
+    for name in names:
+        (photos / name).symlink_to(tiny_scenes / "JPEGImages" / name)
+    (photos / "classes.txt").write_text("tree\ncar\n")
+    (photos / "labels.csv").write_text("file,tree,car\n" + "".join(f"{name},{k % 2},{k % 3 == 0:d}\n" for k, name in enumerate(names)))
+    run = run_ccd(
+        tiny_config(
+            tiny_scenes, data={"spec": f"folder:{photos}"}, views={"threshold": {"mean_views": 1.0}}, training={"epochs": 2, "warmup_epochs": 1}
+        ),
+        tmp_path / "runs" / "two",
+    )
+    assert len(run.classes) == 2
+    monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
+    parts = [("results", {"part": part}) for part in ("Curves", "Thresholds", "Confusion", "Most wrong")]
+    for page, query in [*((page, {}) for page in PAGES), ("labels", {"show": "The whole data set"}), *parts]:
+        test = app(page, run="two", **query)
+        assert not test.exception and not test.error, (page, query, test.exception, test.error)
+
+
+def test_no_page_breaks_on_a_run_that_is_warming_up_at_this_moment(app, tiny_scenes, tmp_path, monkeypatch):
+    run = jobs.start(tiny_config(tiny_scenes, training={"epochs": 400, "warmup_epochs": 399}), tmp_path / "runs" / "now")
+    monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
+    try:
+        until = time.time() + 90
+        while not len(run.load_metrics()) and time.time() < until:
+            time.sleep(0.2)
+        for page in PAGES:
+            test = app(page, run="now")
+            assert not test.exception, (page, test.exception)
+            if page == "overview":
+                assert any("warm-up" in text.value and "blue-badge" in text.value for text in test.markdown)
+                assert not any("Without ground truth" in text.value for text in test.markdown)  # nobody knows yet
+        assert run.status == "running" and run.state["stage"] == "warm-up"
+    finally:
+        jobs.stop(run.path)

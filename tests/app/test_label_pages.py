@@ -130,7 +130,7 @@ def test_a_run_that_has_just_begun_gets_a_hint(app, tiny_run, tmp_path, monkeypa
     Run.create(tmp_path / "young", tiny_run.config, tiny_run.classes)
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     test = app(page, run="young")
-    assert not test.exception and not test.error and any("has no" in text.value for text in test.markdown)
+    assert not test.exception and not test.error and any("has no" in text.value for text in test.header)
 
 
 def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, tmp_path, monkeypatch):

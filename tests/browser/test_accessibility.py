@@ -1,0 +1,86 @@
+"""Every page for people who use keys or hear it: Tab comes to every control and past it, one sees where it is, and what is shown has a name."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+PAGES = ["", "clip_bias", "cam_boxes", "cam_boxes?layout=Grid", "labels", "labels?show=The+whole+data+set", "view_lab",
+         *(f"results?part={part}" for part in ("Classes", "Thresholds", "Most+wrong")), "predict", "train"]  # fmt: skip
+MOST = 150  # presses of Tab, more than any page has controls
+
+# Where the focus is, through shadow roots; and how the element that it has just left looked with it and looks without it. A control may draw
+# its focus on the frame around it or on what is beside it.
+STEP = """() => {
+  for (const host of [document, ...[...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean)]) {
+    if (host.still) continue;
+    host.still = document.createElement("style"); host.still.textContent = "* { transition: none !important; }";
+    (host.head || host).append(host.still);
+  }
+  const look = (one) => { const s = getComputedStyle(one); return [s.outline, s.boxShadow, s.borderColor, s.backgroundColor].join("|"); };
+  const name = (one) => (one.getAttribute("aria-label") || one.innerText || one.outerHTML).slice(0, 60);
+  const was = window.focusWas, shown = was && was.parts.some((one, k) => look(one) !== was.looks[k]);
+  let at = document.activeElement, parts = [];
+  while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  for (let up = at, k = 0; up && up !== document.body && k < 4; up = up.parentElement, k++) parts.push(up, ...(up.parentElement?.children || []));
+  parts = parts.slice(0, 40);
+  window.focusWas = { at, parts, looks: parts.map(look) };
+  if (at !== document.body) window.focusFirst ??= at;
+  return { over: at === document.body || (was && was.at !== document.body && at === window.focusFirst), stays: was?.at === at, name: name(at), tile: at.matches(".tile"),
+           hidden: was && was.at !== document.body && was.at.tagName !== "MAIN" && !shown ? name(was.at) : "" };
+}"""
+
+UNNAMED = """() => {
+  const hosts = [document, ...[...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean)];
+  const all = (what) => hosts.flatMap((host) => [...host.querySelectorAll(what)]).filter((one) => one.getClientRects().length);
+  const bare = (one) => !(one.getAttribute("aria-label") || one.getAttribute("aria-labelledby") || one.title || one.textContent.trim());
+  const named = (chart) => [chart, ...chart.querySelectorAll("*")].some((one) => (one.getAttribute("aria-label") || "").includes(": "));
+  const levels = [...document.querySelectorAll("h1, h2, h3, h4")].filter((one) => one.getClientRects().length).map((one) => +one.tagName[1]);
+  return [
+    ...(document.documentElement.lang ? [] : ["the page has no language"]),
+    ...all("img:not([alt])").map((one) => `no alt: ${one.src}`),
+    ...all("button, a[href], [role=button]").filter((one) => bare(one) && !one.querySelector("img[alt], svg[aria-label]")).map((one) => `no name: ${one.outerHTML.slice(0, 120)}`),
+    ...all("[data-testid=stPlotlyChart]").filter((one) => !named(one)).map(() => "a figure does not say what it shows"),
+    ...levels.filter((level, k) => level > (levels[k - 1] ?? 0) + 1).map((level) => `h${level} after ${levels}`),
+  ];
+}"""
+
+
+def opened(browser, address: str, path: str, theme: str = "light"):
+    page = browser.new_page(viewport={"width": 1300, "height": 1100}, color_scheme=theme)
+    page.set_default_timeout(60_000)
+    page.goto(f"{address}/{path}{'&' if '?' in path else '?'}run=tiny")
+    page.wait_for_selector("h1")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')")
+    return page
+
+
+@pytest.mark.parametrize(("path", "theme"), [*((path, "light") for path in PAGES), ("cam_boxes", "dark")])
+def test_tab_walks_the_page_the_focus_is_seen_and_everything_has_a_name(browser, address, path, theme):
+    page = opened(browser, address, path, theme)
+    assert [one for one in page.evaluate(UNNAMED) if not (path == "view_lab" and one == "h3 after 1,3")] == []
+    tiles = 0
+    for _ in range(MOST):
+        page.keyboard.press("Tab")
+        step = page.evaluate(STEP)
+        assert not step["hidden"], f"nobody sees that {step['hidden']!r} has the focus"
+        if step["over"]:
+            break
+        assert not step["stays"], f"{step['name']!r} keeps the focus"
+        tiles += step["tile"]
+    else:
+        pytest.fail("Tab never comes round")
+    assert tiles <= 2  # a gallery is one stop, and its arrow keys do the rest; CLIP bias has two
+    page.close()
+
+
+def test_an_explanation_opens_by_enter_and_closes_by_escape(browser, address):
+    page = opened(browser, address, "clip_bias")
+    page.get_by_role("button", name="Explain").focus()
+    page.keyboard.press("Enter")
+    text = page.get_by_text("because their names are ambiguous")
+    text.wait_for()
+    page.keyboard.press("Escape")
+    text.wait_for(state="hidden")
+    page.close()
