@@ -14,6 +14,7 @@ import streamlit as st
 from app import loaders
 from app.image_component import BoxState, cam_box_view
 from app.image_routes import image_url
+from app.view_cards import marked_image
 from app.view_components import cam_methods_view, view_cards
 from ccd_core.bias import debias
 from ccd_core.data.images import image_size
@@ -30,7 +31,12 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         maps = st.segmented_control("Maps of", ["kept classifier", "after warm-up"], default="kept classifier", required=True, key="maps", bind="query-params",
                                     help="The run took its own views after warm-up; the kept classifier is what it ended with.")  # fmt: skip
         warmed_up = maps == "after warm-up"
+    waiting = st.empty()
+    if not loaders.predictor_ready(run):  # a start takes seconds; there is something to look at
+        with waiting.container():
+            marked_image(image_url(run.name, image, 960), image, [])
     answer = loaders.explain(str(run.path), str(path), tuple(THRESHOLDS), warmed_up)
+    waiting.empty()
     known = loaders.image_truth(run, image)
     boxes = None
     if known is not None and known[1]:

@@ -319,6 +319,11 @@ def wake_predictor(run: Run) -> None:
         _predictor(str(run.path)).wake()
 
 
+def predictor_ready(run: Run) -> bool:
+    """Whether the run's predictor answers at once, without being started."""
+    return _predictor(str(run.path)).ready
+
+
 @st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
 def explain(run_path: str, image: str, thresholds: tuple[float, ...], warmed_up: bool = False) -> dict[str, Any]:
     return _predictor(run_path).ask("explain", path=image, thresholds=list(thresholds), warmed_up=warmed_up)

@@ -26,11 +26,18 @@ class PredictorClient:
     def __init__(self, run_path: str | Path):
         self.run_path = str(run_path)
         self._process: subprocess.Popen[str] | None = None
+        self._answered: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
     def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
         """The predictor's answer to one of `QUESTIONS`; arguments and answer are what JSON can hold (paths as strings)."""
         return self._ask({"ask": question, **arguments})
+
+    @property
+    def ready(self) -> bool:
+        """Whether the process runs and has its models: the next answer takes no start."""
+        process = self._process
+        return process is not None and process is self._answered and process.poll() is None
 
     def wake(self) -> None:
         """Start the process without waiting for it, so that the first question finds it ready."""
@@ -59,6 +66,7 @@ class PredictorClient:
                 except (BrokenPipeError, OSError):
                     line = ""
                 if line:
+                    self._answered = process
                     answer = json.loads(line)
                     if "error" in answer:
                         raise UserError(answer["error"])
