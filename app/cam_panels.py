@@ -32,10 +32,12 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
                                     help="The run took its own views after warm-up; the kept classifier is what it ended with.")  # fmt: skip
         warmed_up = maps == "after warm-up"
     waiting = st.empty()
-    if not loaders.predictor_ready(run):  # a start takes seconds; there is something to look at
-        with waiting.container():
+    with waiting.container():
+        spinner = st.container()
+        if not loaders.predictor_ready(run):  # a start takes seconds; there is something to look at
             marked_image(image_url(run.name, image, 960), image, [])
-    answer = loaders.explain(str(run.path), str(path), tuple(THRESHOLDS), warmed_up)
+        with spinner:
+            answer = loaders.explain(str(run.path), str(path), tuple(THRESHOLDS), warmed_up)
     waiting.empty()
     known = loaders.image_truth(run, image)
     boxes = None
