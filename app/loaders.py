@@ -340,6 +340,11 @@ def clip_views(run_path: str, image: str, boxes: list[list[float]]) -> list[list
     return _predictor(run_path).ask("clip_views", path=image, boxes=boxes)["p"]
 
 
+def predictor(run: Run) -> PredictorClient:
+    """Whom to ask on another thread, where Streamlit's caches are out of reach."""
+    return _predictor(str(run.path))
+
+
 def predict(run: Run, paths: list[Path]) -> dict[str, Any]:
     return _predictor(str(run.path)).ask("predict", paths=[str(path) for path in paths])
 

@@ -1,54 +1,111 @@
-"""What CLIP says of parts of an image: asked of the predictor a few crops at a time, and remembered."""
+"""What CLIP says of parts of an image: asked of the predictor on the side, a few crops at a time, and remembered.
+
+Nobody waits for more than they want to: a page gives a question `PATIENCE`, shows what is known and comes again. What is on its way is
+not lost meanwhile, whatever the person does, and another image's question waits for one short question at most.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from app import loaders
+from ccd_core.errors import UserError
 from ccd_core.runs import Run
+from ccd_core.serving import PredictorClient
 
-AT_ONCE = 28  # crops in one question, so that there is progress to show and other questions get in between
+PATIENCE = 0.2  # seconds that a page waits before it goes on with what is known
+A_QUESTION = 0.12  # seconds that one question is to take, so that others get in between
+AT_LEAST, AT_MOST = 2, 64  # crops in one question
 
 Box = tuple[float, float, float, float]
 
 
+@dataclass
+class Asked:
+    """What CLIP was asked about one image: probabilities [C] of each box, the question on its way, and why the last one failed."""
+
+    said: dict[Box, list[float]] = field(default_factory=dict)
+    question: Future | None = None
+    error: str = ""
+
+
+@dataclass
+class Pace:
+    """Crops a second, as the last questions went; a single slow one, such as the first, which waits for CLIP to be loaded, only halves it."""
+
+    crops: float = 50.0
+
+
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _remembered(run_path: str, image_path: str, changed: int) -> dict[Box, list[float]]:
-    return {}
+def _asked(run_path: str, image_path: str, changed: int) -> Asked:
+    return Asked()
 
 
-def remembered(run: Run, path: Path) -> dict[Box, list[float]]:
-    """Box (fractions of the image) -> probabilities [C]: what has been asked about this image; shared between sessions."""
-    return _remembered(str(run.path), str(path), path.stat().st_mtime_ns)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _pace(run_path: str) -> Pace:
+    return Pace()
 
 
-def opinions(run: Run, path: Path, boxes: np.ndarray) -> np.ndarray:
-    """[V, C] what CLIP says of the boxes [V, 4]. Raises UserError where CLIP's weights are missing."""
-    for _ in asking(run, path, boxes):
-        pass
-    known = remembered(run, path)
-    return np.array([known[key(box)] for box in boxes], np.float32).reshape(len(boxes), len(run.classes))
+@st.cache_resource(show_spinner=False)
+def _line() -> ThreadPoolExecutor:
+    """Where questions queue, so that one nobody waits for any more can be taken out."""
+    return ThreadPoolExecutor(1, "clip")
 
 
-def asking(run: Run, path: Path, boxes: np.ndarray) -> Iterator[float]:
-    """Ask about those of the boxes [V, 4] that are not known yet; yields the share that is."""
-    known = remembered(run, path)
-    missing = list(dict.fromkeys(key(box) for box in boxes if key(box) not in known))
-    for begin in range(0, len(missing), AT_ONCE):
-        part = missing[begin : begin + AT_ONCE]
-        answer: dict[str, Any] = loaders.ask(run, "clip_views", path=str(path), boxes=[list(box) for box in part])
-        known.update(zip(part, answer["p"], strict=True))
-        yield min(1.0, (begin + len(part)) / len(missing))
+def asked_about(run: Run, path: Path) -> Asked:
+    """What has been asked about this image, shared between sessions."""
+    return _asked(str(run.path), str(path), path.stat().st_mtime_ns)
 
 
-def all_known(run: Run, path: Path, boxes: np.ndarray) -> bool:
-    known = remembered(run, path)
-    return all(key(box) in known for box in boxes)
+def known(run: Run, path: Path, boxes: np.ndarray) -> np.ndarray:
+    """[V, C] what CLIP has said of the boxes [V, 4] (fractions of the image); nan where it has not been asked yet."""
+    said, blank = asked_about(run, path).said, [np.nan] * len(run.classes)
+    return np.array([said.get(key(box), blank) for box in boxes], np.float32).reshape(len(boxes), len(run.classes))
+
+
+def unknown(run: Run, path: Path, boxes: np.ndarray) -> list[Box]:
+    """Those of the boxes [V, 4] that CLIP has not been asked about, in their order."""
+    said = asked_about(run, path).said
+    return [box for box in dict.fromkeys(map(key, boxes)) if box not in said]
+
+
+def ask(run: Run, path: Path, boxes: np.ndarray, patience: float = PATIENCE) -> None:
+    """Ask about the unknown ones of the boxes [V, 4] in their order, until all are known, `patience` seconds have passed or one question fails."""
+    asked, pace, until = asked_about(run, path), _pace(str(run.path)), time.monotonic() + patience
+    before = st.session_state.get("asked")
+    if before is not None and before is not asked and before.question:
+        before.question.cancel()  # of the image this person looked at before, where it has not been put yet
+    st.session_state["asked"] = asked
+    while not asked.error and (missing := unknown(run, path, boxes)):
+        if asked.question is None or asked.question.done():
+            part = missing[: max(AT_LEAST, min(AT_MOST, int(A_QUESTION * pace.crops)))]
+            asked.question = _line().submit(_put, loaders.predictor(run), asked, pace, str(path), part)
+        wait([asked.question], max(0.0, until - time.monotonic()))
+        if time.monotonic() >= until:
+            return
+
+
+def _put(client: PredictorClient, asked: Asked, pace: Pace, path: str, part: list[Box]) -> None:
+    began = time.monotonic()
+    try:
+        answer = client.ask("clip_views", path=path, boxes=[list(box) for box in part])
+    except UserError as error:
+        asked.error = str(error)
+    else:
+        asked.said.update(zip(part, answer["p"], strict=True))
+        pace.crops = max(len(part) / (time.monotonic() - began), pace.crops / 2)
+
+
+def seconds_for(run: Run, crops: int) -> float:
+    """How long CLIP takes for so many crops, as the last question went."""
+    return crops / _pace(str(run.path)).crops
 
 
 def key(box: Sequence[float]) -> Box:

@@ -164,3 +164,27 @@ def predict_all(run: Run, images: dict[str, Path]) -> tuple[list[Predicted], lis
         else:
             good.append(Predicted(name, path, answer))
     return good, bad
+
+
+def steps(values: Sequence[float]) -> list[float]:
+    """Thresholds as sliders take them: hundredths from 0 to 1."""
+    return np.clip(values, 0, 1).round(2).tolist()
+
+
+def link_of_thresholds(values: Sequence[float], usual: Sequence[float]) -> str:
+    """Those of the classes' thresholds that are not the usual ones, as "2:0.35,7:0.6": class index and threshold."""
+    return ",".join(f"{i}:{value:g}" for i, (value, other) in enumerate(zip(values, usual, strict=True)) if abs(value - other) > 1e-6)
+
+
+def thresholds_of_link(text: str, classes: int) -> dict[int, float]:
+    """Class index -> threshold of what `link_of_thresholds` wrote; what is none is left out."""
+    found = {}
+    for part in text.split(","):
+        index, _, value = part.partition(":")
+        try:
+            i, threshold = int(index), float(value)
+        except ValueError:
+            continue
+        if 0 <= i < classes and 0 <= threshold <= 1:
+            found[i] = round(threshold, 2)
+    return found

@@ -23,6 +23,8 @@ STYLE = """
 .ccd-stage img { width: 100%; border-radius: 8px; }
 .ccd-stage b { position: absolute; box-sizing: border-box; border: 2px solid; border-radius: 3px; }
 .ccd-stage b i { font: 700 11px/1 sans-serif; padding: 2px 4px; position: absolute; border-radius: 3px; }
+.ccd-strip div { display: flex; gap: 2%; justify-content: center; max-height: 75%; } .ccd-strip img { min-width: 0; flex: 0 1 auto; object-fit: contain; opacity: .55; }
+.ccd-strip p { text-align: center; opacity: .6; font-size: .85rem; margin: 1rem 0; }
 .ccd-views { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .75rem; }
 .ccd-view { border: 1px solid #8884; border-radius: 8px; overflow: hidden; font-size: .82rem; line-height: 1.35; }
 .ccd-view .picture { height: 8.5rem; display: flex; align-items: center; justify-content: center; background: #8881; }
@@ -56,6 +58,12 @@ def crops(path: str, boxes: tuple[tuple[float, float, float, float], ...], chang
 
 def _apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return max(abs(one[0] - other[0]), abs(one[1] - other[1])) > TAG
+
+
+def picture_strip(pictures: Sequence[str], height: int) -> None:
+    """What stands, `height` pixels high, in a figure's place until CLIP has said something about the pictures that it will be about."""
+    shown = "".join(f'<img src="{url}" alt="">' for url in pictures)
+    st.html(f'{STYLE}<div class="ccd-strip" style="height:{height}px"><div>{shown}</div><p>CLIP is being asked …</p></div>')
 
 
 def marked_image(url: str, alt: str, boxes: Sequence[Sequence[float]]) -> None:

@@ -1,7 +1,8 @@
 """A crop to drag over an image, with what CLIP says of it, as one inline component: bars follow the crop without a round trip.
 
-Python asks CLIP about a grid of crops once; while the crop moves, the component blends the answers of the nearest ones, and says so.
-When it comes to rest the exact answer arrives from Python.
+Python asks CLIP about a grid of crops on the side; while the crop moves, the component blends the answers of the nearest ones, and says so.
+When it comes to rest the exact answer arrives from Python. A finger moves the crop by its inside and its corners, a tap brings it there, and
+beside it the page scrolls.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ HTML = """
 <div class="all">
   <div class="stage">
     <img alt="" draggable="false"><canvas class="heat"></canvas><div class="truths"></div>
-    <div class="crop" tabindex="0" role="application" aria-label="crop: arrow keys move, shift and arrow keys resize, plus and minus scale">
+    <div class="crop" tabindex="0" role="application" aria-label="crop: arrow keys move, shift and arrow keys resize, plus and minus scale, escape leaves">
       <i data-edge="nw"></i><i data-edge="ne"></i><i data-edge="sw"></i><i data-edge="se"></i></div>
   </div>
   <div class="side">
@@ -23,37 +24,45 @@ HTML = """
       <div><p class="says"></p><p class="how"></p>
         <label><input class="t-debias" type="checkbox"> after debiasing</label>
         <label><input class="t-heat" type="checkbox"> heat of the chosen class</label></div></div>
-    <div class="rows" role="listbox" aria-label="classes"></div>
+    <div class="rows" role="group" aria-label="classes"></div>
     <p class="note">Bar: this crop. Line: the whole image. On the right: the whole image before and after debiasing. Click a class to choose it.</p>
+    <p class="note keys">Keys of the crop: <span><kbd>←</kbd><kbd>↑</kbd><kbd>→</kbd><kbd>↓</kbd> move</span> <span><kbd>Shift</kbd><kbd>→</kbd> resize</span>
+      <span><kbd>+</kbd><kbd>−</kbd> scale</span> <span><kbd>Esc</kbd> gives the arrows back to the images</span></p>
   </div>
 </div>
 """
 
 CSS = """
 .all { display: flex; align-items: flex-start; gap: 1.5rem; flex-wrap: wrap; font-family: var(--st-font); color: var(--st-text-color); }
-.stage { position: relative; flex: 3 1 420px; max-width: 760px; line-height: 0; overflow: hidden; border-radius: 8px; touch-action: none; user-select: none; }
+.stage { position: relative; flex: 3 1 420px; max-width: 760px; line-height: 0; overflow: hidden; border-radius: 8px; user-select: none; }
 .stage img { width: 100%; }
 .heat, .truths { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .truths b { position: absolute; border: 2px dotted #fff; box-shadow: 0 0 0 1px #0006; font: 600 12px var(--st-font); color: #fff; text-shadow: 0 0 3px #000;
   padding: 2px 4px; }
 .crop { position: absolute; border: 3px solid #E69F00; box-shadow: 0 0 0 9999px #0007; cursor: move; box-sizing: border-box; touch-action: none; }
-.crop:focus-visible { outline: 3px solid #fff; outline-offset: 0; }
+.heated .crop { box-shadow: 0 0 0 9999px #0002; }
+.crop:focus-visible { outline: 3px solid #fff; outline-offset: 0; border-color: var(--st-primary-color); }
 .crop i { position: absolute; width: 18px; height: 18px; background: #E69F00; border: 2px solid #fff; border-radius: 50%; box-sizing: border-box; }
 .crop i[data-edge=nw] { left: -10px; top: -10px; cursor: nwse-resize; } .crop i[data-edge=ne] { right: -10px; top: -10px; cursor: nesw-resize; }
 .crop i[data-edge=sw] { left: -10px; bottom: -10px; cursor: nesw-resize; } .crop i[data-edge=se] { right: -10px; bottom: -10px; cursor: nwse-resize; }
+@media (pointer: coarse) { .crop i::after { content: ""; position: absolute; inset: -15px; } }  /* a finger needs 44 px */
 .side { flex: 2 1 340px; display: flex; flex-direction: column; gap: .6rem; min-width: 0; }
 .top { display: flex; gap: 1rem; align-items: center; min-height: 150px; } .top label { display: block; font-size: .85rem; margin-top: .3rem; }
 .seen { width: 150px; height: 150px; object-fit: contain; border-radius: 8px; background: var(--st-secondary-background-color); flex: none; }
 .says { font-size: 1.25rem; font-weight: 650; margin: 0; line-height: 1.25; } .how, .note { font-size: .8rem; opacity: .75; margin: .15rem 0 .2rem; }
 .rows button { display: grid; grid-template-columns: 6.5rem 1fr 2.6rem 6rem; gap: .6rem; align-items: center; width: 100%; border: 0; background: transparent;
   color: inherit; font: inherit; font-size: .85rem; padding: .16rem .3rem; text-align: left; border-radius: 6px; cursor: pointer; }
-.rows button[aria-selected=true] { background: var(--st-secondary-background-color); font-weight: 650; }
+.rows button:focus-visible, input:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
+.rows button[aria-pressed=true] { background: var(--st-secondary-background-color); font-weight: 650; }
 .rows .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .track { position: relative; height: 1rem; background: var(--st-secondary-background-color); border-radius: 4px; }
-.rows button[aria-selected=true] .track { background: var(--st-background-color); }
+.rows button[aria-pressed=true] .track { background: var(--st-background-color); }
 .track .fill { position: absolute; inset: 0 auto 0 0; border-radius: 4px; } .track .mark { position: absolute; top: -2px; bottom: -2px; width: 3px; margin-left: -1px;
   background: var(--st-text-color); border-radius: 2px; }
-.rows .value, .rows .whole { font-variant-numeric: tabular-nums; text-align: right; } .rows .whole { opacity: .7; font-size: .78rem; font-weight: 400; }
+.rows .value, .rows .whole { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; } .rows .whole { opacity: .7; font-size: .78rem; font-weight: 400; }
+kbd { font: 600 .72rem var(--st-code-font); border: 1px solid var(--st-border-color); border-radius: 4px; padding: 0 .3rem; margin-right: .15rem; }
+.keys { line-height: 1.7; } .keys span { white-space: nowrap; margin-right: .6rem; }
+@media (pointer: coarse) { .keys { display: none; } }
 """
 
 JS = """
@@ -64,7 +73,9 @@ export default function (component) {
   const image = $("img"), crop = $(".crop"), stage = $(".stage"), smallest = 0.05;
   if (memory.url !== data.url) { memory.url = data.url; image.src = data.url; image.alt = data.alt; }
   const asked = JSON.stringify(data.crop);
-  if (memory.asked !== asked) { memory.asked = asked; if (!memory.drag) memory.box = [...data.crop]; }
+  if (memory.asked !== asked) { memory.asked = asked; if (!memory.drag && !memory.timer) memory.box = [...data.crop]; }
+  const given = JSON.stringify([data.debiased, data.heat]);
+  if (memory.given !== given) { memory.given = given; $(".t-debias").checked = data.debiased; $(".t-heat").checked = data.heat; }
   memory.chosen = data.chosen;
 
   // The crop's place among the crops that CLIP was asked about: two neighbouring sizes, four places in each.
@@ -88,11 +99,11 @@ export default function (component) {
     rows.what = what;
     rows.replaceChildren(...data.names.map((name, c) => {
       const row = document.createElement("button");
-      row.type = "button"; row.setAttribute("role", "option");
+      row.type = "button";
       row.innerHTML = `<span class="name"></span><span class="track"><span class="fill"></span><span class="mark"></span></span><span class="value"></span><span class="whole"></span>`;
       row.querySelector(".name").textContent = name; row.title = name;
       row.querySelector(".fill").style.background = data.colours[c];
-      row.querySelector(".whole").textContent = `${data.whole[0][c].toFixed(2)} → ${data.whole[1][c].toFixed(2)}`;
+      if (data.whole) row.querySelector(".whole").textContent = `${data.whole[0][c].toFixed(2)} → ${data.whole[1][c].toFixed(2)}`;
       return row;
     }));
   }
@@ -108,14 +119,15 @@ export default function (component) {
     crop.style.left = `${100 * x0}%`; crop.style.top = `${100 * y0}%`; crop.style.width = `${100 * (x1 - x0)}%`; crop.style.height = `${100 * (y1 - y0)}%`;
     const exact = data.exact && !memory.drag && box.every((v, i) => Math.abs(v - data.exact_box[i]) < 1e-3);
     const p = exact ? data.exact[form] : data.grid ? blend(data.grid[form], box) : null;
-    $(".all").dataset.exact = exact ? "yes" : "no";
+    Object.assign($(".all").dataset, { exact: exact ? "yes" : "no", fine: data.fine ? "yes" : "no" });
     const best = p ? p.indexOf(Math.max(...p)) : -1;
     $(".says").textContent = p ? `${data.names[best]} ${exact ? "" : "≈ "}${p[best].toFixed(2)}` : "…";
-    $(".how").textContent = exact ? "CLIP's own answer for this crop" : p ? "blended from the nearest crops that CLIP was asked about" : "asking CLIP about this crop";
+    $(".how").textContent = exact ? "CLIP's own answer for this crop" : p ? `blended from the nearest crops that CLIP was asked about${data.fine ? "" : ", few so far"}`
+      : data.failed ? "CLIP cannot be asked" : "asking CLIP about this crop";
     [...rows.children].forEach((row, c) => {
-      row.setAttribute("aria-selected", c === memory.chosen);
+      row.setAttribute("aria-pressed", c === memory.chosen);
       row.querySelector(".fill").style.width = `${100 * (p ? p[c] : 0)}%`;
-      row.querySelector(".mark").style.left = `${100 * data.whole[form][c]}%`;
+      row.querySelector(".mark").style.left = data.whole ? `${100 * data.whole[form][c]}%` : "-9px";
       row.querySelector(".value").textContent = p ? p[c].toFixed(2) : "";
     });
     if (image.naturalWidth) {
@@ -126,8 +138,8 @@ export default function (component) {
     heat(form);
   };
   const heat = (form) => {
-    const canvas = $(".heat"), on = $(".t-heat").checked && data.grid && memory.chosen >= 0;
-    canvas.style.display = on ? "" : "none";
+    const canvas = $(".heat"), on = !!($(".t-heat").checked && data.grid && memory.chosen >= 0);
+    canvas.style.display = on ? "" : "none"; stage.classList.toggle("heated", on);
     if (!on) return;
     const [x0, y0, x1, y1] = memory.box, w = x1 - x0, h = y1 - y0, N = 28;
     const small = document.createElement("canvas"); small.width = N; small.height = N;
@@ -145,7 +157,7 @@ export default function (component) {
 
   const settle = (wait) => {
     clearTimeout(memory.timer);
-    memory.timer = setTimeout(() => setStateValue("crop", memory.box.map((v) => Math.round(1e4 * v) / 1e4)), wait);
+    memory.timer = setTimeout(() => { memory.timer = 0; setStateValue("crop", memory.box.map((v) => Math.round(1e4 * v) / 1e4)); }, wait);
   };
   const move = (start, dx, dy) => {
     const [x0, y0, x1, y1] = start, a = Math.min(1 - x1, Math.max(-x0, dx)), b = Math.min(1 - y1, Math.max(-y0, dy));
@@ -157,28 +169,34 @@ export default function (component) {
     if (edge[0] === "n") y0 = Math.min(y1 - smallest, Math.max(0, y0 + dy)); else y1 = Math.max(y0 + smallest, Math.min(1, y1 + dy));
     memory.box = [x0, y0, x1, y1];
   };
+  const place = (event) => {
+    const area = stage.getBoundingClientRect();
+    return [(event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height];
+  };
+  const bring = ([x, y]) => { const [x0, y0, x1, y1] = memory.box; move(memory.box, x - (x0 + x1) / 2, y - (y0 + y1) / 2); };
   stage.onpointerdown = (event) => {
-    if (event.button) return;
-    const area = stage.getBoundingClientRect(), x = (event.clientX - area.left) / area.width, y = (event.clientY - area.top) / area.height;
-    if (!event.target.closest(".crop")) {  // a press beside the crop brings it there
-      const [x0, y0, x1, y1] = memory.box;
-      move(memory.box, x - (x0 + x1) / 2, y - (y0 + y1) / 2);
-    }
-    memory.drag = { x, y, edge: event.target.dataset.edge, start: [...memory.box] };
+    const beside = !event.target.closest(".crop"), at = place(event);
+    if (event.button || memory.drag || (beside && event.pointerType === "touch")) return;  // a finger beside the crop scrolls the page
+    if (beside) bring(at);  // a press beside the crop brings it there
+    memory.drag = { at, edge: event.target.dataset.edge, start: [...memory.box], pointer: event.pointerId };
     stage.setPointerCapture(event.pointerId); crop.focus({ preventScroll: true }); event.preventDefault(); draw();
   };
   stage.onpointermove = (event) => {
-    if (!memory.drag) return;
-    const area = stage.getBoundingClientRect(), { start, edge } = memory.drag;
-    const dx = (event.clientX - area.left) / area.width - memory.drag.x, dy = (event.clientY - area.top) / area.height - memory.drag.y;
-    edge ? stretch(start, edge, dx, dy) : move(start, dx, dy);
+    if (memory.drag?.pointer !== event.pointerId) return;
+    const [x, y] = place(event), { start, edge, at } = memory.drag;
+    edge ? stretch(start, edge, x - at[0], y - at[1]) : move(start, x - at[0], y - at[1]);
     draw();
   };
-  stage.onpointerup = stage.onpointercancel = () => { if (memory.drag) { memory.drag = null; draw(); settle(0); } };
+  stage.onpointerup = stage.onpointercancel = (event) => { if (memory.drag?.pointer === event.pointerId) { memory.drag = null; draw(); settle(0); } };
+  stage.onclick = (event) => {
+    if (event.pointerType !== "touch" || event.target.closest(".crop")) return;
+    bring(place(event)); draw(); settle(0);  // a tap, not the beginning of a scroll
+  };
   crop.onkeydown = (event) => {
     const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key], step = 0.02;
     const scale = { "+": 1, "=": 1, "-": -1 }[event.key];
     if (by && event.shiftKey) stretch(memory.box, "se", step * by[0], step * by[1]);
+    else if (event.key === "Escape") crop.blur();
     else if (by) move(memory.box, step * by[0], step * by[1]);
     else if (scale) { stretch(memory.box, "nw", -scale * step, -scale * step); stretch(memory.box, "se", scale * step, scale * step); }
     else return;
@@ -186,7 +204,11 @@ export default function (component) {
     draw(); settle(250);
   };
   image.onload = draw;
-  for (const input of parentElement.querySelectorAll("input")) input.onchange = draw;
+  for (const input of parentElement.querySelectorAll("input")) input.onchange = () => {
+    const shown = { debiased: $(".t-debias").checked, heat: $(".t-heat").checked };
+    memory.given = JSON.stringify([shown.debiased, shown.heat]);
+    draw(); setStateValue("toggles", shown);
+  };
   draw();
 }
 """
@@ -194,11 +216,19 @@ export default function (component) {
 _component = st.components.v2.component("ccd_view_lab", html=HTML, css=CSS, js=JS)
 
 
-def view_lab(data: dict[str, Any], key: str, *, on_crop: Callable[[list[float]], None], on_class: Callable[[str], None]) -> None:
-    """Show the image with its crop; `on_crop` gets the box where it came to rest, `on_class` the class clicked, both before the rerun.
+def view_lab(
+    data: dict[str, Any],
+    key: str,
+    *,
+    on_crop: Callable[[list[float]], None],
+    on_class: Callable[[str], None],
+    on_toggles: Callable[[bool, bool], None],
+) -> None:
+    """Show the image with its crop; before the rerun `on_crop` gets the box where it came to rest, `on_class` the class clicked, `on_toggles` what is on.
 
-    data: url, alt, crop [4]; names, colours [K]; chosen (index or -1); whole [2][K] and exact [2][K] or None with exact_box [4], before
-    and after debiasing; sides [S] and grid [2][S][P][P][K] or None; truth [{"name", "box"}]. Boxes are fractions of the image.
+    data: url, alt, crop [4]; names, colours [K]; chosen (index or -1); whole [2][K] and exact [2][K] or None while CLIP has not said, with
+    exact_box [4], before and after debiasing; failed, whether CLIP cannot be asked; sides [S] and grid [2][S][P][P][K] or None; fine, whether
+    the grid has all its places; debiased, heat; truth [{"name", "box"}]. Boxes are fractions of the image.
     """
 
     def moved() -> None:
@@ -207,4 +237,7 @@ def view_lab(data: dict[str, Any], key: str, *, on_crop: Callable[[list[float]],
     def clicked() -> None:
         on_class(st.session_state[key].cls)
 
-    _component(data=data, key=key, on_crop_change=moved, on_cls_change=clicked)
+    def flipped() -> None:
+        on_toggles(bool(st.session_state[key].toggles["debiased"]), bool(st.session_state[key].toggles["heat"]))
+
+    _component(data=data, key=key, on_crop_change=moved, on_cls_change=clicked, on_toggles_change=flipped)

@@ -30,6 +30,7 @@ from playwright.sync_api import Page, sync_playwright
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PAGES = {"clip_bias": "CLIP bias", "cam_boxes": "CAM boxes", "labels": "Labels", "view_lab": "View lab", "results": "Results", "predict": "Predict",
          "train": "Train"}  # fmt: skip
+FILLED = ".all[data-fine=yes]"  # View lab, where CLIP has been asked about every crop of the maps
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 # Resolves with the milliseconds from `act` until `done` is true in a painted frame.
 WATCH = """
@@ -241,10 +242,29 @@ def next_image(page_name: str, picture: str, ready: str) -> Interaction:
     return interaction
 
 
+def view_lab_turned(button: str, done: str) -> Interaction:
+    """From the button to the other image's picture and its own bars, CLIP's answer about the crop, and to `done`; nobody has asked about it before."""
+
+    def interaction(app: App, page: Page) -> Iterator[float]:
+        page.goto(app.address("view_lab"))
+        page.locator(FILLED).wait_for()
+        settle(page)
+        act = f"[...document.querySelectorAll('[data-testid=stButton] button')].find((b) => b.innerText.includes('{button}')).click()"
+        while True:
+            page.wait_for_timeout(300)
+            page.evaluate("window.before = deep('.stage img').src")
+            shown = "deep('.stage img').src !== before && deep('.stage img').complete && deep('.all').dataset.exact === 'yes'"
+            yield timed(page, act, f"{shown} && {done}")
+            page.locator(FILLED).wait_for()
+            settle(page)
+
+    return interaction
+
+
 def crop_dragged(app: App, page: Page) -> Iterator[float]:
     """From the pointer's move to the frame with the bars that follow the crop."""
     page.goto(app.address("view_lab"))
-    page.get_by_text("Where would CLIP see").wait_for()
+    page.locator(FILLED).wait_for()
     settle(page)
     place = page.locator(".crop").bounding_box()
     assert place
@@ -275,10 +295,11 @@ INTERACTIONS: dict[str, Interaction] = {
     "CAM boxes: next image": next_image("cam_boxes", ".stage img", ".chips button.on"),
     "Labels: next image": next_image("labels", ".ccd-stage img", ".ccd-stage img"),
     "View lab: crop dragged": crop_dragged,
-    "View lab: next image": next_image("view_lab", ".stage img", ".rows button"),
+    "View lab: next image": view_lab_turned("Next", "true"),
+    "View lab: next image, all crops asked": view_lab_turned("Previous", "deep('.all').dataset.fine === 'yes' && settled()"),
 }
 FEW = 3  # repetitions of what starts a process, or asks CLIP about hundreds of crops
-SLOW = ("app start to first paint", "open the run", "View lab: next image")
+SLOW = ("app start to first paint", "open the run", "View lab: next image, all crops asked")
 
 
 def measure(run: Path, repeat: int, only: list[str]) -> dict[str, object]:

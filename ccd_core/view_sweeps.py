@@ -11,11 +11,11 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 def grid(side: float, places: int) -> np.ndarray:
-    """[places * places, 4] boxes of `side` (share of the image's sides) evenly over the image, row by row."""
+    """[places, places, 4] boxes of `side` (share of the image's sides) evenly over the image, row by row."""
     start = np.linspace(0, 1 - side, places)
     y, x = np.meshgrid(start, start, indexing="ij")
-    corner = np.stack([x.ravel(), y.ravel()], 1)
-    return _rounded(np.concatenate([corner, corner + side], 1))
+    corner = np.stack([x, y], -1)
+    return _rounded(np.concatenate([corner, corner + side], -1))
 
 
 def growing(box: tuple[float, float, float, float], steps: int) -> np.ndarray:

@@ -11,7 +11,19 @@ import streamlit as st
 from app import loaders, roots
 from app.figures_results import opinion_bars
 from app.gallery import gallery
-from app.predicting import MEGABYTES, MOST, Predicted, dataset_folder, examples, images_in, keep_uploads, predict_all
+from app.predicting import (
+    MEGABYTES,
+    MOST,
+    Predicted,
+    dataset_folder,
+    examples,
+    images_in,
+    keep_uploads,
+    link_of_thresholds,
+    predict_all,
+    steps,
+    thresholds_of_link,
+)  # fmt: skip
 from app.seeing import attended, label_overlay
 from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, require, show_figure
 from ccd_core import thresholds
@@ -82,19 +94,28 @@ def chosen_thresholds() -> Thresholds:
     if way == "Saved" and saved:
         right.caption(f"From the page Results: {saved.in_words}.")
         return saved
+    if way == "Each class":
+        right.caption("A class scored at or above its threshold is a label.")
+        return each_threshold(saved)
+    st.query_params.pop("each", None)
     value = right.slider("Threshold", 0.0, 1.0, 0.5, 0.01, key="threshold", bind="query-params", help="A class scored at or above it is a label.")
-    if way != "Each class":
-        return Thresholds.same(run.classes, value)
-    start = saved or Thresholds.same(run.classes, value)
-    with st.expander("A threshold for each class", expanded=len(run.classes) <= 24):
-        columns = st.columns(4)
-        values = {
-            name: columns[i % 4].slider(
-                name, 0.0, 1.0, float(round(min(1.0, start.values.get(name, value)), 2)), 0.01, key=f"limit_{i}", persist_state="session"
-            )
+    return Thresholds.same(run.classes, value)
+
+
+def each_threshold(saved: Thresholds | None) -> Thresholds:
+    """A slider for each class; those that are not where the run has them saved, or at 0.5, are `?each=` of the link."""
+    usual = steps(saved.array(run.classes) if saved else [thresholds.DEFAULT] * len(run.classes))
+    linked = thresholds_of_link(st.query_params.get("each", ""), len(run.classes))
+    with st.expander("A threshold for each class", expanded=len(run.classes) <= 24), st.grid(min_column_width=170, gap="medium"):
+        values = [
+            st.slider(name, 0.0, 1.0, linked.get(i, usual[i]), 0.01, key=f"limit {run.name} {i}", persist_state="session")
             for i, name in enumerate(run.classes)
-        }
-    return Thresholds(values, per_class=True)
+        ]
+    if changed := link_of_thresholds(values, usual):
+        st.query_params["each"] = changed
+    else:
+        st.query_params.pop("each", None)
+    return Thresholds(dict(zip(run.classes, values, strict=True)), per_class=True)
 
 
 def filtered(good: list[Predicted], limits: Thresholds) -> list[tuple[Predicted, list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,20 @@ import numpy as np
 import streamlit as st
 
 from app import loaders
-from app.figures_view_lab import class_colours, place_maps, sweep_curves
+from app.figures_view_lab import class_colours
 from app.image_routes import image_url
-from app.opinions import all_known, asking, opinions
-from app.view_cards import crops
+from app.opinions import ask, asked_about, key, known
 from app.view_lab_component import view_lab
-from app.widgets import current_run, friendly_errors, page_header, pick_image, require, show_figure
+from app.view_lab_panels import PLACES, Both, filling, levels, maps_panel, pick_sweep, stages, sweep_panel
+from app.widgets import current_run, friendly_errors, page_header, pick_image, require
 from ccd_core import view_sweeps
 from ccd_core.bias import debias
 from ccd_core.data.images import IMAGE_SUFFIXES, image_size, read_image
 from ccd_core.errors import UserError
 from ccd_core.runs import Run
 
-SIDES, PLACES = (0.25, 0.4, 0.6, 0.8), 7  # crops that CLIP is asked about beforehand, beside the whole image
-BARS, CURVES, STEPS, PICTURES = 10, 5, 13, 6
+BARS = 10
 START, START_BOX = "0.3, 0.3, 0.7, 0.7", (0.3, 0.3, 0.7, 0.7)
-CROP = "the crop"
 
 
 def chosen_image(run: Run) -> tuple[Path, str, str, list[dict[str, Any]]] | None:
@@ -71,132 +70,114 @@ def set_class(name: str) -> None:
     st.session_state["class"] = name
 
 
+def set_toggles(debiased: bool, heat: bool) -> None:
+    st.session_state["debiased"] = debiased
+    if heat:
+        st.query_params["heat"] = "true"
+    else:
+        st.query_params.pop("heat", None)
+
+
+def set_out_anew(run: Run, path: Path) -> None:
+    asked_about(run, path).error = ""
+
+
 @st.fragment
+@friendly_errors()
 def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, Any]]) -> None:
-    with friendly_errors():
-        bias = np.array([row["bias"] for row in run.load_bias()["classes"].values()], np.float32)
+    """The image with its crop, what CLIP says of it and of crops elsewhere: whatever is known by now. The rest is asked on the side."""
+    bias = np.array([row["bias"] for row in run.load_bias()["classes"].values()], np.float32)
 
-        def both(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return p, debias(p, bias, run.config.bias.floor)
+    def both(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return p, debias(p, bias, run.config.bias.floor)
 
-        grids = [view_sweeps.grid(side, PLACES) for side in SIDES]
-        every = np.concatenate([*grids, [view_sweeps.WHOLE]])
-        ready = all_known(run, path, every)
-        box = view_sweeps.parse_box(st.session_state.get("crop") or st.query_params.get("crop") or START) or START_BOX
-        with st.spinner("Asking CLIP; the first time it takes a few seconds to start ...", show_time=True):
-            p_whole, p_crop = opinions(run, path, np.array([view_sweeps.WHOLE, box]))
-        p_grid = opinions(run, path, every) if ready else np.stack([p_whole, p_crop])
+    box = view_sweeps.parse_box(st.session_state.get("crop") or st.query_params.get("crop") or START) or START_BOX
+    own = np.array([view_sweeps.WHOLE, box])
+    ask(run, path, own)
+    drawn, drawn_at = frozenset(asked_about(run, path).said), time.monotonic()
+    (p_whole, p_crop), found = known(run, path, own), levels(run, path)
 
-        classes = list(run.classes)
-        if st.session_state.get("class") not in classes:
-            st.session_state.pop("class", None)  # another page's "any class", or another run's
-        asked = st.session_state.get("class") or st.query_params.get("class")
-        order = np.argsort(-np.maximum(p_grid.max(0), p_whole), kind="stable")[:BARS].tolist()
-        if asked in classes and classes.index(asked) not in order:
-            order[-1] = classes.index(asked)
-        colours = class_colours(len(order))
-        view_lab(
-            {
-                "url": url, "alt": name, "crop": list(box), "truth": truth,
-                "names": [classes[c] for c in order], "colours": colours, "chosen": order.index(classes.index(asked)) if asked in classes else 0,
-                "whole": [form[order].round(4).tolist() for form in both(p_whole)],
-                "exact": [form[order].round(4).tolist() for form in both(p_crop)], "exact_box": list(box),
-                "sides": [*SIDES, 1.0], "grid": [blended(form[:, order]) for form in both(p_grid)] if ready else None,
-            },
-            key="lab", on_crop=set_crop, on_class=set_class,
-        )  # fmt: skip
-        if not ready:
-            bar = st.progress(0.0, f"Asking CLIP about {len(every)} crops of this image, so that the bars follow the crop while it is dragged")
-            for share in asking(run, path, every):
-                bar.progress(share, f"Asking CLIP about {len(every)} crops of this image: {share:.0%}")
-            st.rerun()
-        left, right = st.columns([1, 1])
-        cls = left.selectbox("Class", classes, order[0], key="class", bind="query-params")
-        right.text_input("Crop: x0, y0, x1, y1 as shares of the image", START, key="crop", bind="query-params")
-        st.subheader("CLIP's view dependence, seen", anchor=False)
-        sweeps(run, path, box, truth, cls, both, dict(zip((classes[c] for c in order), colours, strict=True)), p_grid)
-
-
-def blended(p: np.ndarray) -> list:
-    """[S + 1][P][P][K] of the probabilities [S P P + 1, K] of the grids and, last, the whole image."""
-    grids = p[:-1].reshape(len(SIDES), PLACES, PLACES, -1).round(3).tolist()
-    return [*grids, [[p[-1].round(3).tolist()]]]
-
-
-def sweeps(run: Run, path: Path, crop: tuple, truth: list[dict[str, Any]], cls: str, both, colours: dict[str, str], p_grid: np.ndarray) -> None:
-    classes, index = list(run.classes), run.classes.index(cls)
-    places = {CROP: crop} | {f"{t['name']} {number}" if truth else t["name"]: tuple(t["box"]) for number, t in enumerate(truth, 1)}
-    if not truth:
-        places |= cam_boxes(run, path)
+    classes = list(run.classes)
+    awake = not np.isnan(p_whole).any()
+    asked = chosen_class(classes, int(p_whole.argmax()) if awake else None)
+    order = strongest(p_whole, p_crop, found, asked)
+    colours = class_colours(len(order))
+    view_lab(
+        {
+            "url": url, "alt": name, "crop": list(box), "truth": truth, "failed": bool(asked_about(run, path).error),
+            "names": [classes[c] for c in order], "colours": colours, "chosen": -1 if asked is None else order.index(asked),
+            "whole": as_lists(both(p_whole), order), "exact": as_lists(both(p_crop), order), "exact_box": list(box),
+            "sides": [*PLACES, 1.0], "grid": blended(p_whole, found, order, both), "fine": is_fine(found),
+            "heat": st.query_params.get("heat") == "true",
+            "debiased": st.session_state.get("debiased", st.query_params.get("debiased") == "true"),
+        },
+        key="lab", on_crop=set_crop, on_class=set_class, on_toggles=set_toggles,
+    )  # fmt: skip
+    progress = st.container()
+    left, right = st.columns([1, 1])
+    if awake:
+        cls = left.selectbox("Class", classes, int(p_whole.argmax()), key="class", bind="query-params")
+    else:
+        cls = left.selectbox("Class", classes, asked, placeholder="What CLIP says first of the whole image", disabled=True)
+    right.text_input("Crop: x0, y0, x1, y1 as shares of the image", START, key="crop", bind="query-params")
+    st.subheader("CLIP's view dependence, seen", anchor=False)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    first = list(places)[1] if truth else CROP
-    if st.session_state.get("around") not in places:
-        st.session_state.pop("around", None)  # an object of another image
-    around = (
-        left.pills(
-            "Sweep around",
-            list(places),
-            default=first,
-            key="around",
-            bind="query-params",
-            help="True boxes where there are any, else the boxes of the classifier's maps.",
-        )
-        or first
-    )
+    with left:
+        sweep = pick_sweep(run, path, box, truth, awake)
     form = int(right.toggle("After debiasing", key="debiased", bind="query-params"))
-    box = places.get(around, crop)
-
-    growing, moving = view_sweeps.growing(box, STEPS), view_sweeps.across(box, STEPS)
-    p_growing, p_moving = (both(opinions(run, path, boxes))[form] for boxes in (growing, moving))
-    left, right = st.columns(2, gap="large")
-    for column, boxes, p, title, key in (
-        (left, growing, p_growing, "area of the crop, % of the image", "sweep_size"),
-        (right, moving, p_moving, "middle of the crop from left to right, % of the image", "sweep_place"),
-    ):
-        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        x = 100 * (area if key == "sweep_size" else (boxes[:, 0] + boxes[:, 2]) / 2)
-        shown = [c for c in np.argsort(-p.max(0), kind="stable")[:CURVES].tolist() if c != index]
-        curves = {classes[c]: p[:, c] for c in [index, *shown][:CURVES]}
-        spots = np.linspace(0, STEPS - 1, PICTURES).round().astype(int)
-        pictures = crops(str(path), tuple(tuple(boxes[i].tolist()) for i in spots), path.stat().st_mtime_ns)
-        with column:
-            st.markdown(
-                f"**From {around} to the whole image**" if key == "sweep_size" else f"**{around[0].upper()}{around[1:]}, moved from left to right**"
-            )
-            show_figure(
-                sweep_curves(x, curves, palette(curves, colours), title, cls, list(zip(np.linspace(x[0], x[-1], PICTURES), pictures, strict=True))),
-                key=key,
-            )
-    st.markdown(f"**Where would CLIP see {cls}?**")
-    p = both(p_grid)[form]
-    (whole,) = crops(str(path), (view_sweeps.WHOLE,), path.stat().st_mtime_ns)
-    width, height = image_size(path)
-    show_figure(place_maps(SIDES, list(p[:-1, index].reshape(len(SIDES), PLACES, PLACES)), cls, whole, width / height), key="place_maps")
-    st.caption(
-        f"Each map is the image; its colour is CLIP's probability of {cls} for a crop around that point. Were CLIP's opinion independent of the view, every map would be one colour. "
-        f"CLIP was asked about {len(p_grid)} crops; maps, and bars while the crop is dragged, are blended from these. Curves and the bars of a crop at rest are CLIP's own answers."
-    )
+    sweep_panel(run, path, sweep, cls, form, both, dict(zip((classes[c] for c in order), colours, strict=True)))
+    maps_panel(run, path, found, cls, form, both)
+    with progress:
+        wanted = stages(own, sweep)
+        if error := asked_about(run, path).error:
+            st.error(error)
+            st.button("Try again", icon=":material/refresh:", on_click=set_out_anew, args=(run, path))
+        elif not drawn.issuperset(map(key, np.concatenate(wanted))):  # what has come since is not on the page yet
+            filling(run, path, wanted, drawn, drawn_at)
+        else:
+            st.caption(f"CLIP was asked about {len(np.unique(np.concatenate(wanted), axis=0))} crops of this image.")
 
 
-def palette(curves: dict[str, np.ndarray], colours: dict[str, str]) -> dict[str, str]:
-    """A class keeps its bar's colour where it has one; those that share a colour or have none get what is left."""
-    free = [colour for colour in class_colours(6) if colour not in {colours.get(name) for name in curves}]
-    taken: dict[str, str] = {}
-    for name in curves:
-        colour = colours.get(name)
-        taken[name] = colour if colour and colour not in taken.values() else free.pop() if free else class_colours(7)[-1]
-    return taken
+def chosen_class(classes: list[str], own: int | None) -> int | None:
+    """The class that the person chose or the link names, else the image's own: what CLIP says first of the whole of it, None while it has not."""
+    asked = st.session_state.get("class") or st.query_params.get("class")
+    if asked in classes and asked != st.session_state.get("own_class"):
+        return classes.index(asked)
+    st.session_state.pop("class", None)  # the image before's, another page's "any class", or another run's
+    if own is not None:
+        st.session_state["class"] = st.session_state["own_class"] = classes[own]
+    return own
 
 
-def cam_boxes(run: Run, path: Path) -> dict[str, tuple]:
-    """The local views that the classifier would ask for: around the maps of its three surest classes."""
-    answer = loaders.explain(str(run.path), str(path), (run.config.views.cam_threshold,))
-    frame, offset, found = answer["frame"], run.config.views.offset, {}
-    for c in np.argsort(-np.array(answer["scores"]))[:3]:
-        if box := answer["boxes"][c][0]:
-            grown = [max(0, box[0] - offset), max(0, box[1] - offset), min(frame, box[2] + offset), min(frame, box[3] + offset)]
-            found[f"CAM view of {run.classes[c]}"] = tuple(round(side / frame, 4) for side in grown)
-    return found
+def strongest(p_whole: np.ndarray, p_crop: np.ndarray, found: list[np.ndarray | None], asked: int | None) -> list[int]:
+    """The classes that get a bar: those that CLIP sees most of anywhere, and the one asked for. Finer maps do not reorder them."""
+    seen = [p_whole[None], p_crop[None]]
+    for level, places in zip(found, PLACES.values(), strict=True):
+        if level is not None:
+            step = 2 if len(level) == places else 1
+            seen.append(level[::step, ::step].reshape(-1, level.shape[-1]))
+    most = np.nan_to_num(np.concatenate(seen)).max(0)
+    order = np.argsort(-most, kind="stable")[:BARS].tolist()
+    if asked is not None and asked not in order:
+        order[-1] = asked
+    return order
+
+
+def is_fine(found: list[np.ndarray | None]) -> bool:
+    return all(level is not None and len(level) == places for level, places in zip(found, PLACES.values(), strict=True))
+
+
+def as_lists(forms: tuple[np.ndarray, np.ndarray], order: list[int]) -> list | None:
+    """[2][K] for the component; None while CLIP has not said."""
+    return None if np.isnan(forms[0]).any() else [form[order].round(4).tolist() for form in forms]
+
+
+def blended(p_whole: np.ndarray, found: list[np.ndarray | None], order: list[int], both: Both) -> list | None:
+    """[2][S + 1][P][P][K], the whole image last; None while a size of crop has no map yet."""
+    grids = [*found, p_whole[None, None]]
+    if any(grid is None or np.isnan(grid).any() for grid in grids):
+        return None
+    return [[both(grid)[form][..., order].round(3).tolist() for grid in grids] for form in (0, 1)]
 
 
 run = current_run()

@@ -112,3 +112,18 @@ def test_a_class_goes_on_to_the_next_page_only_where_somebody_chose_it(page, add
     chosen = named(page)["class"]
     page.get_by_role("link", name="CLIP bias").click()
     page.get_by_text(f"Images where CLIP says {chosen} first").wait_for()
+
+
+def test_thresholds_of_classes_are_in_the_link(page, address, browser):
+    page.goto(f"{address}/predict?run=tiny&limits=Each+class")
+    settled(page)
+    slider = page.locator("[data-testid=stSlider]").nth(2).locator("input[type=range], [role=slider]").first
+    slider.focus()
+    for _ in range(3):
+        slider.press("ArrowRight")
+    page.wait_for_url("**each=2%3A0.53*")
+    other = browser.new_page()
+    other.goto(page.url)
+    other.locator("[data-testid=stSlider]").nth(2).get_by_text("0.53").wait_for()
+    assert named(other)["each"] == "2:0.53"
+    other.close()

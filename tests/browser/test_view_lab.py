@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 
 pytestmark = pytest.mark.browser
 BARS = ".rows .fill"
+FINE = ".all[data-fine=yes]"  # CLIP has been asked about every crop of the maps
+FOCUSED = """() => { let at = document.activeElement; while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  const style = getComputedStyle(at);
+  return {name: at.getAttribute("aria-label") || at.closest("label")?.innerText || at.innerText || at.className,
+          ring: at.matches(":focus-visible") && (style.outlineStyle !== "none" || style.boxShadow !== "none")}; }"""
 
 
 def opened(page, address, query: str = "") -> None:
     page.goto(f"{address}/view_lab?run=tiny{query}")
-    page.get_by_text("Where would CLIP see").wait_for()  # the whole grid has been asked about
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.locator(FINE).wait_for()
+    settled(page)
     page.locator(".all[data-exact=yes]").wait_for()
+
+
+def settled(page) -> None:
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+def image_of(link: str) -> str:
+    return parse_qs(urlparse(link).query)["image"][0]
 
 
 def widths(page) -> list[str]:
@@ -50,6 +64,122 @@ def test_the_crop_is_moved_and_resized_by_keys(page, address):
     assert crop.bounding_box()["width"] > before["width"]
     page.locator(".all[data-exact=yes]").wait_for()
     page.wait_for_url(re.compile(r"crop=0\.22"))
+    image = image_of(page.url)  # the arrow keys were the crop's; when it lets go of them they turn to other images
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("(image) => !location.search.includes(image)", arg=image)
+
+
+def test_keys_pressed_while_an_answer_is_on_its_way_are_not_lost(page, address):
+    opened(page, address, "&crop=0.2%2C+0.2%2C+0.6%2C+0.6")
+    page.locator(".crop").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(200)
+    page.wait_for_url(re.compile(r"crop=0\.2%2C\+0\.32%2C\+0\.6%2C\+0\.72"))
+    settled(page)
+    assert page.get_by_label("Crop: x0").input_value() == "0.2, 0.32, 0.6, 0.72"
+
+
+def test_every_control_is_reached_by_tab_and_shows_that_it_is(page, address):
+    opened(page, address)
+    page.get_by_label("Find by file name").focus()
+    reached = []
+    while len(reached) < 40 and not (reached and "After debiasing" in reached[-1]["name"]):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(FOCUSED))
+    names = [one["name"] for one in reached]
+    assert names[0].startswith("crop: arrow keys") and "after debiasing" in names[1] and "heat" in names[2]
+    assert {"Class", "the crop"} <= set(names) and any(name.startswith("Crop: x0") for name in names)
+    rows = page.locator(".rows button").all_inner_texts()
+    assert [name for name in names if name in rows] == rows
+    assert all(one["ring"] for one in reached[: 3 + len(rows)])
+
+
+def test_a_copied_link_opens_the_same_view(page, address, browser):
+    opened(page, address)
+    page.locator(".t-heat").check()
+    page.wait_for_url("**heat=true*")
+    page.locator(".t-debias").check()
+    page.wait_for_url("**debiased=true*")
+    page.locator(".rows button").nth(2).click()
+    page.wait_for_url("**class=*")
+    settled(page)
+    assert page.get_by_role("switch", name="After debiasing").is_checked()  # the same switch once more, above the curves
+    other = browser.new_page()
+    other.set_default_timeout(60_000)
+    other.goto(page.url)
+    other.locator(FINE).wait_for()
+    assert other.locator(".t-heat").is_checked() and other.locator(".t-debias").is_checked() and other.locator(".heat").is_visible()
+    assert other.locator(".rows button[aria-pressed=true]").inner_text() == page.locator(".rows button[aria-pressed=true]").inner_text()
+    other.locator(".t-heat").uncheck()
+    other.wait_for_function("() => !location.search.includes('heat')")
+    other.close()
+
+
+def test_next_image_and_a_dragged_crop_are_answered_while_clip_is_still_being_asked(page, address):
+    page.goto(f"{address}/view_lab?run=tiny&image=train_000020")
+    page.locator(".all[data-exact=yes]").wait_for()
+    page.locator(".all").evaluate("""(all) => { window.states = [];
+      new MutationObserver(() => states.push(`${all.dataset.exact} ${all.dataset.fine}`)).observe(all, { attributes: true }); }""")
+    for _ in range(3):
+        image = image_of(page.url)
+        page.get_by_role("button", name="Next").click()
+        page.wait_for_function("(image) => !location.search.includes(image)", arg=image)
+    page.locator(".all[data-exact=yes]").wait_for()
+    page.locator(".crop").focus()
+    page.keyboard.press("ArrowUp")
+    page.wait_for_url(re.compile(r"crop=0\.3%2C\+0\.28"))
+    page.locator(FINE).wait_for()  # the maps come all the same
+    assert "yes no" in page.evaluate("states")  # but after the image's own bars
+    assert page.locator(".stage img").get_attribute("src").count(image_of(page.url)) and page.locator("[data-testid=stException]").count() == 0
+
+
+@pytest.fixture
+def phone(browser):
+    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    opened = context.new_page()
+    opened.set_default_timeout(60_000)
+    yield opened
+    context.close()
+
+
+def swipe(page, start: tuple[float, float], by: tuple[float, float], steps: int = 8) -> None:
+    session = page.context.new_cdp_session(page)
+    for step in range(steps + 1):
+        point = {"x": start[0] + by[0] * step / steps, "y": start[1] + by[1] * step / steps}
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if step else "touchStart", "touchPoints": [point]})
+        page.wait_for_timeout(16)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_moves_and_resizes_the_crop_and_beside_it_the_page_scrolls(phone, address):
+    opened(phone, address, "&crop=0.3%2C+0.3%2C+0.7%2C+0.7")
+    crop = phone.locator(".crop")
+    crop.scroll_into_view_if_needed()
+    scrolled = "() => document.querySelector('[data-testid=stMain]').scrollTop"
+    top, before = phone.evaluate(scrolled), crop.bounding_box()
+    middle = (before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
+    swipe(phone, middle, (60, -30))
+    after = crop.bounding_box()
+    assert after["x"] == pytest.approx(before["x"] + 60, abs=4) and after["y"] == pytest.approx(before["y"] - 30, abs=4)
+    assert after["width"] == pytest.approx(before["width"], abs=1) and phone.evaluate(scrolled) == top
+    phone.locator(".all[data-exact=yes]").wait_for()
+    swipe(phone, (after["x"] + 3, after["y"] + 3), (-40, -20))  # the corner
+    larger = crop.bounding_box()
+    assert larger["width"] == pytest.approx(after["width"] + 40, abs=4) and larger["height"] == pytest.approx(after["height"] + 20, abs=4)
+    phone.wait_for_url(re.compile("crop="))
+    settled(phone)
+
+    stage = phone.locator(".stage").bounding_box()
+    swipe(phone, (stage["x"] + 12, stage["y"] + stage["height"] - 8), (0, -150))
+    phone.wait_for_timeout(300)
+    assert phone.evaluate(scrolled) > top + 60
+    assert crop.bounding_box()["width"] == pytest.approx(larger["width"], abs=1)
+    stage = phone.locator(".stage").bounding_box()
+    phone.touchscreen.tap(stage["x"] + stage["width"] - 8, stage["y"] + stage["height"] - 8)  # a tap brings the crop there
+    box, stage = crop.bounding_box(), phone.locator(".stage").bounding_box()
+    assert box["x"] + box["width"] == pytest.approx(stage["x"] + stage["width"], abs=3)
 
 
 def test_an_upload_is_looked_at_and_a_bad_file_is_a_sentence(page, address, tiny_scenes, tmp_path):
@@ -59,12 +189,12 @@ def test_an_upload_is_looked_at_and_a_bad_file_is_a_sentence(page, address, tiny
     page.locator("[data-testid=stAlertContentError]").first.wait_for()
     assert "broken.jpg is not an image" in page.locator("[data-testid=stAlertContentError]").first.inner_text()
     page.locator("input[type=file]").set_input_files(str(next((tiny_scenes / "JPEGImages").glob("val*.jpg"))))
-    page.get_by_text("Where would CLIP see").wait_for()
+    page.locator(FINE).wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
 
 
 def test_a_picture_whose_label_changes_most_opens_with_all_its_labels(page, address):
-    page.goto(f"{address}/labels?run=tiny&show=The+whole+data+set&alpha=0.9")
+    page.goto(f"{address}/labels?run=tiny&show=The+whole+data+set&label_part=Images+that+change+most&alpha=0.9")
     tile = page.locator(".tile").first
     image = tile.get_attribute("data-id")
     tile.click()

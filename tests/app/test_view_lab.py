@@ -1,0 +1,131 @@
+"""View lab without a browser: what is asked when, what is shown meanwhile, and what happens where CLIP is slow or cannot be asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from app import loaders, opinions
+from app.figures_view_lab import place_maps, sweep_curves
+from app.opinions import ask, asked_about, known, unknown
+from ccd_core.errors import UserError
+from ccd_core.view_sweeps import grid
+
+BOXES = grid(0.4, 5).reshape(-1, 4)
+
+
+class Clip:
+    """A predictor that answers when `open` is set, sees more of every next class, and remembers what it was asked."""
+
+    def __init__(self, classes: int):
+        self.p, self.questions, self.error, self.open = (np.arange(classes) / classes).tolist(), [], "", threading.Event()
+        self.open.set()
+
+    def ask(self, question: str, path: str, boxes: list[list[float]]) -> dict:
+        self.questions.append((path, [tuple(box) for box in boxes]))
+        self.open.wait(20)
+        if self.error:
+            raise UserError(self.error)
+        return {"p": [self.p] * len(boxes)}
+
+
+@pytest.fixture
+def clip(tiny_run, monkeypatch):
+    clip = Clip(len(tiny_run.classes))
+    monkeypatch.setattr(loaders, "predictor", lambda run: clip)
+    for cache in (opinions._asked, opinions._pace):
+        cache.clear()
+    yield clip
+    clip.open.set()
+    opinions._line().submit(int).result()  # what was on its way belongs to this test
+    opinions._asked.clear()
+
+
+@pytest.fixture
+def image(tiny_run):
+    return lambda number: loaders.image_path(tiny_run, f"train_{number:06d}")
+
+
+def finished(test) -> bool:
+    return any(caption.value.startswith("CLIP was asked about") for caption in test.caption)
+
+
+def test_nobody_waits_for_a_slow_clip_and_what_is_on_its_way_is_not_lost(tiny_run, clip, image):
+    clip.open.clear()
+    began = time.monotonic()
+    for _ in range(3):  # as often as the page looks
+        ask(tiny_run, image(0), BOXES, patience=0.05)
+    assert time.monotonic() - began < 2 and np.isnan(known(tiny_run, image(0), BOXES)).all()
+    clip.open.set()
+    ask(tiny_run, image(0), BOXES, patience=20)
+    np.testing.assert_allclose(known(tiny_run, image(0), BOXES), np.tile(np.float32(clip.p), (25, 1)))
+    asked = [box for _, boxes in clip.questions for box in boxes]
+    assert len(asked) == len(set(asked)) == 25 and asked[0] == tuple(BOXES[0])  # each once, the first first
+    assert len(clip.questions[0][1]) < 25  # others get in between
+
+
+def test_another_image_does_not_wait_for_those_that_were_turned_over(tiny_run, clip, image):
+    clip.open.clear()
+    for number in range(4):
+        ask(tiny_run, image(number), BOXES[:2], patience=0.02)
+    clip.open.set()
+    ask(tiny_run, image(3), BOXES[:2], patience=20)
+    assert [path for path, _ in clip.questions] == [str(image(0)), str(image(3))]  # the one already put, then the one looked at
+    assert not unknown(tiny_run, image(0), BOXES[:2])  # and that answer is kept
+
+
+def test_a_question_that_fails_is_not_repeated_until_somebody_asks_again(tiny_run, clip, image):
+    clip.error = "CLIP's weights are gone."
+    for _ in range(3):
+        ask(tiny_run, image(0), BOXES, patience=20)
+    assert len(clip.questions) == 1 and asked_about(tiny_run, image(0)).error == clip.error
+    clip.error = asked_about(tiny_run, image(0)).error = ""
+    ask(tiny_run, image(0), BOXES, patience=20)
+    assert not unknown(tiny_run, image(0), BOXES)
+
+
+def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(app, tiny_run, clip):
+    clip.open.clear()
+    test = app("view_lab")
+    assert not test.exception and not test.error
+    assert [box.disabled for box in test.selectbox if box.label == "Class"] == [True]  # no class before CLIP has said one
+    assert any("Where would CLIP see a class" in text.value for text in test.markdown)
+    clip.open.set()
+    for _ in range(20):
+        if not finished(test):
+            test.run()
+    assert finished(test)
+    assert test.selectbox(key="class").value == tiny_run.classes[-1]  # what this CLIP sees most of
+    assert any(f"Where would CLIP see {tiny_run.classes[-1]}" in text.value for text in test.markdown)
+    assert len({path for path, _ in clip.questions}) == 1
+
+
+def test_without_clip_there_is_a_sentence_and_a_way_on(app, clip):
+    clip.error = "The CLIP weights are not on this machine; run `ccd doctor`."
+    test = app("view_lab")
+    assert [error.value for error in test.error] == [clip.error] and not test.exception
+    clip.error = ""
+    next(button for button in test.button if button.label == "Try again").click().run()
+    assert not test.error and not test.exception
+
+
+def test_a_class_that_a_person_chose_stays_and_one_nobody_chose_follows_the_image(app, tiny_run, clip):
+    test = app("view_lab")
+    clip.p = clip.p[::-1]
+    next(button for button in test.button if button.label == "Next").click().run()
+    assert test.selectbox(key="class").value == tiny_run.classes[0]
+    test.selectbox(key="class").set_value(tiny_run.classes[3]).run()
+    next(button for button in test.button if button.label == "Next").click().run()
+    assert test.selectbox(key="class").value == tiny_run.classes[3]
+
+
+def test_figures_show_what_is_known_so_far():
+    curve = np.array([0.1, np.nan, 0.3])
+    figure = sweep_curves(np.array([0, 50, 100]), {"cat": curve}, {"cat": "#000"}, "size", "cat", [(0.0, "data:,")])
+    assert figure.data[0].connectgaps and len(figure.layout.images) == 1
+    maps = place_maps([0.4, 0.8], [np.eye(3), None], "cat", "data:,", 1.5)
+    assert maps.data[0].x[0] == 0 and maps.data[0].x[-1] == 1  # up to the image's edges
+    assert np.isnan(np.array(maps.data[1].z, float)).all() and len(maps.layout.images) == 2
