@@ -23,15 +23,15 @@ def rows_figure(traces: Sequence[dict], rows: Sequence[str], shows: str, each: i
     """
     names = [name if len(plain(name)) <= LONGEST_NAME else plain(name)[: LONGEST_NAME - 1] + "…" for name in rows]
     axes = {
-        f"xaxis{number if number > 1 else ''}": {"side": "top", "ticks": "outside", "title_standoff": 4} | axis
+        f"xaxis{number if number > 1 else ''}": {"side": "top", "ticks": "outside", "title_standoff": 4, "tickangle": 0, "nticks": 4} | axis
         for number, axis in enumerate(xaxes, 1)
     }
     beside = {
-        "margin": MARGIN | {"l": 16 + 7 * max((len(plain(name)) for name in names), default=0), "t": 84, "b": 10},
+        "margin": MARGIN | {"l": 16 + 7 * max((len(plain(name)) for name in names), default=0), "t": 102, "b": 10},
         "legend": {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
         "yaxis": {"range": [len(rows) - 0.5, -0.5], "tickvals": list(rows), "ticktext": names},
     }
-    return go.Figure({"data": list(traces), "layout": layout(94 + each * len(rows), shows, **beside, **axes, **own)})
+    return go.Figure({"data": list(traces), "layout": layout(112 + each * len(rows), shows, **beside, **axes, **own)})
 
 
 def plain(name: str) -> str:
@@ -81,7 +81,7 @@ def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndar
         bars | {
             "x": value, "name": "CLIP bias", "customdata": said, "hovertemplate": "%{y}: bias %{x:.3f}<br>%{customdata}<extra></extra>",
             "marker": {"color": [ORANGE if i == chosen else BLUE for i in order], "pattern": {"shape": ["" if known else "/" for known in estimated]}},
-            "text": [f"{one:.2f}" for one in value] if numbers else None, "textposition": "inside", "insidetextanchor": "start", "textfont": {"color": "white", "size": 12},
+            "text": [f"{one:.2f}" for one in value] if numbers else None, "textposition": "inside", "insidetextanchor": "start", "textfont": {"color": ["black" if i == chosen else "white" for i in order], "size": 12},
         },
         bars | {
             "x": total, "xaxis": "x3", "name": "top-1 of", "marker": {"color": "rgba(86,180,233,.45)"},
@@ -92,9 +92,9 @@ def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndar
     keys, shapes = top_1_probabilities(bias, value, estimated, members, top_p)
     shapes.append(_path("x3", boxes([0] * len(names), measured.tolist(), range(len(names)), 0.75), fillcolor=BLUE, line={"width": 0}))
     panels = (
-        {"domain": [0, 0.28], "title": {"text": "CLIP bias"}, "range": [0, 1.02], "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+        {"domain": [0, 0.28], "title": {"text": "CLIP bias"}, "range": [0, 1.02], "tickvals": [0, 0.5, 1]},
         {"domain": [0.31, 0.73], "title": {"text": "top-1 probability"}, "range": [0, 1.02]},
-        {"domain": [0.76, 1], "title": {"text": "images measured, of top-1 ones"}, "range": [0, (1.6 if numbers else 1.02) * max(total.max(), 1)]},
+        {"domain": [0.76, 1], "title": {"text": "images"}, "nticks": 3, "range": [0, (1.6 if numbers else 1.02) * max(total.max(), 1)]},
     )
     return rows_figure(
         traces + keys,
@@ -131,7 +131,7 @@ def top_1_probabilities(
     for known, fill in ((estimated, VERMILION), (~estimated, "rgba(0,0,0,0)")):
         if known.any():
             shapes.append(_path("x2", diamonds(value[known], rows[known]), fillcolor=fill, line={"color": VERMILION, "width": 1.5}))
-    return [*keys, key("CLIP bias: mean of the low-entropy ones", "diamond", VERMILION, 11, "x2")], shapes
+    return [*keys, key("CLIP bias", "diamond", VERMILION, 11, "x2")], shapes
 
 
 def _path(xref: str, path: str, **style) -> dict:

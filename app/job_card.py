@@ -174,7 +174,7 @@ def _made(run: Run) -> None:
         what = "CAM boxes (solid) and local views (dashed) so far" if run.has("views.parquet") else "CLIP's labels of whole images so far"
         st.caption(f"{what}: the first {len(pictures)} images.")
         for column, (content, caption) in zip(st.columns(SHOWN), pictures, strict=False):
-            column.image(content, caption, width="stretch")
+            column.image(content, caption, width="stretch", alt=f"an image with {caption}")
 
 
 def _changes(run: Run, *names: str) -> list[float]:

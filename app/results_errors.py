@@ -110,8 +110,13 @@ def wrong_part(run: Run, split: str) -> None:
 def _show(run: Run, image: str, label: str) -> None:
     path = loaders.image_path(run, image)
     left, right = st.columns(2)
-    left.image(loaders.jpeg(str(path), 640), caption=image, output_format="JPEG")
-    right.image(label_overlay(run, path, run.classes.index(label)), caption=f"what speaks for {label}", output_format="JPEG")
+    left.image(loaders.jpeg(str(path), 640), caption=image, output_format="JPEG", alt="the image")
+    right.image(
+        label_overlay(run, path, run.classes.index(label)),
+        caption=f"what speaks for {label}",
+        output_format="JPEG",
+        alt=f"the same image with the heat of {label}",
+    )
 
 
 def _least_sure(scores: np.ndarray, cls: int | None, most: int = 240) -> list[tuple[int, int]]:

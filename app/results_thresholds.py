@@ -23,7 +23,8 @@ ONE = "all classes"
 def thresholds_part(run: Run, split: str) -> None:
     known = judged(run, split)
     methods = WITHOUT if known.targets is None else WITH_TRUTH
-    left, middle, right = st.columns([4, 3, 2], vertical_alignment="bottom")
+    bar = st.container(horizontal=True, vertical_alignment="bottom")  # breaks into rows where it is narrow
+    left, middle, right = bar.container(width="content"), bar.container(), bar.container(width="content")
     method = left.segmented_control("Chosen by", list(methods), format_func=methods.get, default="hand", required=True, key="by", bind="query-params")
     method = method if method in methods else "hand"
     target = _target(middle, run, method)
@@ -123,7 +124,7 @@ def _numbers(measured: Measures, images: int, cls: int | None, positives: int) -
             numbers += [
                 ("Precision, all labels", percent(right / labelled if labelled else np.nan), "of the labels given, how many are right"),
                 ("Recall, all labels", percent(right / positives if positives else np.nan), "of the labels that are true, how many are given"),
-                ("Mean F1 of the classes", percent(np.nanmean(measured.f1)), "macro F1: every class counts the same"),
+                ("Mean F1", percent(np.nanmean(measured.f1)), "macro F1: every class counts the same"),
             ]
     metric_row(numbers)
 

@@ -53,7 +53,7 @@ def bias_of_classes(run: Run, evidence: Evidence, bias: Bias) -> None:
     class_figure(figures_bias.bias_by_class(classes, bias, evidence.by_class, evidence.top_p, index), "bias_by_class", (PART, BY_CLASS))
     st.caption(
         "Left: the bias, mean top-1 probability of the low-entropy images (Fig. 2d). Middle: top-1 probabilities of the images where the class comes first (Fig. 9); the diamond is "
-        "the bias. Hatched or hollow: no low-entropy image has this class first, so the mean over all images where it is first is used, or the other classes' mean."
+        "the bias. Right: images that measured it, of those. Hatched or hollow: no low-entropy image has this class first, so the mean over all images where it is first is used, or the other classes' mean."
     )
     images_of_class(run, evidence, bias, index)
     with st.expander("Table"):

@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 PAGES = ["", "clip_bias", "cam_boxes", "cam_boxes?layout=Grid", "labels", "labels?show=The+whole+data+set", "view_lab",
-         *(f"results?part={part}" for part in ("Classes", "Thresholds", "Most+wrong")), "predict", "train"]  # fmt: skip
+         *(f"results?part={part}" for part in ("Classes", "Thresholds", "Most+wrong")), "predict", "train?job=tiny"]  # fmt: skip
 MOST = 150  # presses of Tab, more than any page has controls
 
 # Where the focus is, through shadow roots; and how the element that it has just left looked with it and looks without it. A control may draw
