@@ -46,7 +46,7 @@ def place_maps(sides: Sequence[float], maps: Sequence[np.ndarray | None], name: 
 
     maps: [P, P] for each of the crop's sizes, or None where CLIP is still being asked: then the image alone.
     """
-    figure = make_subplots(1, len(maps), subplot_titles=[f"sides of {side:.0%}" for side in sides], horizontal_spacing=0.02)
+    figure = make_subplots(1, len(maps), subplot_titles=[f"crops of {side:.0%}" for side in sides], horizontal_spacing=0.02)
     for column, (side, values) in enumerate(zip(sides, maps, strict=True), 1):
         values = np.full((2, 2), np.nan) if values is None else values
         middle = np.array([0, *np.linspace(side / 2, 1 - side / 2, len(values)), 1])  # near an edge: the crop that reaches it
@@ -73,11 +73,11 @@ def place_maps(sides: Sequence[float], maps: Sequence[np.ndarray | None], name: 
         "orientation": "h",
         "x": 0,
         "xanchor": "left",
-        "y": 1.16,
+        "y": 1.12,
         "yanchor": "bottom",
     }
     figure.update_annotations(font_size=12)
     return figure.update_layout(layout(
-        MAPS_HEIGHT, "Maps: CLIP's probability for a crop around each place of the image", margin={"l": 10, "r": 10, "t": 80, "b": 10},
+        MAPS_HEIGHT, "Maps: CLIP's probability for a crop around each place of the image", margin={"l": 10, "r": 10, "t": 88, "b": 10, "autoexpand": False},
         coloraxis={"colorscale": "Cividis", "cmin": 0, "cmax": 1, "colorbar": bar},
     ))  # fmt: skip

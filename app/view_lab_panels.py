@@ -32,7 +32,7 @@ Both = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # probabilities ->
 
 @dataclass(frozen=True)
 class Sweep:
-    """One class's surroundings: the place it is around, and the boxes [STEPS, 4] of the two ways that a crop leaves it."""
+    """What a crop is swept around, and its boxes [STEPS, 4] as it grows to the whole image and as it moves from left to right."""
 
     around: str
     growing: np.ndarray
@@ -65,7 +65,6 @@ def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box
     Each look is a run of its own and short, so that the crop, the class and the next image are answered in between.
     """
     every = np.concatenate(wanted)
-
     missing, total = len(unknown(run, path, every)), len(set(map(key, every)))
     text = (
         f"CLIP has been asked about {total - missing} of {total} crops of this image, {max(1.0, seconds_for(run, missing)):.0f} s left"
@@ -84,7 +83,10 @@ def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box
 def pick_sweep(run: Run, path: Path, crop: tuple, truth: list[dict[str, Any]], awake: bool) -> Sweep:
     """What to sweep around: the crop, a true object, or without truth a local view of the classifier (once the predictor is `awake`)."""
     places = {CROP: crop} | {f"{t['name']} {number}": tuple(t["box"]) for number, t in enumerate(truth, 1)}
-    if not truth and awake:
+    if not truth and not awake:
+        st.pills("Sweep around", [CROP], disabled=True)  # not the one of the link, which may name a view that is not known yet
+        return Sweep.of(CROP, crop)
+    if not truth:
         places |= cam_boxes(run, path)
     if st.session_state.get("around") not in places:
         st.session_state.pop("around", None)  # an object of another image

@@ -106,7 +106,7 @@ def each_threshold(saved: Thresholds | None) -> Thresholds:
     """A slider for each class; those that are not where the run has them saved, or at 0.5, are `?each=` of the link."""
     usual = steps(saved.array(run.classes) if saved else [thresholds.DEFAULT] * len(run.classes))
     linked = thresholds_of_link(st.query_params.get("each", ""), len(run.classes))
-    with st.expander("A threshold for each class", expanded=len(run.classes) <= 24), st.grid(min_column_width=170, gap="medium"):
+    with st.expander("A threshold for each class", expanded=len(run.classes) <= 24), st.grid(min_column_width=130, gap="medium"):
         values = [
             st.slider(name, 0.0, 1.0, linked.get(i, usual[i]), 0.01, key=f"limit {run.name} {i}", persist_state="session")
             for i, name in enumerate(run.classes)

@@ -120,6 +120,13 @@ def test_a_class_that_a_person_chose_stays_and_one_nobody_chose_follows_the_imag
     test.selectbox(key="class").set_value(tiny_run.classes[3]).run()
     next(button for button in test.button if button.label == "Next").click().run()
     assert test.selectbox(key="class").value == tiny_run.classes[3]
+    clip.open.clear()
+    next(button for button in test.button if button.label == "Next").click().run()
+    assert [(box.disabled, box.value) for box in test.selectbox if box.label == "Class"] == [(True, tiny_run.classes[3])]
+    clip.open.set()
+    opinions._line().submit(int).result()
+    test.run()
+    assert test.selectbox(key="class").value == tiny_run.classes[3]
 
 
 def test_figures_show_what_is_known_so_far():

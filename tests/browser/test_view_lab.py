@@ -75,7 +75,7 @@ def test_keys_pressed_while_an_answer_is_on_its_way_are_not_lost(page, address):
     page.locator(".crop").focus()
     for _ in range(6):
         page.keyboard.press("ArrowDown")
-        page.wait_for_timeout(200)
+        page.wait_for_timeout(320)  # time enough for each to be reported, and for its answer to come between the next ones
     page.wait_for_url(re.compile(r"crop=0\.2%2C\+0\.32%2C\+0\.6%2C\+0\.72"))
     settled(page)
     assert page.get_by_label("Crop: x0").input_value() == "0.2, 0.32, 0.6, 0.72"
