@@ -150,10 +150,10 @@ def chosen_class(classes: list[str], own: int | None) -> int | None:
 
 
 def strongest(p_whole: np.ndarray, p_crop: np.ndarray, found: list[np.ndarray | None], asked: int | None) -> list[int]:
-    """The classes that get a bar: those that CLIP sees most of anywhere, and the one asked for. Finer maps do not reorder them."""
+    """The classes that get a bar: those that CLIP sees most of anywhere, and the one asked for. Only the first maps reorder them, not finer ones."""
     seen = [p_whole[None], p_crop[None]]
-    for level, places in zip(found, PLACES.values(), strict=True):
-        if level is not None:
+    if all(level is not None for level in found):
+        for level, places in zip(found, PLACES.values(), strict=True):
             step = 2 if len(level) == places else 1
             seen.append(level[::step, ::step].reshape(-1, level.shape[-1]))
     most = np.nan_to_num(np.concatenate(seen)).max(0)
