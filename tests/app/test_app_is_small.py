@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_pages_need_no_torch():
-    imports = "import sys, app.widgets, app.figures, app.image_component, app.gallery, app.image_routes, app.cam_panels, app.pipeline_strip, ccd_core.jobs, ccd_core.bias, ccd_core.labels, ccd_core.metrics"
+    imports = "import sys, app.widgets, app.figures, app.image_component, app.gallery, app.image_routes, app.cam_panels, app.view_lab_panels, app.view_lab_component, app.predicting, app.pipeline_strip, ccd_core.jobs, ccd_core.bias, ccd_core.labels, ccd_core.metrics"
     code = f"{imports}; assert 'torch' not in sys.modules, 'torch was imported'"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
     for page in (ROOT / "pages").glob("*.py"):
