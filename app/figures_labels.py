@@ -98,5 +98,8 @@ def label_histogram(histograms: dict[str, np.ndarray]) -> go.Figure:
         }
         for kind, counts in histograms.items()
     ]  # fmt: skip
-    axes = {"xaxis": {"title": {"text": "final label"}, "range": [0, 1]}, "yaxis": {"type": "log", "title": {"text": "labels (log scale)"}}}
+    axes = {
+        "xaxis": {"title": {"text": "final label"}, "range": [0, 1]},
+        "yaxis": {"type": "log", "dtick": 1, "title": {"text": "labels (log scale)"}},
+    }
     return go.Figure({"data": lines, "layout": layout(330, "Lines: how many labels have each value from 0 to 1", margin=MARGIN, **axes)})

@@ -194,7 +194,7 @@ def score_histogram(scores: np.ndarray, threshold: float, name: str) -> go.Figur
         320,
         "Histogram: how many scores have each value, those above the threshold in colour",
         xaxis={"title": "score", "range": [0, 1]},
-        yaxis={"title": "labels, log scale", "type": "log"},
+        yaxis={"title": "labels, log scale", "type": "log", "dtick": 1},
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from ccd_core.labels import final_labels, initial_labels, local_labels
 from ccd_core.metrics import summary
@@ -161,3 +163,14 @@ def test_the_view_lab_sweeps_around_true_objects(app, tiny_run):
     assert test.text_input(key="crop").value == "0.2, 0.2, 0.6, 0.6"
     test.text_input(key="crop").set_value("nonsense").run()
     assert not test.exception and not test.error  # the crop goes back to where it starts
+
+
+def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
+    def page():
+        from app.view_cards import marked_image
+
+        marked_image("x.jpg", "x", [(0.1, 0.1, 0.5, 0.5), (0.1, 0.1, 0.9, 0.9), (0.1, 0.12, 0.5, 0.9)])
+
+    body = AppTest.from_function(page).run().get("html")[0].proto.body
+    places = re.findall(r'<i style="(.*?);background', body)
+    assert places == ["left:0;top:0", "right:0;top:0", "right:0;top:0"]  # the last two boxes end far from each other
