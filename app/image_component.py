@@ -55,9 +55,9 @@ button { font: inherit; color: inherit; cursor: pointer; background: transparent
 button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
 .chips button { border-radius: 1rem; padding: .2rem .6rem; font-size: .84rem; display: inline-flex; align-items: center; gap: .35rem; }
 .chips button i { width: .6rem; height: .6rem; border-radius: 50%; }
-.chips button b { font-weight: 400; opacity: .75; font-variant-numeric: tabular-nums; }
-.chips button.off { opacity: .45; }
-.chips button.on { background: var(--st-primary-color); color: #fff; border-color: transparent; opacity: 1; }
+.chips button b { font-weight: 400; font-variant-numeric: tabular-nums; }
+.chips button.off { border-style: dashed; color: color-mix(in srgb, var(--st-text-color) 68%, var(--st-background-color)); } .chips button.off i { opacity: .4; }
+.chips button.on { background: var(--st-primary-color); color: #fff; border: 1px solid transparent; font-weight: 600; }
 .toggles { display: flex; flex-wrap: wrap; gap: .4rem; }
 .toggles button { border-radius: var(--st-button-radius); padding: .25rem .6rem; font-size: .84rem; opacity: .65; }
 .toggles button[aria-pressed=true] { background: var(--st-secondary-background-color); border-color: var(--st-primary-color); opacity: 1; }
@@ -130,9 +130,15 @@ export default function (component) {
     $(".o2").textContent = threshold.toFixed(3) + (mean === null ? "" : ` · ${mean.toFixed(1)} views an image`);
     $(".o3").textContent = `± ${state.offset} of ${F} px`;
     svg.setAttribute("viewBox", `0 0 ${F} ${F}`); svg.setAttribute("preserveAspectRatio", "none");
-    const shapes = [];
+    const shapes = [], taken = [];
+    const label = (text, x, y, fill) => {  // keeps off the labels drawn before it
+      const high = 15 * F / svg.clientHeight, wide = (7.5 * text.length + 4) * F / svg.clientWidth;
+      while (y + high < F && taken.some(([x0, y0, x1]) => x < x1 && x + wide > x0 && Math.abs(y - y0) < high)) y += high / 3;
+      taken.push([x, y, x + wide]);
+      return words(text, x, y, fill);
+    };
     if (has("g") && data.truth) for (const t of data.truth) {
-      shapes.push(rect(t.box, { stroke: "#fff", "stroke-width": 2.5, "stroke-dasharray": "2 4", class: "truth" }), words(data.classes[t.cls], t.box[0] + 4, t.box[3] - 5, "#fff"));
+      shapes.push(rect(t.box, { stroke: "#fff", "stroke-width": 2.5, "stroke-dasharray": "2 4", class: "truth" }), label(data.classes[t.cls], t.box[0] + 4, t.box[3] - 5, "#fff"));
     }
     const boxed = (has("a") ? above : above.filter((i) => i === c)).filter((i) => data.boxes[i][state.step]);
     boxed.sort((a, b) => area(data.boxes[b][state.step]) - area(data.boxes[a][state.step]));  // small ones last, so that they can be clicked
@@ -141,7 +147,7 @@ export default function (component) {
       if (has("v")) shapes.push(rect(wide, { class: one ? "view-box" : "", stroke, "stroke-width": one ? 3 : 1.6, "stroke-dasharray": "9 6" }));
       if (has("b")) shapes.push(rect(box, { class: one ? "cam-box" : "", stroke: has("a") ? stroke : "#D55E00", "stroke-width": one ? 3.5 : 2 }));
       const hit = rect(has("v") && !has("a") ? wide : box, { class: "hit" }); hit.onclick = () => choose(i); shapes.push(hit);
-      if (has("a") || one) shapes.push(words(data.classes[i], box[0] + 2, Math.max(14, box[1] - 6), has("a") ? stroke : "#fff"));
+      if (has("a") || one) shapes.push(label(data.classes[i], box[0] + 2, Math.max(15 * F / svg.clientHeight, box[1] - 6), "#fff"));
     }
     svg.replaceChildren(...shapes);
     for (const chip of $(".chips").children) {

@@ -65,7 +65,7 @@ REDRAWN = """
   window.redrawn = new Promise((resolve, reject) => {
     const look = () => {
       const now = performance.now();
-      if (drawn && settled() && now - last > 300) { observer.disconnect(); resolve(last - began); }
+      if (drawn && last && settled() && now - last > 300) { observer.disconnect(); resolve(last - began); }
       else if (now - began > 20000) { observer.disconnect(); reject(new Error("no figure was redrawn")); }
       else setTimeout(look, 20);
     };

@@ -47,6 +47,7 @@ def browser_app(
     os.environ["CCD_DATA"] = os.pathsep.join(str(folder.resolve()) for folder in data or [])
     headless = not (open_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"))
     arguments = [f"--server.port={port}", f"--server.address={address}", f"--server.headless={str(headless).lower()}"]
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # a thread a rerun: with an arena each, large arrays come and go in more memory than they need
     os.chdir(root)  # .streamlit/config.toml is found from here
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/main.py", *arguments])
 

@@ -173,7 +173,7 @@ def single(run: Run, one: Predicted, limits: Thresholds) -> None:
     """One image large: a click on a label shows what speaks for it, with CLIP's own opinion beside the classifier's."""
     order = np.argsort(-one.scores)
     clickable = [int(i) for i in order[:SHOWN]]
-    st.subheader(one.name, anchor=False)
+    st.header(one.name, anchor=False)
     titles = {f"{run.classes[i]} {one.scores[i]:.2f}": i for i in clickable}
     picked = st.pills("What speaks for", list(titles), default=next(iter(titles)), required=True, key=f"why_{one.name}")
     cls = titles.get(picked or "", clickable[0])

@@ -16,7 +16,7 @@ from app.image_routes import image_url
 from app.opinions import ask, asked_about, key, known
 from app.view_lab_component import view_lab
 from app.view_lab_panels import PLACES, Both, filling, levels, maps_panel, pick_sweep, stages, sweep_panel
-from app.widgets import current_run, friendly_errors, page_header, pick_image, require
+from app.widgets import current_run, friendly_errors, page_header, pick_class, pick_image, require
 from ccd_core import view_sweeps
 from ccd_core.bias import debias
 from ccd_core.data.images import IMAGE_SUFFIXES, image_size, read_image
@@ -99,7 +99,8 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
 
     classes = list(run.classes)
     awake = not np.isnan(p_whole).any()
-    asked = chosen_class(classes, int(p_whole.argmax()) if awake else None)
+    first = int(p_whole.argmax()) if awake else None
+    asked = chosen_class(classes, first)
     order = strongest(p_whole, p_crop, found, asked)
     colours = class_colours(len(order))
     view_lab(
@@ -115,12 +116,10 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
     )  # fmt: skip
     progress = st.container()
     left, right = st.columns([1, 1])
-    if awake:
-        cls = left.selectbox("Class", classes, int(p_whole.argmax()), key="class", bind="query-params")
-    else:
-        cls = left.selectbox("Class", classes, asked, placeholder="What CLIP says first of the whole image", disabled=True)
+    otherwise = "What CLIP says first of the whole image" if first is None else f"{classes[first]}, CLIP's first"
+    cls = pick_class(run, "Class", otherwise, left, disabled=not awake) or (None if first is None else classes[first])
     right.text_input("Crop: x0, y0, x1, y1 as shares of the image", START, key="crop", bind="query-params")
-    st.subheader("CLIP's view dependence, seen", anchor=False)
+    st.header("CLIP's view dependence, seen", anchor=False)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
         sweep = pick_sweep(run, path, box, truth, awake)
@@ -138,15 +137,10 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
             st.caption(f"CLIP was asked about {len(np.unique(np.concatenate(wanted), axis=0))} crops of this image.")
 
 
-def chosen_class(classes: list[str], own: int | None) -> int | None:
-    """The class that the person chose or the link names, else the image's own: what CLIP says first of the whole of it, None while it has not."""
+def chosen_class(classes: list[str], first: int | None) -> int | None:
+    """The class that the person chose or the link names, else what CLIP says first of the whole image, None while it has not."""
     asked = st.session_state.get("class") or st.query_params.get("class")
-    if asked in classes and asked != st.session_state.get("own_class"):
-        return classes.index(asked)
-    st.session_state.pop("class", None)  # the image before's, another page's "any class", or another run's
-    if own is not None:
-        st.session_state["class"] = st.session_state["own_class"] = classes[own]
-    return own
+    return classes.index(asked) if asked in classes else first
 
 
 def strongest(p_whole: np.ndarray, p_crop: np.ndarray, found: list[np.ndarray | None], asked: int | None) -> list[int]:

@@ -98,7 +98,7 @@ def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(ap
         if not finished(test):
             test.run()
     assert finished(test)
-    assert test.selectbox(key="class").value == tiny_run.classes[-1]  # what this CLIP sees most of
+    assert test.selectbox(key="class").proto.placeholder.startswith(tiny_run.classes[-1])  # what this CLIP sees most of
     assert any(f"Where would CLIP see {tiny_run.classes[-1]}" in text.value for text in test.markdown)
     assert len({path for path, _ in clip.questions}) == 1
 
@@ -116,7 +116,7 @@ def test_a_class_that_a_person_chose_stays_and_one_nobody_chose_follows_the_imag
     test = app("view_lab")
     clip.p = clip.p[::-1]
     next(button for button in test.button if button.label == "Next").click().run()
-    assert test.selectbox(key="class").value == tiny_run.classes[0]
+    assert test.selectbox(key="class").value is None and test.selectbox(key="class").proto.placeholder.startswith(tiny_run.classes[0])
     test.selectbox(key="class").set_value(tiny_run.classes[3]).run()
     next(button for button in test.button if button.label == "Next").click().run()
     assert test.selectbox(key="class").value == tiny_run.classes[3]
