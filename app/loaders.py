@@ -313,10 +313,10 @@ def _predictor(path: str) -> PredictorClient:
     return PredictorClient(path)
 
 
-def wake_predictor(run: Run) -> None:
+def wake_predictor(run: Run, after: float = 0) -> None:
     """Have the run's predictor start on the side where somebody is about to need it: after what a page shows, before they ask."""
     if run.has("checkpoints", "best.safetensors"):
-        _predictor(str(run.path)).wake()
+        _predictor(str(run.path)).wake(after)
 
 
 def predictor_ready(run: Run) -> bool:

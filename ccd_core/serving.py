@@ -30,6 +30,7 @@ class PredictorClient:
         self.run_path = str(run_path)
         self._process: subprocess.Popen[str] | None = None
         self._answered: subprocess.Popen[str] | None = None
+        self._alarm: threading.Timer | None = None
         self._lock = threading.Lock()
 
     def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
@@ -42,8 +43,15 @@ class PredictorClient:
         process = self._process
         return process is not None and process is self._answered and process.poll() is None
 
-    def wake(self) -> None:
-        """Start the process without waiting for it, so that the first question finds it ready."""
+    def wake(self, after: float = 0) -> None:
+        """Start the process without waiting for it, now or `after` seconds from now, so that the first question finds it ready."""
+        if self._alarm:
+            self._alarm.cancel()
+        if after:
+            self._alarm = threading.Timer(after, self.wake)
+            self._alarm.daemon = True
+            self._alarm.start()
+            return
         if self._lock.acquire(blocking=False):  # who holds it has started it
             try:
                 self._running()
@@ -52,6 +60,8 @@ class PredictorClient:
 
     def close(self) -> None:
         with self._lock:
+            if self._alarm:
+                self._alarm.cancel()
             if self._process and self._process.poll() is None:
                 self._process.terminate()
                 self._process.wait(timeout=10)

@@ -172,4 +172,4 @@ if skipped:
 with st.expander("Time by stage, settings, versions"):
     st.dataframe([{"stage": stage, "seconds": seconds} for stage, seconds in state.get("seconds", {}).items()], hide_index=True)
     st.code(run.file("config.yaml").read_text(), language="yaml")
-loaders.wake_predictor(run)  # the pages it leads to ask it
+loaders.wake_predictor(run, after=3)  # the pages it leads to ask it; its start must not slow down the first figures

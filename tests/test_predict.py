@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,23 @@ def test_a_view_asked_again_gets_the_runs_own_answer(client, tiny_run, images):
     boxes = mine[["x0", "y0", "x1", "y1"]].to_numpy() / tiny_run.config.views.frame
     answer = client.ask("clip_views", path=str(images[image]), boxes=boxes.tolist())
     np.testing.assert_allclose(answer["p"], recorded[mine.index], atol=1e-5)
+
+
+def test_a_predictor_is_ready_once_it_has_answered_and_none_starts_after_its_end(tiny_run, images):
+    client = PredictorClient(tiny_run.path)
+    client.wake(after=0.05)
+    client.close()  # before the time has come
+    time.sleep(0.3)
+    assert client._process is None and not client.ready
+    client.wake(after=0.05)
+    deadline = time.monotonic() + 20
+    while client._process is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert client._process is not None and not client.ready  # it starts
+    client.ask("predict", paths=[])
+    assert client.ready
+    client.close()
+    assert not client.ready
 
 
 def test_a_thin_box_is_answered_and_one_without_area_is_a_sentence(client, images):
