@@ -85,6 +85,8 @@ def entropy_slider(run: Run) -> tuple[float, float]:
 def _choose(key: str, part: tuple[str, str]) -> None:
     points = st.session_state[key]["selection"]["points"]
     if points:
+        if st.session_state[part[0]] != part[1]:
+            st.query_params["class"] = points[0]["y"]  # the field that would name it in the link is on the other part
         st.session_state["class"] = points[0]["y"]
         st.session_state[part[0]] = part[1]
 

@@ -127,3 +127,24 @@ def test_thresholds_of_classes_are_in_the_link(page, address, browser):
     other.locator("[data-testid=stSlider]").nth(2).get_by_text("0.53").wait_for()
     assert named(other)["each"] == "2:0.53"
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("link", "part", "shown"),
+    [
+        ("clip_bias?run=tiny&bias_part=Before+and+after", "Bias by class", "Images where CLIP says {} first"),
+        ("labels?run=tiny&show=The+whole+data+set&alpha=0.9&label_part=Class+by+class", "Images that change most", "{} "),
+    ],
+)
+def test_a_click_on_a_class_opens_the_part_with_its_images(page, address, tiny_run, link, part, shown):
+    page.goto(f"{address}/{link}")
+    page.locator("[data-testid=stPlotlyChart] .ytick").first.wait_for()
+    settled(page)
+    point = page.locator("[data-testid=stPlotlyChart]").last.locator(".scatterlayer .point").first
+    chosen = page.locator("[data-testid=stPlotlyChart]").last.locator(".ytick").first.text_content()
+    box = point.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_role("radio", name=part, checked=True).wait_for()
+    page.wait_for_url("**class=*")
+    assert chosen in tiny_run.classes and named(page)["class"] == chosen
+    page.get_by_text(re.compile("^" + re.escape(shown.format(chosen)))).first.wait_for()
