@@ -53,10 +53,10 @@ def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None
     reporter(stage, done, total, detail) is called as work proceeds.
     """
     dataset = open_dataset(config.data.spec, config.data.classes, progress=reporter and (lambda done, total: reporter("drawing", done, total, "")))
-    run = Run.create(out, config, dataset.classes)
     devices = devices_of(config.device)
     for device in devices:
         check_device(device)
+    run = Run.create(out, config, dataset.classes)
     with session(run):
         if len(devices) > 1:
             launch(run, devices, reporter)  # `learn` in a process for each

@@ -75,6 +75,7 @@ def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, t
         (["run", "--set", "labels.alpha=7"], "labels.alpha"),
         (["run", "--resume"], "--resume needs --out"),
         (["run", "--set", "device=tpu"], "no device 'tpu'"),
+        (["run", "--set", "device=tpu", "--queue"], "no device 'tpu'"),
         (["app", "--address", "0.0.0.0"], "On 0.0.0.0 everyone who reaches this machine could start and delete runs"),
         (["app", "--token", "short"], "A token needs at least 16 characters"),
         (["app", "--data", "/nowhere"], "There is no folder /nowhere for --data"),
@@ -83,12 +84,23 @@ def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, t
 def test_mistakes_get_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, tiny_scenes):
     result = ccd(*arguments, cwd=tmp_path, env=_environment(tiny_scenes))
     assert result.returncode == 2 and sentence in " ".join(result.stderr.split()) and "Traceback" not in result.stderr
+    assert not any(tmp_path.iterdir())  # no run is left behind that cannot run
+
+
+def test_a_new_run_may_wait_in_the_queue(tiny_run, tmp_path):
+    quick = ["--set", "training.epochs=1", "--set", "training.warmup_epochs=1", "--set", "labels.update=false"]
+    result = ccd("run", "--queue", "--config", tiny_run.path / "config.yaml", *quick, "--out", tmp_path / "queued")
+    assert result.returncode == 0 and "Finished" in result.stdout, result.stderr
 
 
 def _environment(home):
     import os
 
-    return os.environ | {"CCD_HOME": str(home.parent / "home"), "PYTHONPATH": os.getcwd()} | ({} if (home.parent / "home").exists() else _link(home))
+    return (
+        os.environ
+        | {"CCD_RUNS": "runs", "CCD_HOME": str(home.parent / "home"), "PYTHONPATH": os.getcwd()}
+        | ({} if (home.parent / "home").exists() else _link(home))
+    )
 
 
 def _link(scenes):
