@@ -77,6 +77,7 @@ export default function (component) {
   const given = JSON.stringify([data.debiased, data.heat]);
   if (memory.given !== given) { memory.given = given; $(".t-debias").checked = data.debiased; $(".t-heat").checked = data.heat; }
   memory.chosen = data.chosen;
+  memory.crop = data.crop; memory.setStateValue = setStateValue;
 
   // The crop's place among the crops that CLIP was asked about: two neighbouring sizes, four places in each.
   const blend = (grid, box) => {
@@ -157,7 +158,14 @@ export default function (component) {
 
   const settle = (wait) => {
     clearTimeout(memory.timer);
-    memory.timer = setTimeout(() => { memory.timer = 0; setStateValue("crop", memory.box.map((v) => Math.round(1e4 * v) / 1e4)); }, wait);
+    memory.timer = setTimeout(() => { memory.timer = 0; report(2); }, wait);
+  };
+  const report = (again) => {  // what is said to a page that is just being replaced by the next image's is lost, so it is said again
+    memory.setStateValue("crop", memory.box.map((v) => Math.round(1e4 * v) / 1e4));
+    clearTimeout(memory.unheard);
+    if (again) memory.unheard = setTimeout(() => {
+      if (!memory.drag && !memory.timer && memory.box.some((v, i) => Math.abs(v - memory.crop[i]) > 1e-3)) report(again - 1);
+    }, 1500);
   };
   const move = (start, dx, dy) => {
     const [x0, y0, x1, y1] = start, a = Math.min(1 - x1, Math.max(-x0, dx)), b = Math.min(1 - y1, Math.max(-y0, dy));
