@@ -126,7 +126,7 @@ def test_next_image_and_a_dragged_crop_are_answered_while_clip_is_still_being_as
         image = image_of(page.url)
         page.get_by_role("button", name="Next").click()
         page.wait_for_function("(image) => !location.search.includes(image)", arg=image)
-    page.locator(f".stage img[src*={image_of(page.url)}]").wait_for()
+        page.locator(f".stage img[src*={image_of(page.url)}]").wait_for()
     page.locator(".all[data-exact=yes]").wait_for()
     page.locator(".crop").focus()
     page.keyboard.press("ArrowUp")
