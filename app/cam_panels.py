@@ -111,7 +111,7 @@ def views_panel(run: Run, image: str, path: Path, state: BoxState, answer: dict[
     if as_set:
         threshold = loaders.view_steps(run)[state.view][0]
         above = [c for c in np.argsort(-np.array(answer["scores"])) if answer["scores"][c] > threshold and answer["boxes"][c][state.step]]
-        boxes = [_grown(answer["boxes"][c][state.step], state.offset, frame) for c in above]
+        boxes = [grown(answer["boxes"][c][state.step], state.offset, frame) for c in above]
         said = loaders.clip_views(str(run.path), str(path), [[side / frame for side in box] for box in boxes]) if boxes else []
         for c, box, p in zip(above, boxes, said, strict=True):
             cards.append(_card(run, run.classes[c], f"score {answer['scores'][c]:.2f}", run.classes[c], box, np.array(p, np.float32), bias))
@@ -133,7 +133,8 @@ def _card(run: Run, title: str, detail: str, own: str | None, box: list[int], p:
     return {"title": title, "detail": detail, "own": own, "box": [int(side) for side in box], "rows": rows}
 
 
-def _grown(box: list[int], offset: int, frame: int) -> list[int]:
+def grown(box: list[int], offset: int, frame: int) -> list[int]:
+    """The local view of a CAM box: `offset` wider on every side, within the frame."""
     return [max(0, box[0] - offset), max(0, box[1] - offset), min(frame, box[2] + offset), min(frame, box[3] + offset)]
 
 

@@ -54,6 +54,12 @@ def true_counts(run: Run) -> tuple[np.ndarray, int] | None:
     return None if truth is None else (np.array([len(rows) for rows in truth[1]]), len(truth[0]))
 
 
+def true_rates(run: Run) -> np.ndarray | None:
+    """[C] which share of the training images with ground truth truly have each class; None where there is none."""
+    truth = true_counts(run)
+    return None if truth is None else truth[0] / truth[1]
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
 def _pseudo_label_counts(path: str, changed: float) -> np.ndarray:
     return np.count_nonzero(loaders.label_arrays(Run.open(path))["final"] > 0.5, axis=0)

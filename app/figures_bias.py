@@ -43,6 +43,20 @@ def ticks(x: np.ndarray, y: np.ndarray, height: float) -> str:
     return "".join(f"M{at:.3f},{row:.2f}V{row + height:.2f}" for at, row in zip(x.tolist(), y.tolist(), strict=True))
 
 
+def spans(x0: Sequence[float], x1: Sequence[float], y: Sequence[int]) -> str:
+    """The SVG path of level lines from x0 to x1 in the rows `y`."""
+    return "".join(f"M{a:.5g},{row}H{b:.5g}" for a, b, row in zip(x0, x1, y, strict=True))
+
+
+def joined(before: np.ndarray, after: np.ndarray, truth: np.ndarray | None) -> tuple[list[dict], list[dict]]:
+    """Legend keys and shapes beside two points a row: the line between them and, where it is known, a tick at the true value."""
+    shapes = [_path("x", spans(before.tolist(), after.tolist(), range(len(before))), line={"color": GREY, "width": 2}, layer="below")]
+    if truth is None:
+        return [], shapes
+    shapes.append(_path("x", ticks(truth, np.arange(len(truth)) - 0.3, 0.6), line={"color": VERMILION, "width": 3}))
+    return [key("true rate", "line-ns-open", VERMILION, 15)], shapes
+
+
 def sampled(rows: np.ndarray, most: int) -> np.ndarray:
     """At most `most` of the rows, evenly from first to last."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
@@ -114,10 +128,8 @@ def top_1_probabilities(
     low, first, middle, third, high = (
         [float(top_p[members[row][round(q * (len(members[row]) - 1))]]) for row in rows_with_any] for q in (0.05, 0.25, 0.5, 0.75, 0.95)
     )
-    whiskers = "".join(
-        f"M{a:.4f},{row}H{b:.4f}M{c:.4f},{row}H{d:.4f}" for a, b, c, d, row in zip(low, first, third, high, rows_with_any, strict=True)
-    )
-    medians = "".join(f"M{at:.4f},{row - 0.28:.2f}V{row + 0.28:.2f}" for at, row in zip(middle, rows_with_any, strict=True))
+    whiskers = spans(low, first, rows_with_any) + spans(third, high, rows_with_any)
+    medians = ticks(np.array(middle), np.array(rows_with_any) - 0.28, 0.56)
     outline = {"color": GREY, "width": 1.2}
     shapes = [_path("x2", boxes(first, third, rows_with_any, 0.56) + whiskers + medians, line=outline, fillcolor="rgba(140,140,140,.16)")]
     keys = [key("5 to 95 %, quartiles", "square-open", GREY, 11, "x2")]
@@ -201,8 +213,7 @@ def before_and_after(
     """Two values of each class joined by a line and, where it is known, the true one; ordered by the true or else the second value."""
     order = np.argsort(-(after if truth is None else truth), kind="stable")
     rows = [classes[i] for i in order]
-    joined = "".join(f"M{x0:.5g},{row}H{x1:.5g}" for row, (x0, x1) in enumerate(zip(before[order].tolist(), after[order].tolist(), strict=True)))
-    shapes = [{"type": "path", "path": joined, "line": {"color": GREY, "width": 2}, "layer": "below"}]
+    keys, shapes = joined(before[order], after[order], None if truth is None else truth[order])
     known = "" if truth is None else "<br>true rate %{customdata:.3f}"
     traces = [
         {
@@ -211,8 +222,5 @@ def before_and_after(
         }
         for name, values, colour in ((names[0], before, SKY), (names[1], after, BLUE))
     ]  # fmt: skip
-    if truth is not None:
-        shapes.append({"type": "path", "path": ticks(truth[order], np.arange(len(rows)) - 0.3, 0.6), "line": {"color": VERMILION, "width": 3}})
-        traces.append(key("true rate", "line-ns-open", VERMILION, 15))
     axis = {"title": {"text": title}, "rangemode": "tozero"}
-    return rows_figure(traces, rows, "Pairs of points: a value of each class before and after", xaxes=[axis], shapes=shapes)
+    return rows_figure(traces + keys, rows, "Pairs of points: a value of each class before and after", xaxes=[axis], shapes=shapes)

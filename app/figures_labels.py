@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import BLUE, GREEN, GREY, KINDS, MARGIN, SKY, VALUES, VERMILION, layout
-from app.figures_bias import key, rows_figure, ticks
+from app.figures_bias import joined, rows_figure
 
 RUN, SET = "this run", "as set"
 GIVEN = 0.2  # a local label below this is no claim that the class is there
@@ -62,8 +62,7 @@ def differences(
     order = [i for i in np.argsort(-gain, kind="stable") if np.isfinite(gain[i])]
     names, values = [classes[i] for i in order], gain[order]
     ends = {name: unit * of_class[order] for name, of_class in ((RUN, run), (SET, changed))}
-    joined = "".join(f"M{x0:.5g},{row}H{x1:.5g}" for row, (x0, x1) in enumerate(zip(*(end.tolist() for end in ends.values()), strict=True)))
-    shapes = [{"type": "path", "path": joined, "line": {"color": GREY, "width": 2}, "layer": "below"}]
+    keys, shapes = joined(ends[RUN], ends[SET], None if truth is None else unit * truth[order])
     traces: list[dict] = [
         {
             "type": "scatter", "mode": "markers", "x": end, "y": names, "name": name, "marker": {"color": COLOURS[name], "size": 10},
@@ -71,11 +70,7 @@ def differences(
         }
         for name, end in ends.items()
     ]  # fmt: skip
-    if truth is not None:
-        shapes.append(
-            {"type": "path", "path": ticks(unit * truth[order], np.arange(len(order)) - 0.3, 0.6), "line": {"color": VERMILION, "width": 3}}
-        )
-        traces.append(key("true rate", "line-ns-open", VERMILION, 15))
+    traces += keys
     traces.append(
         VALUES | {
             "type": "bar", "orientation": "h", "xaxis": "x2", "x": values, "y": names, "showlegend": False, "marker": {"color": np.where(values >= 0, GREEN, VERMILION)},

@@ -313,15 +313,20 @@ def _predictor(path: str) -> PredictorClient:
     return PredictorClient(path)
 
 
+def predictor(run: Run) -> PredictorClient:
+    """Whom to ask about the run; also on another thread, where Streamlit's caches are out of reach."""
+    return _predictor(str(run.path))
+
+
 def wake_predictor(run: Run, after: float = 0) -> None:
     """Have the run's predictor start on the side where somebody is about to need it: after what a page shows, before they ask."""
     if run.has("checkpoints", "best.safetensors"):
-        _predictor(str(run.path)).wake(after)
+        predictor(run).wake(after)
 
 
 def predictor_ready(run: Run) -> bool:
     """Whether the run's predictor answers at once, without being started."""
-    return _predictor(str(run.path)).ready
+    return predictor(run).ready
 
 
 @st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
@@ -340,15 +345,10 @@ def clip_views(run_path: str, image: str, boxes: list[list[float]]) -> list[list
     return _predictor(run_path).ask("clip_views", path=image, boxes=boxes)["p"]
 
 
-def predictor(run: Run) -> PredictorClient:
-    """Whom to ask on another thread, where Streamlit's caches are out of reach."""
-    return _predictor(str(run.path))
-
-
 def predict(run: Run, paths: list[Path]) -> dict[str, Any]:
-    return _predictor(str(run.path)).ask("predict", paths=[str(path) for path in paths])
+    return predictor(run).ask("predict", paths=[str(path) for path in paths])
 
 
 def ask(run: Run, question: str, **arguments: Any) -> dict[str, Any]:
     """Any question of `ccd_core.serving.QUESTIONS` to the run's predictor; paths as strings."""
-    return _predictor(str(run.path)).ask(question, **arguments)
+    return predictor(run).ask(question, **arguments)

@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 
 from app import loaders
+from app.cam_panels import grown
 from app.figures_view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
 from app.opinions import Box, ask, asked_about, key, known, seconds_for, unknown
 from app.view_cards import crops, picture_strip
@@ -157,6 +158,5 @@ def cam_boxes(run: Run, path: Path) -> dict[str, tuple]:
     frame, offset, found = answer["frame"], run.config.views.offset, {}
     for c in np.argsort(-np.array(answer["scores"]))[:3]:
         if box := answer["boxes"][c][0]:
-            grown = [max(0, box[0] - offset), max(0, box[1] - offset), min(frame, box[2] + offset), min(frame, box[3] + offset)]
-            found[f"CAM view of {run.classes[c]}"] = tuple(round(side / frame, 4) for side in grown)
+            found[f"CAM view of {run.classes[c]}"] = tuple(round(side / frame, 4) for side in grown(box, offset, frame))
     return found

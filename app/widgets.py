@@ -117,7 +117,7 @@ def pick_class(run: Run, label: str, otherwise: str, place: Any = st, **options:
     return place.selectbox(label, run.classes, None, key="class", bind="query-params", placeholder=otherwise, **options)
 
 
-# -- the chosen image: `?image= of every page's link ----------------------------------------------
+# -- the chosen image: `?image=` of every page's link ----------------------------------------------
 
 
 def choose_image(image: str) -> None:

@@ -80,16 +80,14 @@ def run(
         if (out / "config.yaml").exists():
             raise UserError(f"{out} already holds a run; add --resume to go on with it, or choose another --out.")
     settings = settings.changed(device=device) if device else settings
-    new = queue and not resume
-    if new or not settings.data.spec.startswith("demo"):  # before torch is loaded, so that a wrong path is said at once; the demo may need drawing
+    if queue and not resume:  # what waits is a run that others see
+        from ccd_core import jobs
+
+        jobs.create(settings, out)
+    elif not settings.data.spec.startswith("demo"):  # before torch is loaded, so that a wrong path is said at once; the demo may need drawing
         from ccd_core.data import open_dataset
 
-        found = open_dataset(settings.data.spec, settings.data.classes)
-    if new:  # what waits is a run that others see
-        from ccd_core.job_queue import devices_of
-
-        devices_of(settings.device)
-        Run.create(out, settings, found.classes)
+        open_dataset(settings.data.spec, settings.data.classes)
     _run(settings, out, queue)
 
 

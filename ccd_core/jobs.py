@@ -63,6 +63,13 @@ def new_folder(workspace: str | Path, name: str) -> Path:
     return path
 
 
+def create(config: CCDConfig, out: str | Path) -> Run:
+    """A run that may wait for its device. Raises UserError, before anything is written, for a data set or a device that is not there."""
+    dataset = open_dataset(config.data.spec, config.data.classes)
+    job_queue.devices_of(config.device)
+    return Run.create(out, config, dataset.classes)
+
+
 def start(config: CCDConfig, out: str | Path, place: str = "local", cluster: SlurmOptions | None = None) -> Run:
     """Start a run in the background, here or on a SLURM cluster with `cluster` as its job's options.
 
@@ -71,9 +78,7 @@ def start(config: CCDConfig, out: str | Path, place: str = "local", cluster: Slu
     out = Path(out)
     if (out / "config.yaml").exists():
         raise UserError(f"{out} already holds a run; choose another name, or resume that one.")
-    dataset = open_dataset(config.data.spec, config.data.classes)
-    job_queue.devices_of(config.device)
-    run = Run.create(out, config, dataset.classes)
+    run = create(config, out)
     run.update_state(status="created", place=place, **({"slurm": {"options": cluster.model_dump()}} if cluster else {}))
     resume(out)
     return run

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import figures_bias, loaders
-from app.evidence import class_figure, entropy_slider, global_evidence, pick_part, pseudo_label_counts, true_counts
+from app.evidence import class_figure, entropy_slider, global_evidence, pick_part, pseudo_label_counts, true_counts, true_rates
 from app.gallery import gallery
 from app.widgets import choose_image, current_run, metric_row, page_header, pick_class, require, show_figure
 from ccd_core.bias import Bias
@@ -41,8 +41,12 @@ def bias_and_what_it_changes(run: Run) -> None:
             ),
         ]
     )
-    draw = {BY_CLASS: bias_of_classes, DEBIASING: before_and_after, COUNTS: label_counts}
-    draw[pick_part(list(draw), PART)](run, evidence, bias)
+    draw = {
+        BY_CLASS: lambda: bias_of_classes(run, evidence, bias),
+        DEBIASING: lambda: before_and_after(run, evidence, bias),
+        COUNTS: lambda: label_counts(run, evidence),
+    }
+    draw[pick_part(list(draw), PART)]()
 
 
 def bias_of_classes(run: Run, evidence: Evidence, bias: Bias) -> None:
@@ -84,8 +88,7 @@ def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> Non
 
 
 def before_and_after(run: Run, evidence: Evidence, bias: Bias) -> None:
-    truth = true_counts(run)
-    true_rate = None if truth is None else truth[0] / truth[1]
+    true_rate = true_rates(run)
     before, after = evidence.p.mean(1), evidence.mean_initial(bias.value, run.config.bias.floor)
     names = ("before: p", "after: initial label")
     if true_rate is None:
@@ -99,7 +102,7 @@ def before_and_after(run: Run, evidence: Evidence, bias: Bias) -> None:
     class_figure(figures_bias.before_and_after(run.classes, before, after, true_rate, names, "mean over images"), "debiasing", (PART, BY_CLASS))
 
 
-def label_counts(run: Run, evidence: Evidence, bias: Bias) -> None:
+def label_counts(run: Run, evidence: Evidence) -> None:
     truth = true_counts(run)
     counts = {} if truth is None else {"ground truth": truth[0]}
     counts["CLIP top-1"] = np.array([len(rows) for rows in evidence.by_class])

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app import figures_labels, loaders
-from app.evidence import Labels, class_figure, entropy_slider, follow_run, new_labels, pick_part, run_labels, true_counts
+from app.evidence import Labels, class_figure, entropy_slider, follow_run, new_labels, pick_part, run_labels, true_rates
 from app.gallery import gallery
 from app.image_routes import image_url
 from app.view_cards import crops, marked_image, view_cards
@@ -113,8 +113,12 @@ def whole_data_set(run: Run) -> None:
         )
     else:
         label_numbers(run, of_run, as_set)
-    draw = {UNSCORED if as_set.measures is None else SCORES: how_good, BY_CLASS: class_by_class, CHANGED: most_changed}
-    draw[pick_part(list(draw), PART)](run, of_clip, of_run, as_set, made)
+    draw = {
+        UNSCORED if as_set.measures is None else SCORES: lambda: how_good(of_clip, of_run, as_set),
+        BY_CLASS: lambda: class_by_class(run, of_run, as_set),
+        CHANGED: lambda: most_changed(run, of_run, made),
+    }
+    draw[pick_part(list(draw), PART)]()
 
 
 def label_numbers(run: Run, of_run: Labels, as_set: Labels) -> None:
@@ -130,12 +134,7 @@ def label_numbers(run: Run, of_run: Labels, as_set: Labels) -> None:
     )
 
 
-def true_rates(run: Run) -> np.ndarray | None:
-    counted = true_counts(run)
-    return None if counted is None else counted[0] / counted[1]
-
-
-def how_good(run: Run, of_clip: Labels, of_run: Labels, as_set: Labels, made: Relabelled) -> None:
+def how_good(of_clip: Labels, of_run: Labels, as_set: Labels) -> None:
     histograms = {figures_labels.RUN: of_run.statistics.histogram, figures_labels.SET: as_set.statistics.histogram}
     if as_set.measures is None:
         show_figure(figures_labels.label_histogram(histograms), key="label_histogram")
@@ -167,7 +166,7 @@ def train_with(run: Run, changes: dict) -> None:
     right.code(f"ccd run --config {run.path}/config.yaml {command}", language=None, wrap_lines=True)
 
 
-def class_by_class(run: Run, of_clip: Labels, of_run: Labels, as_set: Labels, made: Relabelled) -> None:
+def class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:
     choices = (["AP"] if as_set.measures is not None else []) + ["mean label", "images with a label over 0.5"]
     what = (
         st.segmented_control("Compare", choices, default=choices[0], key="compare", bind="query-params", label_visibility="collapsed") or choices[0]
@@ -191,7 +190,7 @@ def show_image(image: str) -> None:
     st.session_state["show"] = ONE
 
 
-def most_changed(run: Run, of_clip: Labels, of_run: Labels, as_set: Labels, made: Relabelled) -> None:
+def most_changed(run: Run, of_run: Labels, made: Relabelled) -> None:
     classes = run.classes
     chosen = pick_class(run, "Class", "any class", help="Or click a class in the figure of the classes.")
     if chosen:
