@@ -57,11 +57,11 @@ button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offse
 .chips button i { width: .6rem; height: .6rem; border-radius: 50%; }
 .chips button b { font-weight: 400; font-variant-numeric: tabular-nums; }
 .chips button.off { border-style: dashed; color: color-mix(in srgb, var(--st-text-color) 68%, var(--st-background-color)); } .chips button.off i { opacity: .4; }
-.chips button.on { background: var(--st-primary-color); color: #fff; border: 1px solid transparent; font-weight: 600; }
+.chips button.on { background: #0072b2; color: #fff; border: 1px solid transparent; font-weight: 600; }
 .toggles { display: flex; flex-wrap: wrap; gap: .4rem; }
 .toggles button { border-radius: var(--st-button-radius); padding: .25rem .6rem; font-size: .84rem; opacity: .65; }
 .toggles button[aria-pressed=true] { background: var(--st-secondary-background-color); border-color: var(--st-primary-color); opacity: 1; }
-kbd { font: 600 .72rem var(--st-code-font); border: 1px solid var(--st-border-color); border-radius: 4px; padding: 0 .3rem; margin-left: .3rem; opacity: .8; }
+kbd { font: 600 .72rem var(--st-code-font); border: 1px solid var(--st-border-color); border-radius: 4px; padding: 0 .3rem; margin-left: .3rem; }
 .note { font-size: .86rem; margin: 0; min-height: 2.6em; } .keys { font-size: .78rem; opacity: .65; margin: 0; line-height: 1.7; }
 """
 

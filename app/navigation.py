@@ -12,6 +12,7 @@ LOGO = Path(__file__).with_name("logo.svg")
 
 st.set_page_config(page_title="CCD", page_icon=str(LOGO), layout="wide")
 st.logo(str(LOGO), size="large")
+st.html(Path(__file__).with_name("style.css"))
 pages = [
     st.Page("../pages/overview.py", title="Overview", icon=":material/home:", default=True),
     st.Page("../pages/clip_bias.py", title="CLIP bias", icon=":material/balance:"),

@@ -1,14 +1,12 @@
-"""What the page Predict works on: uploads kept in the workspace, folders that may be read, and predictions kept by content."""
+"""What the page Predict works on: folders that may be read, and predictions kept by content."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import streamlit as st
@@ -16,52 +14,13 @@ import streamlit as st
 from app import loaders, roots
 from ccd_core import thresholds
 from ccd_core.data.folder import find_images
-from ccd_core.data.images import IMAGE_SUFFIXES
 from ccd_core.errors import UserError
-from ccd_core.runs import Run, write_atomic
+from ccd_core.runs import Run
 
 MOST = 300  # uploads at once
 MOST_IN_FOLDER = 3000
-MEGABYTES = 20
-DAY = 24 * 3600  # seconds after which a session's uploads go
 CHUNK = 32  # images asked for between two signs of progress
 KEPT = 100_000  # predictions remembered a run
-
-
-def uploads_folder() -> Path:
-    """This browser session's folder in the workspace; those of yesterday's sessions are removed on the way."""
-    root = loaders.workspace() / ".uploads"
-    if "uploads_folder" not in st.session_state:
-        for old in root.glob("*") if root.is_dir() else ():
-            if time.time() - old.stat().st_mtime > DAY:
-                shutil.rmtree(old, ignore_errors=True)
-        st.session_state["uploads_folder"] = uuid4().hex
-    folder = root / st.session_state["uploads_folder"]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Uploads cannot be kept in {root}: {error.strerror}.") from None
-    return folder
-
-
-def keep_uploads(uploads: Sequence) -> dict[str, Path]:
-    """Name -> file of the uploads, written to the session's folder under their content's name, so that a lost connection loses nothing."""
-    folder, kept = uploads_folder(), {}
-    written: dict[str, Path] = st.session_state.setdefault("written_uploads", {})
-    for upload in uploads:
-        suffix = Path(upload.name).suffix.lower()
-        if upload.file_id not in written or not written[upload.file_id].exists():
-            content = upload.getvalue()
-            path = folder / (hashlib.blake2b(content, digest_size=16).hexdigest() + (suffix if suffix in IMAGE_SUFFIXES else ""))
-            if not path.exists():
-                write_atomic(path, content)
-            written[upload.file_id] = path
-        path = written[upload.file_id]
-        name, number = upload.name, 2
-        while name in kept and kept[name] != path:
-            name, number = f"{Path(upload.name).stem} ({number}){suffix}", number + 1
-        kept[name] = path
-    return kept
 
 
 def dataset_folder(run: Run) -> list[Path]:

@@ -12,19 +12,18 @@ from app import loaders, roots
 from app.figures_results import opinion_bars
 from app.gallery import gallery
 from app.predicting import (
-    MEGABYTES,
     MOST,
     Predicted,
     dataset_folder,
     examples,
     images_in,
-    keep_uploads,
     link_of_thresholds,
     predict_all,
     steps,
     thresholds_of_link,
 )  # fmt: skip
 from app.seeing import attended, label_overlay
+from app.uploads import MEGABYTES, keep_uploads
 from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, require, show_figure
 from ccd_core import thresholds
 from ccd_core.answers import CSV_FORMAT, as_csv, as_records

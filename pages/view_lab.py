@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from app import loaders
 from app.figures_view_lab import class_colours
 from app.image_routes import image_url
 from app.opinions import ask, asked_about, key, known
+from app.uploads import MEGABYTES, keep_uploads
 from app.view_lab_component import view_lab
 from app.view_lab_panels import PLACES, Both, filling, levels, maps_panel, pick_sweep, stages, sweep_panel
 from app.widgets import current_run, friendly_errors, page_header, pick_class, pick_image, require
@@ -36,17 +36,13 @@ def chosen_image(run: Run) -> tuple[Path, str, str, list[dict[str, Any]]] | None
         image = pick_image(loaders.image_ids(run)[0])
         path = loaders.image_path(run, image)
         return path, image_url(run.name, image, 960), image, true_boxes(run, image, path)
-    upload = st.file_uploader(
-        "An image", [suffix[1:] for suffix in IMAGE_SUFFIXES], max_upload_size=20, key="lab_upload", help="Up to 20 MB; it stays on this machine."
-    )
+    kinds, limit = [suffix[1:] for suffix in IMAGE_SUFFIXES], f"Up to {MEGABYTES} MB; it stays on this machine."
+    upload = st.file_uploader("An image", kinds, max_upload_size=MEGABYTES, key="lab_upload", help=limit)
     if upload is None:
         st.info("Upload an image above. It is asked about with this run's classes.", icon=":material/upload:")
         loaders.wake_predictor(run)
         return None
-    folder = Path(st.session_state.setdefault("upload_folder", tempfile.mkdtemp(prefix="ccd-")))
-    path = folder / f"lab-{upload.file_id}{Path(upload.name).suffix.lower()}"
-    if not path.exists():
-        path.write_bytes(upload.getvalue())
+    path = keep_uploads([upload])[upload.name]
     try:
         read_image(path, at_least=960)
     except UserError as error:

@@ -73,7 +73,8 @@ def served(space: Path, packages: Path) -> Iterator[SimpleNamespace]:
         time.sleep(0.2)
     url = f"http://127.0.0.1:{port}"
     try:
-        yield SimpleNamespace(client=Client(url, verbose=False), url=url, run=Run.open(space / "run"), uploads=uploads, process=process)
+        client = Client(url, verbose=False, download_files=space.parent / "downloads")
+        yield SimpleNamespace(client=client, url=url, run=Run.open(space / "run"), uploads=uploads, process=process)
     finally:
         process.kill()
         process.wait(timeout=20)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +138,16 @@ def test_figures_show_what_is_known_so_far():
     maps = place_maps([0.4, 0.8], [np.eye(3), None], "cat", "data:,", 1.5)
     assert maps.data[0].x[0] == 0 and maps.data[0].x[-1] == 1  # up to the image's edges
     assert np.isnan(np.array(maps.data[1].z, float)).all() and len(maps.layout.images) == 2
+
+
+def test_an_upload_is_kept_once_in_the_workspace_and_nowhere_else(app, tiny_run, clip, image, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    content = image(0).read_bytes()
+    test = app("view_lab", source="Upload")
+    test.file_uploader[0].set_value([("mine.png", content, "image/png")]).run()
+    for _ in range(2):
+        test.run()
+    assert not test.exception and not list(tmp_path.iterdir())
+    (kept,) = {path for path, _ in clip.questions}
+    assert Path(kept).read_bytes() == content and Path(kept).is_relative_to(tiny_run.path.parent / ".uploads")
+    assert len(list(Path(kept).parent.iterdir())) == 1

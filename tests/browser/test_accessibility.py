@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.waiting import settled
+
 pytestmark = pytest.mark.browser
 PAGES = ["", "clip_bias", "cam_boxes", "cam_boxes?layout=Grid", "labels", "labels?show=The+whole+data+set", "view_lab",
          *(f"results?part={part}" for part in ("Classes", "Thresholds", "Most+wrong")), "predict", "train?job=tiny"]  # fmt: skip
@@ -45,21 +47,48 @@ UNNAMED = """() => {
   ];
 }"""
 
+# Text that is hard to read: less than 4.5 : 1 against the colours behind it (WCAG AA). Icons, what is disabled, and what stands on pictures or
+# inside of bars, where the colour behind it is not known here, are left out.
+FAINT = """() => {
+  const hosts = [document, ...[...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean)];
+  const up = (one) => one.parentElement || one.getRootNode().host;
+  const rgba = (colour) => {
+    const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number), scale = colour.startsWith("color") ? 255 : 1;
+    return [r * scale, g * scale, b * scale, a];
+  };
+  const over = ([r, g, b, a], ground) => [r, g, b].map((value, k) => value * a + ground[k] * (1 - a));
+  const linear = (value) => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const skipped = "style, script, title, desc, .bartext-inside, .scene *, .stage *, .tile .badge, [disabled] *, [aria-disabled=true] *, [data-testid=stIconMaterial], [role=img], [data-testid=stSliderThumbValue] *, .katex-mathml *";
+  const faint = [];
+  for (const one of hosts.flatMap((host) => [...host.querySelectorAll("*")])) {
+    const text = [...one.childNodes].filter((child) => child.nodeType === 3).map((child) => child.textContent.trim()).join("");
+    if (!text || text === "…" || one.matches(skipped) || !one.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true, contentVisibilityAuto: true })) continue;
+    const chain = [];
+    for (let at = one; at; at = up(at)) chain.unshift(at);
+    const styles = chain.map((at) => getComputedStyle(at)), own = styles.at(-1), drawn = !!one.ownerSVGElement;
+    const ground = styles.reduce((below, style) => over(rgba(style.backgroundColor), below), [255, 255, 255]);
+    const colour = rgba(drawn ? own.fill : own.color);
+    colour[3] *= styles.reduce((all, style) => all * style.opacity, 1) * (drawn ? own.fillOpacity : 1);
+    const [light, dark] = [luminance(over(colour, ground)), luminance(ground)].sort((a, b) => b - a);
+    if ((light + 0.05) / (dark + 0.05) < 4.5) faint.push(`${text.slice(0, 40)} (${((light + 0.05) / (dark + 0.05)).toFixed(1)} : 1, ${one.tagName} ${one.className.baseVal ?? one.className})`);
+  }
+  return faint;
+}"""
+
 
 def opened(browser, address: str, path: str, theme: str = "light"):
     page = browser.new_page(viewport={"width": 1300, "height": 1100}, color_scheme=theme)
     page.set_default_timeout(60_000)
     page.goto(f"{address}/{path}{'&' if '?' in path else '?'}run=tiny")
-    page.wait_for_selector("h1")
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner]')")
+    settled(page)
     return page
 
 
 @pytest.mark.parametrize(("path", "theme"), [*((path, "light") for path in PAGES), ("cam_boxes", "dark")])
 def test_tab_walks_the_page_the_focus_is_seen_and_everything_has_a_name(browser, address, path, theme):
     page = opened(browser, address, path, theme)
-    assert page.evaluate(UNNAMED) == []
+    assert page.evaluate(UNNAMED) == [] and page.evaluate(FAINT) == []
     tiles = 0
     for _ in range(MOST):
         page.keyboard.press("Tab")
@@ -83,4 +112,11 @@ def test_an_explanation_opens_by_enter_and_closes_by_escape(browser, address):
     text.wait_for()
     page.keyboard.press("Escape")
     text.wait_for(state="hidden")
+    page.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_is_written_can_be_read_in_the_dark_too(browser, address, path):
+    page = opened(browser, address, path, "dark")
+    assert page.evaluate(FAINT) == []
     page.close()

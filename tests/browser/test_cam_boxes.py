@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.waiting import settled
+
 pytestmark = pytest.mark.browser
 FOCUSED = "() => { let at = document.activeElement; while (at.shadowRoot) at = at.shadowRoot.activeElement; return at.dataset.id }"
-
-
-def settled(page):
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 
 def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, address, browser):

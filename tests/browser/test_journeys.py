@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.waiting import settled
+
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("name", ["", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train"])
 def test_every_page_paints(page, address, name):
     page.goto(f"{address}/{name}?run=tiny")
-    page.wait_for_selector("h1")
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    settled(page)
     assert page.locator("[data-testid=stException]").count() == 0 and page.locator("[data-testid=stAlertContentError]").count() == 0
 
 

@@ -7,12 +7,9 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
+from tests.browser.waiting import settled
+
 pytestmark = pytest.mark.browser
-
-
-def settled(page) -> None:
-    page.wait_for_selector("h1")
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 
 def named(page) -> dict[str, str]:
@@ -114,17 +111,22 @@ def test_a_class_goes_on_to_the_next_page_only_where_somebody_chose_it(page, add
     page.get_by_text(f"Images where CLIP says {chosen} first").wait_for()
 
 
-def test_thresholds_of_classes_are_in_the_link(page, address, browser):
+def threshold_of(page, name: str):
+    """The slider of a class, by its name: which slider comes first is not settled while a page is being drawn."""
+    return page.locator("[data-testid=stSlider]").filter(has=page.get_by_text(name, exact=True))
+
+
+def test_thresholds_of_classes_are_in_the_link(page, address, browser, tiny_run):
     page.goto(f"{address}/predict?run=tiny&limits=Each+class")
     settled(page)
-    slider = page.locator("[data-testid=stSlider]").nth(2).locator("input[type=range], [role=slider]").first
+    slider = threshold_of(page, tiny_run.classes[2]).locator("input[type=range], [role=slider]")
     slider.focus()
     for value in ("0.51", "0.52", "0.53"):
         slider.press("ArrowRight")
         page.wait_for_url(f"**each=2%3A{value}*")
     other = browser.new_page()
     other.goto(page.url)
-    other.locator("[data-testid=stSlider]").nth(2).get_by_text("0.53").wait_for()
+    threshold_of(other, tiny_run.classes[2]).get_by_text("0.53").wait_for()
     assert named(other)["each"] == "2:0.53"
     other.close()
 

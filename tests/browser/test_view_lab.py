@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
+from tests.browser.waiting import settled
+
 pytestmark = pytest.mark.browser
 BARS = ".rows .fill"
 FINE = ".all[data-fine=yes]"  # CLIP has been asked about every crop of the maps
@@ -21,10 +23,6 @@ def opened(page, address, query: str = "") -> None:
     page.locator(FINE).wait_for()
     settled(page)
     page.locator(".all[data-exact=yes]").wait_for()
-
-
-def settled(page) -> None:
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 
 def image_of(link: str) -> str:

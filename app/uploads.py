@@ -1,0 +1,56 @@
+"""Uploaded images, kept in the workspace for a day under their content's name."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import streamlit as st
+
+from app import loaders
+from ccd_core.data.images import IMAGE_SUFFIXES
+from ccd_core.errors import UserError
+from ccd_core.runs import write_atomic
+
+MEGABYTES = 20  # most of one upload
+DAY = 24 * 3600  # seconds after which a session's uploads go
+
+
+def uploads_folder() -> Path:
+    """This browser session's folder in the workspace; those of yesterday's sessions are removed on the way."""
+    root = loaders.workspace() / ".uploads"
+    if "uploads_folder" not in st.session_state:
+        for old in root.glob("*") if root.is_dir() else ():
+            if time.time() - old.stat().st_mtime > DAY:
+                shutil.rmtree(old, ignore_errors=True)
+        st.session_state["uploads_folder"] = uuid4().hex
+    folder = root / st.session_state["uploads_folder"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Uploads cannot be kept in {root}: {error.strerror}.") from None
+    return folder
+
+
+def keep_uploads(uploads: Sequence) -> dict[str, Path]:
+    """Name -> file of the uploads, written to the session's folder under their content's name, so that a lost connection loses nothing."""
+    folder, kept = uploads_folder(), {}
+    written: dict[str, Path] = st.session_state.setdefault("written_uploads", {})
+    for upload in uploads:
+        suffix = Path(upload.name).suffix.lower()
+        if upload.file_id not in written or not written[upload.file_id].exists():
+            content = upload.getvalue()
+            path = folder / (hashlib.blake2b(content, digest_size=16).hexdigest() + (suffix if suffix in IMAGE_SUFFIXES else ""))
+            if not path.exists():
+                write_atomic(path, content)
+            written[upload.file_id] = path
+        path = written[upload.file_id]
+        name, number = upload.name, 2
+        while name in kept and kept[name] != path:
+            name, number = f"{Path(upload.name).stem} ({number}){suffix}", number + 1
+        kept[name] = path
+    return kept
