@@ -31,7 +31,7 @@ def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequ
                 "textfont": {"size": 11}, "hovertemplate": f"%{{y}}: {kind} %{{x:.3f}}<extra></extra>",
             }
         )  # fmt: skip
-    axis = {"range": [0, 1.18], "title": {"text": "label"}, "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+    axis = {"range": [0, 1.3], "title": {"text": "label"}, "tickvals": [0, 0.25, 0.5, 0.75, 1]}
     return rows_figure(bars, names, "Bars: this image's labels of each kind, by class", each=14 + 13 * len(bars), barmode="group", xaxes=[axis])
 
 

@@ -39,7 +39,7 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
         raise UserError(f"There are no images in {folder}.")
     if len(names) > MOST_IN_FOLDER:
         raise UserError(
-            f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `ccd predict {run.path} {folder} --csv labels.csv`."
+            f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `ccd predict {run.path} {folder} --csv predicted.csv`."
         )
     return {name: path / name for name in names}
 

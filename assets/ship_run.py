@@ -6,6 +6,7 @@ ccd run --preset demo --out runs/demo_run && python assets/ship_run.py runs/demo
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from ccd_core.runs import Run
 
-KEPT = ("config.yaml", "state.json", "metrics.csv", "log.txt", "global.npz", "bias.json", "view_threshold.json", "views.parquet", "labels.npz")
+KEPT = ("metrics.csv", "log.txt", "global.npz", "bias.json", "view_threshold.json", "views.parquet", "labels.npz")
 
 
 def ship(source: Path, target: Path) -> None:
@@ -24,10 +25,13 @@ def ship(source: Path, target: Path) -> None:
     shutil.copytree(run.file("scores"), target / "scores")
     for name in KEPT:
         shutil.copy(run.file(name), target / name)
+    (target / "config.yaml").write_text(run.settings_to_share(), encoding="utf-8")
+    state = {key: value for key, value in run.state.items() if key not in ("host", "pid", "pid_created", "boot")}
+    (target / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
     (target / "checkpoints").mkdir()
     shutil.copy(run.file("checkpoints", "best.json"), target / "checkpoints")
-    state = load_file(run.file("checkpoints", "best.safetensors"))
-    half = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    weights = load_file(run.file("checkpoints", "best.safetensors"))
+    half = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     save_file(half, target / "checkpoints" / "best.safetensors")
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     print(f"{target}: {size / 1e6:.1f} MB")

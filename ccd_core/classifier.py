@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ccd_core.errors import UserError
+from ccd_core.weight_files import read_weights
 
 
 class CamClassifier(nn.Module):
     """Multi-label classifier with class activation maps.
 
     backbone: a torchvision ResNet ("resnet101"), any timm CNN ("timm:convnext_tiny") or "clip:demo", the demo CLIP's own image tower, which
-    comes with its weights; weights: "imagenet", the path of a safetensors file of backbone weights, or None for random ones; further keyword arguments go to the backbone's
+    comes with its weights; weights: "imagenet", the path of a file of weights (safetensors, or tensors saved by torch), or None for random ones; further keyword arguments go to the backbone's
     constructor. Raises UserError where there is no such backbone or its weights cannot be had.
 
     >>> logits, cam = CamClassifier("resnet101", num_classes=20)(x, return_cam=True)     # logits == cam.mean((2, 3))
@@ -59,8 +60,8 @@ def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
     except Exception as error:  # hubs raise many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
-            f"The ImageNet weights of {name} could not be had: {reason}. If this machine has no network, save them elsewhere as "
-            "safetensors and set classifier.weights to that file."
+            f"The ImageNet weights of {name} could not be had: {reason}. If this machine has no network, download them elsewhere "
+            "and set classifier.weights to the file."
         ) from None
 
 
@@ -124,12 +125,34 @@ def _feature_channels(backbone: nn.Module, name: str) -> int:
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    """Weights of a file into the backbone; those of a classifier on top of it, as published files have one, are left out.
 
-    try:
-        backbone.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
-    except FileNotFoundError:
-        raise UserError(f"There are no backbone weights {path}.") from None
-    except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"The weights in {path} do not fit the backbone: {str(error).splitlines()[0][:200]}.") from None
+    Raises UserError where a weight is missing, has another shape, or belongs to a part that the backbone does not have.
+    """
+    network = backbone.network if isinstance(backbone, TimmFeatures) else backbone
+    found, wanted = read_weights(path), network.state_dict()
+    wrong = [f"{name} is missing" for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
+    wrong += [
+        f"{name} is {list(found[name].shape)}, not {list(wanted[name].shape)}"
+        for name in wanted
+        if name in found and found[name].shape != wanted[name].shape
+    ]
+    wrong += [f"the backbone has no {name}" for name in found if name not in wanted and not _of_classifier(network, name)]
+    if wrong:
+        more = f", and {len(wrong) - 3} more like it" if len(wrong) > 3 else ""
+        raise UserError(f"The weights in {path} do not fit the backbone: {', '.join(wrong[:3])}{more}.")
+    network.load_state_dict(
+        {name: value.float() if value.is_floating_point() else value for name, value in found.items() if name in wanted}, strict=False
+    )
+
+
+def _of_classifier(network: nn.Module, name: str) -> bool:
+    """Whether a weight belongs to a part that was taken off (torchvision's `fc`) or put out of use (timm's heads)."""
+    part = network
+    for depth, step in enumerate(name.split(".")[:-1]):
+        if isinstance(part, nn.Identity):
+            return True
+        if step not in dict(part.named_children()):
+            return depth == 0
+        part = getattr(part, step)
+    return isinstance(part, nn.Identity)

@@ -62,7 +62,9 @@ def run(
 
     ccd run --preset paper --dataset voc2012:/data/VOCdevkit --out runs/voc12
 
-    ccd run --preset demo --dataset folder:photos --classes names.txt
+    ccd run --preset paper --dataset folder:photos --classes names.txt
+
+    `ccd settings` prints every setting that --set or a --config file may change.
     """
     from ccd_core.config import load_config
     from ccd_core.runs import Run
@@ -165,6 +167,23 @@ def _summary(finished: Any, seconds: float) -> None:
     console.print(f"  look at it: ccd app --run {finished.path}\n  use it:     ccd predict {finished.path} IMAGE...", soft_wrap=True)
 
 
+@app.command()
+def settings(
+    preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best. Without it: paper.")] = None,
+    dataset: DatasetSpec = None,
+    classes: ClassesFile = None,
+    config: ConfigFile = None,
+    changes: Changes = None,
+) -> None:
+    """Print every setting of a preset and what it means, as YAML that --config of `ccd run` takes.
+
+    ccd settings --preset paper > mine.yaml
+    """
+    from ccd_core.config import load_config
+
+    print(load_config(preset, config, changes, dataset, classes).explained())
+
+
 @app.command("eval")
 def evaluate(path: RunPath, as_json: Json = False, split: Annotated[str, typer.Option(help="val or train.")] = "val") -> None:
     """Average precision of a run's classifier, per class and mean, in percent."""
@@ -200,7 +219,7 @@ def predict(
 ) -> None:
     """Label images with a run's classifier. Exit code 2 if no image could be used.
 
-    ccd predict runs/first photos/ --csv labels.csv
+    ccd predict runs/first photos/ --csv predicted.csv
     """
     from ccd_core.answers import as_csv, as_records
     from ccd_core.predict import Predictor

@@ -17,7 +17,7 @@ from ccd_core.errors import UserError
 
 console = Console()
 ROOT = Path(__file__).resolve().parent.parent
-OF_RUN = ("config.yaml", "checkpoints/best.safetensors", "checkpoints/best.json", "thresholds.json")
+OF_RUN = ("checkpoints/best.safetensors", "checkpoints/best.json", "thresholds.json")
 NEEDED = (  # of the project's packages; the Space brings gradio
     "torch", "torchvision", "open_clip_torch", "timm", "accelerate", "safetensors", "numpy", "pillow", "pyarrow", "scikit-learn", "pydantic", "PyYAML",
     "psutil", "filelock",
@@ -73,6 +73,7 @@ def space(path: RunPath, folder: Annotated[Path, typer.Argument(metavar="FOLDER"
     for name, source in wanted.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)
+    (folder / "run" / "config.yaml").write_text(run.settings_to_share(), encoding="utf-8")
     if run.file("examples").is_dir():
         shutil.copytree(run.file("examples"), folder / "run" / "examples")
     (folder / "README.md").write_text(README.format(gradio=metadata.version("gradio"), count=len(run.classes)), encoding="utf-8")

@@ -8,8 +8,6 @@ the model agree on, or from the file itself where it is OpenAI's.
 from __future__ import annotations
 
 import logging
-import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ccd_core.errors import UserError
+from ccd_core.weight_files import first_line, read_weights
 
 log = logging.getLogger("ccd")
 HUB_SECONDS = 3.0  # a hub that has not answered by then is not there
@@ -58,7 +57,7 @@ def _from_file(name: str, path: Path) -> tuple[nn.Module, Any]:
     import open_clip
     from open_clip.model import build_model_from_openai_state_dict
 
-    state = _read_weights(path)
+    state = read_weights(path)
     if _is_openai(name, state):
         for key in OPENAI_ENTRIES:
             state.pop(key, None)
@@ -135,38 +134,12 @@ def _is_openai(name: str, state: dict[str, Tensor]) -> bool:
     return half_beside_full or name not in open_clip.list_models() or open_clip.list_pretrained_tags_by_model(name) == ["openai"]
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name, without the wrappings of training scripts. Nothing in the file is executed."""
-    if not path.is_file():
-        raise UserError(f"There is no CLIP checkpoint {path}.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        with warnings.catch_warnings():  # torch's advice on TorchScript and pickle protocols
-            warnings.simplefilter("ignore")
-            try:
-                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-            except Exception as error:  # torch has many kinds for a file it will not read
-                try:
-                    return dict(torch.jit.load(str(path), map_location="cpu").state_dict())  # OpenAI's archives are TorchScript
-                except Exception:
-                    raise error from None
-    except Exception as error:
-        raise UserError(
-            f"{path} is not a checkpoint that can be read safely (safetensors, or tensors saved by torch): {_first_line(error)}."
-        ) from None
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    return {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, Tensor)}
-
-
 @contextmanager
 def _fitting(name: str, path: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, AttributeError, StopIteration, AssertionError) as error:
-        raise UserError(f"The weights in {path} do not fit CLIP {name}: {_first_line(error)}.") from None
+        raise UserError(f"The weights in {path} do not fit CLIP {name}: {first_line(error)}.") from None
 
 
 @contextmanager
@@ -188,10 +161,10 @@ def _hub(what: str, asked: bool) -> Iterator[None]:
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(f"{what} needs a package that is not installed ({_first_line(error)}); run `pip install transformers`.") from None
+        raise UserError(f"{what} needs a package that is not installed ({first_line(error)}); run `pip install transformers`.") from None
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
-        why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them" if asked and offline else _first_line(error)
+        why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them" if asked and offline else first_line(error)
         raise UserError(
             f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and set clip.pretrained to its path."
         ) from None
@@ -208,7 +181,3 @@ def _answers(endpoint: str) -> bool:
     except Exception:  # the client's own kinds, which changed between its versions
         return False
     return True
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]

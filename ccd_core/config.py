@@ -6,6 +6,7 @@ Each preset's values, with their sources, are in presets.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +76,7 @@ class NoneImageSettings(Section):
 class ClassifierSettings(Section):
     backbone: str = Field("resnet101", description="torchvision ResNet name, timm:NAME, or clip:demo (4.1).")
     backbone_options: dict[str, Any] = Field(default_factory=dict, description="Further arguments of the backbone's constructor.")
-    weights: str | None = Field("imagenet", description="imagenet, a local safetensors file, or null for random weights.")
+    weights: str | None = Field("imagenet", description="imagenet, a local file (safetensors or torch), or null for random weights.")
     image_size: int = Field(448, ge=32, description="Side of a training image, pixels.")
     cam_size: int = Field(640, ge=32, description="Side of the image that CAMs are computed from, pixels (4.1).")
     cam_boost: float = Field(1.0, gt=0, description="Positive activations are multiplied by this (code: 3).")
@@ -86,7 +87,7 @@ class ClassifierSettings(Section):
         """timm's ways to other weights know pickles, and paths of the machine."""
         files = sorted({"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options))
         if files:
-            raise ValueError(f"{', '.join(files)} would load files unseen; name a safetensors file in classifier.weights instead")
+            raise ValueError(f"{', '.join(files)} would load files unseen; name a file in classifier.weights instead")
         return options
 
 
@@ -189,9 +190,25 @@ class CCDConfig(Section):
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
+    def explained(self) -> str:
+        """As `to_yaml`, with what each setting means above it. An edited copy is a file for `load_config`."""
+        return "\n".join(_explained(self))
+
     def changed(self, **sections: Any) -> CCDConfig:
         """A copy with nested changes, validated: `config.changed(labels={"alpha": 0.2}, seed=1)`."""
         return build(_merge(self.model_dump(), sections))
+
+
+def _explained(section: BaseModel, indent: str = "") -> Iterator[str]:
+    values = section.model_dump(mode="json")
+    for name, field in type(section).model_fields.items():
+        if not indent and isinstance(inner := getattr(section, name), Section):
+            yield f"\n{name}:"
+            yield from _explained(inner, "  ")
+        else:
+            yield f"{indent}# {field.description}"
+            text = yaml.safe_dump({name: values[name]}, sort_keys=False, allow_unicode=True)
+            yield from (indent + line for line in text.splitlines())
 
 
 def build(values: dict[str, Any]) -> CCDConfig:
@@ -205,7 +222,7 @@ def build(values: dict[str, Any]) -> CCDConfig:
 def _sentence(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in ("float", "MeanViews", "SearchedViews", "str", "list[str]"))
     if problem["type"] == "extra_forbidden":
-        return f"there is no setting {where} (see `ccd run --help` and config.yaml of any run)"
+        return f"there is no setting {where}; `ccd settings` lists them"
     return f"setting {where}: {problem['msg'].lower()} (got {problem['input']!r})"
 
 

@@ -30,8 +30,8 @@ def examine() -> list[Finding]:
 
 def _python() -> Finding:
     version = platform.python_version_tuple()
-    good = (int(version[0]), int(version[1])) >= (3, 10)
-    return Finding("python", platform.python_version(), good, True, "" if good else "Install Python 3.10 or newer.")
+    good = (int(version[0]), int(version[1])) >= (3, 11)
+    return Finding("python", platform.python_version(), good, True, "" if good else "Install Python 3.11 or newer.")
 
 
 def _torch() -> Finding:
@@ -42,7 +42,7 @@ def _torch() -> Finding:
 
         torchvision.ops.nms  # noqa: B018 - fails where torch and torchvision do not match
     except (ImportError, RuntimeError, AttributeError):
-        return Finding("torch", found, False, True, "torch and torchvision do not match; run `make setup` again.")
+        return Finding("torch", found, False, True, "torch and torchvision do not match; run `make clean setup`.")
     return Finding("torch", found, True, True)
 
 

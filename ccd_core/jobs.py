@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ccd_core import job_queue, slurm
+from ccd_core import gpu_facts, job_queue, slurm
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.errors import Stopped, UserError
@@ -63,10 +63,15 @@ def new_folder(workspace: str | Path, name: str) -> Path:
     return path
 
 
-def create(config: CCDConfig, out: str | Path) -> Run:
-    """A run that may wait for its device. Raises UserError, before anything is written, for a data set or a device that is not there."""
+def create(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
+    """A run that may wait for its device. Raises UserError, before anything is written, for a data set or a device that is not there.
+
+    Whether a GPU is there is asked of NVML, as torch is not loaded; where it knows of none, the run itself finds out.
+    """
     dataset = open_dataset(config.data.spec, config.data.classes)
-    job_queue.devices_of(config.device)
+    wanted, there = job_queue.devices_of(config.device), [gpu.device for gpu in gpu_facts.gpus()]
+    if place == "local" and there and (missing := [device for device in wanted if device.startswith("cuda") and device not in there]):
+        raise UserError(f"There is no device {missing[0]} here; this machine has {', '.join(there)}.")
     return Run.create(out, config, dataset.classes)
 
 
@@ -78,7 +83,7 @@ def start(config: CCDConfig, out: str | Path, place: str = "local", cluster: Slu
     out = Path(out)
     if (out / "config.yaml").exists():
         raise UserError(f"{out} already holds a run; choose another name, or resume that one.")
-    run = create(config, out)
+    run = create(config, out, place)
     run.update_state(status="created", place=place, **({"slurm": {"options": cluster.model_dump()}} if cluster else {}))
     resume(out)
     return run

@@ -89,6 +89,11 @@ class Run:
         """Versions, commit and machine that the run was made with."""
         return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))["recorded"]
 
+    def settings_to_share(self) -> str:
+        """config.yaml without the name of the machine."""
+        recorded = {key: value for key, value in self.recorded.items() if key != "host"}
+        return yaml.safe_dump(self.config.model_dump(mode="json") | {"recorded": recorded}, sort_keys=False, allow_unicode=True)
+
     # -- state -------------------------------------------------------------------------------
 
     @property

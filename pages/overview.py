@@ -71,7 +71,7 @@ def steps(run: Run) -> list[Step]:
                 f"{labels['mAP']:.0f} %" if labels else f"{share.sum():.1f}",
                 text,
                 "labels",
-                bars=tuple(row["F1"] / 100 for row in kinds if row) or tuple(share.tolist()),
+                bars=tuple(row["mAP"] / 100 for row in kinds if row) or tuple(share.tolist()),
             )
         )
     if run.has("checkpoints", "best.json"):

@@ -64,7 +64,7 @@ def chosen_images() -> dict:
         f"Up to {MOST} images, {MEGABYTES} MB each", kinds, accept_multiple_files=many, max_upload_size=MEGABYTES, key=f"uploads_{many}"
     )
     if len(uploads) > MOST:
-        st.error(f"{len(uploads)} images are too many at once; choose {MOST} at most, or use `ccd predict {run.path} FOLDER --csv labels.csv`.")
+        st.error(f"{len(uploads)} images are too many at once; choose {MOST} at most, or use `ccd predict {run.path} FOLDER --csv predicted.csv`.")
         return {}
     return keep_uploads(uploads)
 

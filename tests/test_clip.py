@@ -59,7 +59,7 @@ def test_too_small_an_image_is_refused(teachers):
     [
         ("RN50x99", "openai", "no model 'RN50x99'"),
         ("RN50", "nobody", "no weights 'nobody'"),
-        ("RN50", "/nowhere/clip.pt", "no CLIP checkpoint /nowhere/clip.pt"),
+        ("RN50", "/nowhere/clip.pt", "no file of weights /nowhere/clip.pt"),
         ("local-dir:/nowhere", None, "could not be loaded"),
     ],
 )

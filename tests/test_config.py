@@ -25,8 +25,9 @@ def test_the_reference_has_the_quirks():
 @pytest.mark.parametrize("name", PRESETS)
 def test_yaml_there_and_back(name, tmp_path):
     config = CCDConfig.preset(name)
-    (tmp_path / "config.yaml").write_text(config.to_yaml())
-    assert CCDConfig.from_yaml(tmp_path / "config.yaml") == config
+    for text in (config.to_yaml(), config.explained()):
+        (tmp_path / "config.yaml").write_text(text)
+        assert CCDConfig.from_yaml(tmp_path / "config.yaml") == config
 
 
 def test_changes_override_file_and_preset(tmp_path):

@@ -7,7 +7,10 @@ import warnings
 
 import numpy as np
 import pytest
+import timm
 import torch
+import torchvision
+from safetensors.torch import save_file
 
 from ccd_core.classifier import CamClassifier
 from ccd_core.clip import DEMO_CLIP, ClipTeacher
@@ -96,13 +99,45 @@ def test_any_cnn_is_a_backbone(name, channels):
     assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 3)
 
 
+@pytest.mark.parametrize("file", ["weights.safetensors", "weights.pth"])
+@pytest.mark.parametrize(("name", "first"), [("resnet18", "conv1.weight"), ("timm:mobilenetv3_small_050", "conv_stem.weight")])
+def test_published_weights_of_a_whole_network_start_the_backbone(tmp_path, name, first, file):
+    whole = timm.create_model(name.removeprefix("timm:")) if name.startswith("timm:") else torchvision.models.get_model(name)
+    if file.endswith(".pth"):
+        torch.save(whole.state_dict(), tmp_path / file)
+    else:
+        save_file(whole.state_dict(), tmp_path / file)
+    model, x = CamClassifier(name, 3, str(tmp_path / file)).eval(), torch.rand(1, 3, 64, 64)
+    network = model.backbone.network if name.startswith("timm:") else model.backbone
+    assert (network.state_dict()[first] == whole.state_dict()[first]).all()
+    if name.startswith("timm:"):
+        assert (model.backbone(x) == whole.eval().forward_features(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda state: state.pop("layer1.0.conv1.weight"), r"layer1\.0\.conv1\.weight is missing"),
+        (lambda state: state.update({"conv1.weight": torch.zeros(64, 1, 7, 7)}), r"conv1\.weight is \[64, 1, 7, 7\], not \[64, 3, 7, 7\]"),
+        (lambda state: state.update({"layer1.2.conv1.weight": torch.zeros(1)}), r"the backbone has no layer1\.2\.conv1\.weight"),
+        (lambda state: state.clear(), "more like it"),
+    ],
+)
+def test_weights_of_another_network_are_refused_with_what_differs(tmp_path, change, sentence):
+    state = torchvision.models.resnet18().state_dict()
+    change(state)
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.raises(UserError, match=sentence):
+        CamClassifier("resnet18", 3, str(tmp_path / "weights.safetensors"))
+
+
 @pytest.mark.parametrize(
     ("name", "weights", "sentence"),
     [
         ("resnet99", None, "no torchvision ResNet 'resnet99'"),
         ("timm:nothing", None, "timm has no model 'nothing'"),
         ("timm:vit_tiny_patch16_224", None, "gives no feature map"),
-        ("resnet18", "/nowhere.safetensors", "no backbone weights /nowhere.safetensors"),
+        ("resnet18", "/nowhere.safetensors", "no file of weights /nowhere.safetensors"),
     ],
 )
 def test_what_is_no_backbone_is_said(name, weights, sentence):

@@ -16,10 +16,8 @@ candidates: in a batch of 64 captions about 24 things, equal captions would be p
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ from torch.func import functional_call
 
 from ccd_core.clip import normalise
 from ccd_core.clip_towers import resize_positions
-from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene
+from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene, drawing_pool
 
 MODEL: dict[str, Any] = {
     "embed_dim": 128,
@@ -60,12 +58,11 @@ WORDS = (*CLASSES, *PLACES)
 
 
 def draw_pool(count: int, seed: int = SEED, scale: float = POOL_SCALE) -> list[Scene]:
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with drawing_pool() as pool:
         return list(pool.map(_draw, ((seed, i, scale) for i in range(count)), chunksize=64))
 
 
 def _draw(job: tuple[int, int, float]) -> Scene:
-    cv2.setNumThreads(1)
     return draw_scene(*job)
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,7 +242,7 @@ def write_dataset(
         (root / folder).mkdir(parents=True, exist_ok=True)
     offset = {split: 1_000_000 * i for i, split in enumerate(splits)}
     jobs = [(root, name, seed, offset[split] + i, none_share) for split in splits for i, name in enumerate(names[split])]
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with drawing_pool() as pool:
         for done, _ in enumerate(pool.map(_write_scene, jobs, chunksize=16), 1):
             if progress:
                 progress(done, len(jobs))
@@ -252,9 +253,20 @@ def write_dataset(
     return root
 
 
+@contextmanager
+def drawing_pool() -> Iterator[ProcessPoolExecutor]:
+    """A process for every core, each drawing on one thread. OpenCV's own threads do not survive a fork, so they are put away before."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+            yield pool
+    finally:
+        cv2.setNumThreads(threads)
+
+
 def _write_scene(job: tuple[Path, str, int, int, float]) -> None:
     root, name, seed, index, none_share = job
-    cv2.setNumThreads(1)
     picture, annotation = root / "JPEGImages" / f"{name}.jpg", root / "Annotations" / f"{name}.xml"
     if annotation.is_file():
         return

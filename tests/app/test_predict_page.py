@@ -101,5 +101,7 @@ def test_too_many_uploads_are_refused_with_what_to_do(app, downloads):
     test.file_uploader[0].set_value([(f"{number}.jpg", b"x", "image/jpeg") for number in range(MOST + 1)]).run()
     assert not test.exception
     (error,) = test.error
-    assert error.value.startswith("301 images are too many at once; choose 300 at most, or use `ccd predict ") and "--csv labels.csv`" in error.value
+    assert (
+        error.value.startswith("301 images are too many at once; choose 300 at most, or use `ccd predict ") and "--csv predicted.csv`" in error.value
+    )
     assert not downloads  # none of them was looked at
