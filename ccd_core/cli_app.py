@@ -23,7 +23,10 @@ def browser_app(
     run_path: Annotated[Path | None, typer.Option("--run", help="The run to open.")] = None,
     workspace: Workspace = Path("runs"),
     data: Annotated[
-        list[Path] | None, typer.Option("--data", "--images", help="With --token: a folder that its pages may read beside the workspace. Repeatable.")
+        list[Path] | None,
+        typer.Option(
+            "--data", "--images", help="With --token: a folder that its pages may read, beside the workspace and its runs' data sets. Repeatable."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
     address: Annotated[str, typer.Option(help="Address to listen on; anything but 127.0.0.1 lets others in and needs --token.")] = "127.0.0.1",
@@ -70,7 +73,7 @@ def _guard(address: str, port: int, token: str | None) -> None:
         console.print(f"Open http://{host}:{port}/?token={quote(os.environ['CCD_TOKEN'])}", soft_wrap=True, highlight=False)
     if open_to_others:
         console.print(
-            "[yellow]Who has this link can start, stop and delete runs and read the workspace and the folders of --data.[/] What is sent is not encrypted: "
+            "[yellow]Who has this link can start, stop and delete runs and read the workspace, the data sets of its runs and the folders of --data.[/] What is sent is not encrypted: "
             "outside of a network that you trust, use an SSH tunnel or a proxy with TLS.",
             soft_wrap=True,
         )

@@ -45,6 +45,7 @@ def test_predict_goes_on_after_a_bad_file(tiny_run, tiny_scenes, tmp_path):
         assert score == pytest.approx(float(rows[0][name]), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, tiny_scenes, tmp_path):
     import shutil
 
@@ -119,6 +120,13 @@ def test_runs_list_show_delete(tiny_run, tmp_path):
     assert [row["run"] for row in listed] == ["copy"] and listed[0]["status"] == "finished"
     assert json.loads(ccd("runs", "show", tmp_path / "copy").stdout)["config"]["preset_name"] == "demo"
     assert ccd("runs", "delete", tmp_path / "copy", "--yes").returncode == 0 and not (tmp_path / "copy").exists()
+
+
+def test_settings_are_printed_with_what_they_mean_and_taken_again(tmp_path):
+    printed = ccd("settings", "--preset", "reference", "--set", "labels.alpha=0.7").stdout
+    assert "# Weight of the initial label in the final label (Eq. 7).\n  alpha: 0.7\n" in printed
+    (tmp_path / "mine.yaml").write_text(printed)
+    assert ccd("settings", "--config", tmp_path / "mine.yaml").stdout == printed
 
 
 def test_doctor_says_what_there_is():

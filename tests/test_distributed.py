@@ -79,6 +79,7 @@ def until(seen, process: subprocess.Popen, seconds: float = 60) -> None:
     assert seen(), process.communicate()[0] if process.poll() is not None else "not seen in time"
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_labels_of_one_to_the_bit_after_losing_one_and_go_on_alone(config, on_one, environment, tmp_path):
     run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
     process = start(run, environment)
@@ -98,6 +99,7 @@ def test_two_processes_make_the_labels_of_one_to_the_bit_after_losing_one_and_go
     assert [row for row in run.load_metrics()["phase"]] == ["warm-up", "warm-up", "main", "main"]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_of_two_goes_on_on_one_device(config, on_one, environment, tmp_path):
     run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
     process = start(run, environment)

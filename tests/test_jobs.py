@@ -50,6 +50,14 @@ def status(path: Path) -> str:
     return jobs.look(Run.open(path)).status
 
 
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(workspace, tiny_scenes, monkeypatch):
+    monkeypatch.setattr(gpu_facts, "gpus", lambda: [gpu_facts.GpuFacts("cuda:0", "GPU", 0, 1, None, None)])
+    with pytest.raises(UserError, match=r"no device cuda:9 here; this machine has cuda:0\."):
+        jobs.start(tiny_config(tiny_scenes, device="cuda:0,9"), workspace / "one")
+    assert not (workspace / "one").exists()
+
+
+@pytest.mark.slow
 def test_a_killed_job_says_so_and_resumes_to_the_same_result(workspace, tiny_scenes, tiny_run):
     run = jobs.start(tiny_config(tiny_scenes), workspace / "one")
     assert run.status == "queued" and run.state["place"] == "local"

@@ -61,6 +61,7 @@ def assert_same_result(one: Run, other: Run) -> None:
         assert (value == weights[name]).all(), name
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scenes, tmp_path):
     out = tmp_path / "killed"
     Run.create(out, tiny_run.config, tiny_run.classes)

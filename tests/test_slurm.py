@@ -45,6 +45,7 @@ def make_room(job: str) -> None:
     subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True, timeout=20)
 
 
+@pytest.mark.slow
 def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(environment, tiny_run, tiny_scenes, tmp_path):
     run = jobs.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SMALL)
     job = run.state["slurm"]["job"]
@@ -124,6 +125,7 @@ def test_options_that_are_none_are_refused(more):
         SlurmOptions(more=more)
 
 
+@pytest.mark.slow
 def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_path, monkeypatch):
     from streamlit.testing.v1 import AppTest
 

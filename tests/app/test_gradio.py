@@ -121,6 +121,7 @@ def test_a_space_says_what_it_is_and_holds_nothing_else_of_the_run(space, tiny_r
     found = {path.relative_to(space / "run").as_posix() for path in (space / "run").rglob("*") if path.is_file()}
     assert found == {"config.yaml", "thresholds.json", "checkpoints/best.safetensors", "checkpoints/best.json", "examples/one.jpg"}
     assert not list(space.rglob("__pycache__"))
+    assert "host" in tiny_run.recorded and "host" not in Run.open(space / "run").recorded  # the machine's name stays at home
 
 
 def test_a_space_is_refused_where_it_would_overwrite_or_lack_something(space, tiny_run, tmp_path):
