@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -152,11 +153,11 @@ def _broken_images(dataset: Dataset, progress: Progress | None) -> dict[str, dic
     """Per split, what is wrong with every image that cannot be read."""
     total, done = sum(map(len, dataset.splits.values())), 0
     broken: dict[str, dict[str, str]] = {}
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())  # decoding lets other threads run, and the app must not fork
+    pool = ProcessPoolExecutor(max_workers=os.cpu_count(), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:
         for split, images in dataset.splits.items():
             broken[split] = {}
-            for name, reason in zip(images.ids, pool.map(_what_is_wrong, map(str, images.paths)), strict=True):
+            for name, reason in zip(images.ids, pool.map(_what_is_wrong, map(str, images.paths), chunksize=32), strict=True):
                 if reason:
                     broken[split][name] = reason
                 done += 1
