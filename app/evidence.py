@@ -71,12 +71,11 @@ def pseudo_label_counts(run: Run) -> np.ndarray:
 
 
 def follow_run(run: Run, settings: dict[str, Any]) -> None:
-    """Put sliders (key -> the run's value) back to the run's own values when another run is chosen."""
-    before = st.session_state.get("settings_of")
-    st.session_state["settings_of"] = str(run.path)
-    if before is not None and before != str(run.path):
-        for key, value in settings.items():
-            st.session_state[key] = value
+    """Put sliders (key -> the run's value) back to the run's own values where another run was chosen since they were last shown."""
+    shown = st.session_state.setdefault("settings_of", {})  # key -> the run; a link that names both a run and a value opens as written
+    for key, value in settings.items():
+        if shown.setdefault(key, str(run.path)) != str(run.path):
+            st.session_state[key], shown[key] = value, str(run.path)
 
 
 def entropy_slider(run: Run) -> tuple[float, float]:

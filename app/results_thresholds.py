@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import figures_results as figures
 from app import loaders
+from app.evidence import follow_run
 from app.judged import changed, judged, ranking
 from app.widgets import friendly_errors, metric_row, show_figure
 from ccd_core import thresholds
@@ -93,18 +94,12 @@ def _moved(run: Run, chosen: Thresholds, method: str, name: str) -> Thresholds:
     if chosen.per_class and name == ONE:
         st.caption("Choose a class to move its threshold.")
     else:
-        start = moved.get(name, chosen.values[run.classes[0] if name == ONE else name])
-        key = "threshold" if name == ONE else f"threshold_{run.classes.index(name)}"
-        value = st.slider(
-            f"Threshold, {name}",
-            0.0,
-            1.0,
-            float(round(min(start, 1.0), 3)),
-            0.005,
-            format="%.3f",
-            key=key,
-            bind="query-params" if name == ONE else None,
-        )
+        start = float(round(min(moved.get(name, chosen.values[run.classes[0] if name == ONE else name]), 1.0), 3))
+        key = "threshold" if name == ONE else f"threshold {run.path} {run.classes.index(name)}"
+        if name == ONE:
+            follow_run(run, {key: start})
+        in_link = "query-params" if name == ONE else None
+        value = st.slider(f"Threshold, {name}", 0.0, 1.0, start, 0.005, format="%.3f", key=key, bind=in_link)
         moved[name] = value
     values = dict.fromkeys(run.classes, moved[ONE]) if not chosen.per_class else chosen.values | {c: v for c, v in moved.items() if c != ONE}
     return Thresholds(values, per_class=chosen.per_class, split=chosen.split, images=chosen.images)

@@ -75,6 +75,22 @@ def test_label_settings_are_handed_on(app, tiny_run):
     assert "from=tiny" in link.proto.query_string and "labels.alpha%3D0.8%3Bbias.floor%3D0.05" in link.proto.query_string
 
 
+def test_every_slider_follows_the_run_wherever_it_was_chosen(app, tiny_run, tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        shutil.copytree(tiny_run.path, tmp_path / name)
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+    test = app("labels", run="first", show=ALL)
+    test.slider(key="alpha").set_value(0.8).run()
+    test.slider(key="entropy").set_value(0.2).run()
+    test.switch_page("../pages/clip_bias.py").run()
+    test.selectbox(key="run").set_value("second").run()
+    test.switch_page("../pages/labels.py")
+    test.query_params["show"] = ALL
+    test.run()
+    settings = tiny_run.config
+    assert test.slider(key="alpha").value == settings.labels.alpha and test.slider(key="entropy").value == settings.bias.entropy_threshold
+
+
 def test_measures_are_those_of_a_run_with_these_settings(app, tiny_run):
     from ccd_core.bias import clip_bias
     from ccd_core.data import open_dataset

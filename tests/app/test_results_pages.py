@@ -13,7 +13,9 @@ from sklearn.metrics import f1_score
 
 from app import figures_results
 from app.judged import Judged, confusion
+from ccd_core import thresholds
 from ccd_core.runs import Run
+from ccd_core.thresholds import Thresholds
 
 
 @pytest.fixture
@@ -134,3 +136,23 @@ def test_each_compared_run_is_in_the_legend_once_with_or_without_validation():
     assert [trace.name for trace in figure.data if trace.showlegend] == ["first", "second"]
     stars = [trace for trace in figure.data if trace.marker.symbol == "star"]
     assert len(stars) == 1 and (stars[0].x[0], stars[0].y.tolist()) == (2, [40.0])
+
+
+def thresholds_of(page) -> dict[str, float]:
+    return {slider.label: slider.value for slider in page.slider if slider.label.startswith("Threshold")}
+
+
+@pytest.mark.parametrize("each", ["false", "true"])
+def test_a_threshold_moved_for_one_run_is_not_another_runs(mine, own_run, each):
+    thresholds.save(Run.open(own_run.path.parent / "other"), Thresholds.same(own_run.classes, 0.3) if each == "false" else Thresholds(dict.fromkeys(own_run.classes, 0.3), per_class=True))  # fmt: skip
+    page = mine("results", part="Thresholds", each=each)
+    (name,) = thresholds_of(page)
+    next(slider for slider in page.slider if slider.label == name).set_value(0.8).run()
+    page.selectbox(key="run").set_value("other").run()
+    assert not page.exception and thresholds_of(page) == {name: 0.3}
+    page.selectbox(key="run").set_value("mine").run()
+    assert thresholds_of(page) == {name: 0.8}  # going back finds it
+
+
+def test_a_link_that_names_run_and_threshold_opens_as_written(mine):
+    assert list(thresholds_of(mine("results", part="Thresholds", threshold="0.7")).values()) == [0.7]
