@@ -12,7 +12,7 @@ from app import loaders
 from app.gallery import gallery
 from app.judged import confusion, judged, most_wrong
 from app.seeing import label_overlay
-from app.widgets import friendly_errors, pick_class, show_figure
+from app.widgets import choose_image, friendly_errors, pick_class, show_figure
 from ccd_core import thresholds
 from ccd_core.runs import Run
 
@@ -99,6 +99,7 @@ def wrong_part(run: Run, split: str) -> None:
         )
     picked = gallery(run, items, key="wrong")
     if picked in targets and split == "train":  # the page CAM boxes is about the images that the run was trained on
+        choose_image(picked)
         query: dict[str, Any] = {"run": run.name, "image": picked, "of": targets[picked]}
         st.switch_page("../pages/cam_boxes.py", query_params=query)
     if picked in targets:

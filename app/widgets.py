@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,22 @@ def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
     return st.plotly_chart(figure, key=key, config=config, alt=figure.layout.uirevision, **options)
 
 
+# -- names ------------------------------------------------------------------------------------------
+
+MARKS = re.compile(r"([\\`*_\[\]<>$~:#|&])")
+
+
+def literal(name: str) -> str:
+    """A name of a class or file as Markdown that shows it as it is: `$a$` is no formula, `]` ends no badge."""
+    return MARKS.sub(r"\\\1", name)
+
+
 # -- the chosen class: `?class=` of every page's link -------------------------------------------------
+
+
+def filter_changed() -> None:
+    """For callbacks of what narrows the images shown: one that does not fit gives way to the first that does."""
+    st.session_state["narrowed"] = True
 
 
 def pick_class(run: Run, label: str, otherwise: str, place: Any = st, **options: Any) -> str | None:
@@ -114,6 +130,7 @@ def pick_class(run: Run, label: str, otherwise: str, place: Any = st, **options:
     """
     if st.session_state.get("class") not in run.classes:
         st.session_state.pop("class", None)  # another run's
+    options = {"on_change": filter_changed} | options
     return place.selectbox(label, run.classes, None, key="class", bind="query-params", placeholder=otherwise, **options)
 
 
@@ -121,38 +138,58 @@ def pick_class(run: Run, label: str, otherwise: str, place: Any = st, **options:
 
 
 def choose_image(image: str) -> None:
-    """Make `image` the one that pages show; for callbacks."""
+    """Make `image` the one that pages show, whatever their filters leave; for callbacks."""
+    st.session_state["narrowed"] = False
+    _remember(image)
+
+
+def _remember(image: str) -> None:
     st.session_state["image"] = image
     st.query_params["image"] = image
 
 
-def current_image(ids: Sequence[str]) -> str:
-    """The image that the link names, else the one last looked at, where it is among `ids`; else the first of them."""
+def current_image(ids: Sequence[str], every: Container[str]) -> str | None:
+    """The image that the link names, else the one last looked at, where it is among `every`; else the first of `ids`, if there is any.
+
+    It is one of `ids`, which filters leave, unless it was chosen after them.
+    """
     asked = st.query_params.get("image") or st.session_state.get("image")
-    image = asked if asked in ids else ids[0]
-    if st.session_state.get("image") != image or st.query_params.get("image") != image:
-        choose_image(image)
+    if asked in ids or (asked in every and not st.session_state.get("narrowed")):
+        image = asked
+    else:
+        image = ids[0] if ids else None
+    if image and (st.session_state.get("image") != image or st.query_params.get("image") != image):
+        _remember(image)
     return image
 
 
-def pick_image(ids: Sequence[str]) -> str:
-    """The chosen image among `ids`, with previous and next (keys: left and right arrow) and a search that narrows them."""
+def pick_image(ids: Sequence[str], every: Container[str]) -> str | None:
+    """The chosen image, with previous and next (keys: left and right arrow) among `ids` and a search that narrows them.
+
+    One of `every` that was asked for is shown also where it is not among them. None where there are no `ids` and none was asked for.
+    """
     bar = st.container(horizontal=True, vertical_alignment="center")  # breaks into rows where it is narrow
     back, forward, place, search = bar.container(width=130), bar.container(width=130), bar.container(width=130), bar.container()
-    wanted = search.text_input("Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed")
+    wanted = search.text_input(
+        "Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed", on_change=filter_changed
+    )
     if wanted:
         found = [name for name in ids if wanted.lower() in name.lower()]
         if not found:
-            search.caption(f"No image is named like {wanted!r}.")
+            search.caption(f"No image is named like {literal(wanted)!r}.")
         ids = found or ids
-    image = current_image(ids)
-    at = ids.index(image)
-    back.button(
-        "Previous", icon=":material/arrow_back:", shortcut="Left", on_click=choose_image, args=(ids[at - 1],), disabled=len(ids) < 2, width="stretch"
-    )
-    forward.button(
-        "Next", icon=":material/arrow_forward:", shortcut="Right", on_click=choose_image, args=(ids[(at + 1) % len(ids)],), disabled=len(ids) < 2,
-        width="stretch",
-    )  # fmt: skip
-    place.markdown(f"**{at + 1:,}** of {len(ids):,}", text_alignment="center")
+    image = current_image(ids, every)
+    if image is None:
+        return None
+    inside = image in ids
+    at = ids.index(image) if inside else 0
+    before, after = (ids[at - 1], ids[(at + 1) % len(ids) if inside else 0]) if ids else ("", "")
+    still = len(ids) < (2 if inside else 1)
+    back.button("Previous", icon=":material/arrow_back:", shortcut="Left", on_click=choose_image, args=(before,), disabled=still, width="stretch")
+    forward.button("Next", icon=":material/arrow_forward:", shortcut="Right", on_click=choose_image, args=(after,), disabled=still, width="stretch")
+    place.markdown(f"**{f'{at + 1:,}' if inside else '–'}** of {len(ids):,}", text_alignment="center")
+    if not inside:
+        st.caption(
+            f"{literal(image)} is outside of these filters. " + ("Previous and Next lead to the images that fit." if ids else "No image fits.")
+        )
     return image

@@ -7,7 +7,7 @@ import streamlit as st
 from app import loaders
 from app.cam_panels import image_panel, methods_panel, views_panel
 from app.gallery import gallery_pages
-from app.widgets import choose_image, current_run, empty_state, friendly_errors, page_header, pick_class, pick_image, require
+from app.widgets import choose_image, current_run, empty_state, filter_changed, friendly_errors, page_header, pick_class, pick_image, require
 from ccd_core.browsing import OPINIONS, ORDERS, VERDICTS, select
 
 run = current_run()
@@ -27,17 +27,24 @@ most = int(counts.max()) if len(counts) else 0
 
 bar = st.container(horizontal=True, vertical_alignment="bottom")  # breaks into rows where it is narrow
 columns = [bar.container(width=width) for width in (150, 145, 145, 145, 125, 140)]
-chosen = pick_class(run, "Images with a view of", "any class", columns[0], on_change=lambda: st.query_params.pop("of", None))
+
+
+def class_changed() -> None:
+    st.query_params.pop("of", None)
+    filter_changed()
+
+
+chosen = pick_class(run, "Images with a view of", "any class", columns[0], on_change=class_changed)
 opinion = columns[1].selectbox(
-    "CLIP and classifier", OPINIONS, key="opinion", bind="query-params", disabled=not scored,
+    "CLIP and classifier", OPINIONS, key="opinion", bind="query-params", disabled=not scored, on_change=filter_changed,
     help="They disagree where one says yes (over 0.5) and the other no, of the chosen class or of any. CLIP's opinion is its debiased label of the whole image.",
 )  # fmt: skip
 verdict = columns[2].selectbox(
-    "Classifier is", VERDICTS, key="verdict", bind="query-params", disabled=not (scored and truth),
+    "Classifier is", VERDICTS, key="verdict", bind="query-params", disabled=not (scored and truth), on_change=filter_changed,
     help="Against ground truth, at 0.5." if truth else "This data set has no ground truth.",
 )  # fmt: skip
 order = columns[3].selectbox("Order", ORDERS, key="order", bind="query-params")
-between = columns[4].slider("Views of the image", 0, max(1, most), (0, max(1, most)), key="views", bind="query-params")
+between = columns[4].slider("Views of the image", 0, max(1, most), (0, max(1, most)), key="views", bind="query-params", on_change=filter_changed)
 layout = columns[5].segmented_control("Show", ["Image", "Grid"], default="Image", required=True, key="layout", bind="query-params", width="stretch")
 
 cls = run.classes.index(chosen) if chosen else None
@@ -46,10 +53,12 @@ rows = select(
     ids, found, counts, among=loaders.images_with_view_of(run, chosen) if chosen else None, views_between=between,
     opinion=opinion if scored else "any", verdict=verdict if scored and truth else "any", order=order,
 )  # fmt: skip
-if not len(rows):
+shown = [ids[row] for row in rows]
+
+
+def nothing_fits() -> None:
     empty_state("No image fits these filters", "Widen the number of views, or set a filter back to any.", icon=":material/filter_alt_off:")
     st.stop()
-shown = [ids[row] for row in rows]
 
 
 def describe(image: str) -> dict:
@@ -70,15 +79,21 @@ def open_image(image: str) -> None:
 
 
 if layout == "Grid":
+    if not shown:
+        nothing_fits()
     legend = "green: the classifier is right about every class, red: it is not. " if truth and scored else ""
-    wanted = st.text_input("Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed")
+    wanted = st.text_input(
+        "Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed", on_change=filter_changed
+    )
     shown = [name for name in shown if wanted.lower() in name.lower()]
     st.caption(f"{len(shown):,} of {len(ids):,} images; {legend}Click or press Enter to open one, arrow keys move.")
     gallery_pages(run, shown, describe, key="grid", selected=st.session_state.get("image"), on_pick=open_image)
     loaders.wake_predictor(run)  # an image will be opened
     st.stop()
 
-image = pick_image(shown)
+image = pick_image(shown, row_of)
+if image is None:
+    nothing_fits()
 with friendly_errors():
     path = loaders.image_path(run, image)
     state, answer = image_panel(run, image, path, cls)

@@ -25,7 +25,7 @@ UNSCORED = "Their distribution"
 
 def one_image(run: Run) -> None:
     ids, row_of = loaders.image_ids(run)
-    image = pick_image(ids)
+    image = pick_image(ids, row_of)
     row, classes, labels = row_of[image], run.classes, loaders.label_arrays(run)
     kinds = {"global": loaders.global_arrays(run)["p_global"][row], **{kind: labels[kind][row] for kind in ("initial", "local", "final")}}
     truth = loaders.image_truth(run, image)

@@ -33,7 +33,7 @@ def chosen_image(run: Run) -> tuple[Path, str, str, list[dict[str, Any]]] | None
         "Image from", ["Data set", "Upload"], default="Data set", key="source", bind="query-params", label_visibility="collapsed"
     )
     if source != "Upload":
-        image = pick_image(loaders.image_ids(run)[0])
+        image = pick_image(*loaders.image_ids(run))
         path = loaders.image_path(run, image)
         return path, image_url(run.name, image, 960), image, true_boxes(run, image, path)
     kinds, limit = [suffix[1:] for suffix in IMAGE_SUFFIXES], f"Up to {MEGABYTES} MB; it stays on this machine."

@@ -50,3 +50,71 @@ def test_the_maps_after_warm_up_are_offered_and_shown(app):
     test = app("cam_boxes", maps="after warm-up")
     assert not test.exception and not test.error
     assert test.segmented_control(key="maps").value == "after warm-up"
+
+
+@pytest.fixture
+def rare(tiny_run) -> str:
+    """A class that some images have a view of and others, also the first, have not."""
+    table = tiny_run.load_views()
+    first = tiny_run.load_labels()["ids"][0]
+    return next(
+        name for name in tiny_run.classes if 1 < (table["class"] == name).sum() < 30 and first not in set(table.loc[table["class"] == name, "image"])
+    )
+
+
+def image_in_link(test) -> str:
+    value = test.query_params["image"]
+    return value if isinstance(value, str) else value[0]
+
+
+def click(test, label: str):
+    return next(button for button in test.button if button.label == label).click().run()
+
+
+def test_an_image_that_a_link_names_is_shown_also_where_the_filters_leave_it_out(app, tiny_run, rare):
+    table, ids = tiny_run.load_views(), tiny_run.load_labels()["ids"].tolist()
+    fits = [image for image in ids if image in set(table.loc[table["class"] == rare, "image"])]
+    other = [image for image in ids if image not in fits][2]
+    test = app("cam_boxes", image=other, **{"class": rare})
+    assert not test.exception and image_in_link(test) == other
+    assert any("outside of these filters" in caption.value for caption in test.caption)
+    click(test, "Next")
+    assert image_in_link(test) == fits[0] and not any("outside of these" in caption.value for caption in test.caption)
+    nothing = app("cam_boxes", image=other, views=["0", "0"], **{"class": rare})
+    assert image_in_link(nothing) == other and any("No image fits." in caption.value for caption in nothing.caption)
+
+
+def test_a_filter_that_is_changed_turns_to_the_first_image_that_fits(app, tiny_run, rare):
+    table, ids = tiny_run.load_views(), tiny_run.load_labels()["ids"].tolist()
+    test = app("cam_boxes", image=ids[0])
+    test.selectbox(key="class").set_value(rare).run()
+    assert image_in_link(test) in set(table.loc[table["class"] == rare, "image"])
+
+
+def test_a_clicked_image_is_shown_whatever_was_chosen_before(app, tiny_run, rare, monkeypatch):
+    from app import results_errors
+
+    table, went = tiny_run.load_views(), []
+    with_view = set(table.loc[table["class"] == rare, "image"])
+
+    def gallery(run, items, key):
+        return None if went or test.session_state["class"] != rare else next(item["id"] for item in items if item["id"] not in with_view)
+
+    monkeypatch.setattr(results_errors, "gallery", gallery)
+    monkeypatch.setattr(results_errors.st, "switch_page", lambda page, query_params: went.append(query_params))  # which a test without browser cannot
+    test = app("results", part="Most wrong", split="training images")
+    test.selectbox(key="class").set_value(rare).run()
+    test.switch_page("../pages/cam_boxes.py")
+    for name, value in went[0].items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception and test.selectbox(key="class").value == rare and went[0]["image"] not in with_view
+    assert any(caption.value.startswith(f"**{went[0]['image']}**") for caption in test.caption)
+
+
+def test_a_search_does_not_hide_the_image_that_a_link_names(app, tiny_run):
+    ids = tiny_run.load_labels()["ids"].tolist()
+    test = app("labels", image=ids[3], find=ids[5])
+    assert image_in_link(test) == ids[3] and any("outside of these filters" in caption.value for caption in test.caption)
+    test.text_input(key="find").set_value(ids[7]).run()
+    assert image_in_link(test) == ids[7]
