@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import loaders
+from app import datasets, loaders
 from app.image_component import BoxState, cam_box_view
 from app.image_routes import image_url
 from app.view_cards import marked_image
@@ -39,7 +39,7 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         with spinner:
             answer = loaders.explain(str(run.path), str(path), tuple(THRESHOLDS), warmed_up)
     waiting.empty()
-    known = loaders.image_truth(run, image)
+    known = datasets.image_truth(run, image)
     boxes = None
     if known is not None and known[1]:
         width, height = image_size(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import figures, roots
+from app import datasets, figures, roots
 from app.widgets import show_figure
 from ccd_core.data.check import DatasetReport, SplitReport, examine_dataset
 from ccd_core.errors import UserError
@@ -30,7 +30,7 @@ def checked_dataset(spec: str, classes: Path | None) -> DatasetReport | None:
                 roots.permitted(path)
     except UserError as error:
         return DatasetReport(spec, ok=False, problem=str(error))
-    future, began = _examination(spec, str(classes) if classes else None, _changed(place, classes))
+    future, began = _examination(spec, str(classes) if classes else None, datasets.changes(spec, classes))
     wait([future], PATIENCE)
     if not future.done():
         st.fragment(_come_again, run_every=1)(future, began)
@@ -100,7 +100,7 @@ def _table(splits: dict[str, SplitReport]) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=32, ttl=900, show_spinner=False)
-def _examination(spec: str, classes: str | None, changed: tuple[float, ...]) -> tuple[Future[DatasetReport], float]:
+def _examination(spec: str, classes: str | None, changed: tuple[int, ...]) -> tuple[Future[DatasetReport], float]:
     """What is being found, and when it was begun."""
     return _threads().submit(_look, spec, Path(classes) if classes else None), time.time()
 
@@ -115,13 +115,6 @@ def _look(spec: str, classes: Path | None) -> DatasetReport:
         return examine_dataset(spec, classes)
     except OSError as error:
         return DatasetReport(spec, ok=False, problem=f"{error.filename or spec} cannot be read: {error.strerror}.")
-
-
-def _changed(place: str, classes: Path | None) -> tuple[float, ...]:
-    """Times of change of what a person puts right where a data set was refused."""
-    root = Path(place).expanduser()
-    watched = [root, root / "classes.txt", root / "labels.csv", root / "annotations", root / "ImageSets/Main", *([classes] if classes else [])]
-    return tuple(path.stat().st_mtime if path.exists() else 0.0 for path in watched) if place else ()
 
 
 def _come_again(future: Future[DatasetReport], began: float) -> None:

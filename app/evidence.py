@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import loaders
+from app import datasets, loaders
 from app.widgets import show_figure
 from ccd_core.metrics import ClassMeasures, quick_measures
 from ccd_core.none_images import none_images
@@ -34,9 +34,9 @@ def global_evidence(run: Run) -> Evidence:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _rows_by_class(path: str, changed: float) -> tuple[np.ndarray, list[np.ndarray]] | None:
+def _rows_by_class(path: str, changed: float, data: datasets.Key) -> tuple[np.ndarray, list[np.ndarray]] | None:
     run = Run.open(path)
-    truth = loaders.targets(run, "train", loaders.global_arrays(run)["ids"])
+    truth = datasets.targets(run, "train", loaders.global_arrays(run)["ids"])
     if truth is None or not len(truth[0]):
         return None
     rows, targets = truth
@@ -45,7 +45,7 @@ def _rows_by_class(path: str, changed: float) -> tuple[np.ndarray, list[np.ndarr
 
 def positives(run: Run) -> tuple[np.ndarray, list[np.ndarray]] | None:
     """Rows of the training images that have ground truth and, of each class, which of those have it; None where there is none."""
-    return _rows_by_class(str(run.path), run.file("global.npz").stat().st_mtime)
+    return _rows_by_class(str(run.path), run.file("global.npz").stat().st_mtime, datasets.key(run))
 
 
 def true_counts(run: Run) -> tuple[np.ndarray, int] | None:
@@ -151,7 +151,7 @@ def _described(run: Run, final: np.ndarray) -> Labels:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _run_labels(path: str, changed: float) -> tuple[Labels, Labels]:
+def _run_labels(path: str, changed: float, data: datasets.Key) -> tuple[Labels, Labels]:
     run = Run.open(path)
     final = np.ascontiguousarray(loaders.label_arrays(run)["final"].T)
     return _described(run, final), _described(run, global_evidence(run).p)
@@ -159,11 +159,13 @@ def _run_labels(path: str, changed: float) -> tuple[Labels, Labels]:
 
 def run_labels(run: Run) -> tuple[Labels, Labels]:
     """The run's final labels, and CLIP's probabilities of whole images taken for labels."""
-    return _run_labels(str(run.path), run.file("labels.npz").stat().st_mtime)
+    return _run_labels(str(run.path), run.file("labels.npz").stat().st_mtime, datasets.key(run))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _new_labels(path: str, changed: float, alpha: float, floor: float, entropy_threshold: float, mode: str) -> tuple[Relabelled, Labels]:
+def _new_labels(
+    path: str, changed: float, data: datasets.Key, alpha: float, floor: float, entropy_threshold: float, mode: str
+) -> tuple[Relabelled, Labels]:
     run = Run.open(path)
     config = run.config.changed(labels={"alpha": alpha}, bias={"floor": floor, "entropy_threshold": entropy_threshold, "mode": mode})
     made = relabel(label_evidence(run), config, run_labels(run)[0].final)
@@ -172,4 +174,4 @@ def _new_labels(path: str, changed: float, alpha: float, floor: float, entropy_t
 
 def new_labels(run: Run, alpha: float, floor: float, entropy_threshold: float, mode: str) -> tuple[Relabelled, Labels]:
     """The labels that the run would have with these settings."""
-    return _new_labels(str(run.path), run.file("labels.npz").stat().st_mtime, alpha, floor, entropy_threshold, mode)
+    return _new_labels(str(run.path), run.file("labels.npz").stat().st_mtime, datasets.key(run), alpha, floor, entropy_threshold, mode)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from app import loaders
+from app import datasets, loaders
 from ccd_core.ranking import Ranking
 from ccd_core.runs import Run
 
 SPLITS = {"val": "validation", "train": "training images"}
+Key = tuple[float, datasets.Key]
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,15 @@ def splits_of(run: Run) -> list[str]:
     return [split for split in SPLITS if run.has("scores", f"{split}.npz")]
 
 
-def changed(run: Run, split: str) -> float:
-    """When the split's scores were written."""
-    return run.file("scores", f"{split}.npz").stat().st_mtime
+def changed(run: Run, split: str) -> Key:
+    """When the split's scores were written, and what its ground truth is kept under."""
+    return run.file("scores", f"{split}.npz").stat().st_mtime, datasets.key(run)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _judged(path: str, split: str, written: float, _run: Run) -> Judged:
+def _judged(path: str, split: str, written: Key, _run: Run) -> Judged:
     arrays = loaders.scores(_run, split)
-    known = loaders.targets(_run, split, arrays["ids"])
+    known = datasets.targets(_run, split, arrays["ids"])
     if known is None or not len(known[0]):
         return Judged(arrays["ids"], arrays["scores"], None)
     rows, targets = known
@@ -48,7 +49,7 @@ def judged(run: Run, split: str) -> Judged:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Sorting the scores ...")
-def _ranking(path: str, split: str, written: float, one: bool, _run: Run) -> Ranking:
+def _ranking(path: str, split: str, written: Key, one: bool, _run: Run) -> Ranking:
     known = judged(_run, split)
     return Ranking.of_all_entries(known.scores, known.targets) if one else Ranking(known.scores, known.targets)
 
@@ -59,7 +60,7 @@ def ranking(run: Run, split: str, one_threshold: bool = False) -> Ranking:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _most_wrong(path: str, split: str, written: float, kind: str, cls: int | None, most: int, _run: Run) -> list[tuple[int, int]]:
+def _most_wrong(path: str, split: str, written: Key, kind: str, cls: int | None, most: int, _run: Run) -> list[tuple[int, int]]:
     known = judged(_run, split)
     assert known.targets is not None
     columns = slice(None) if cls is None else slice(cls, cls + 1)

@@ -1,4 +1,4 @@
-"""What pages read, cached by file and time of change: runs, artefacts, data sets, images, the predictor.
+"""What pages read, cached by file and time of change: runs, artefacts, images, the predictor.
 
 Large things are shared between sessions and reruns (`st.cache_resource`) and read-only: a copy of a 50,000 x 80 array at every
 move of a slider would cost more than what is done with it.
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app import datasets
 from ccd_core.browsing import Opinions, Signals, mean_views, signals
-from ccd_core.data import Box, Dataset, GroundTruth, open_dataset
 from ccd_core.data.images import read_image
 from ccd_core.errors import UserError
 from ccd_core.runs import Run
@@ -138,75 +138,15 @@ def view_probabilities(run: Run) -> np.ndarray:
     return _view_probabilities(str(run.path), _changed(run, "views.parquet"))
 
 
-# -- the data set --------------------------------------------------------------------------------
-
-
-def _spec(run: Run) -> tuple[str, str | None]:
-    return run.config.data.spec, str(run.config.data.classes) if run.config.data.classes else None
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _dataset(spec: str, classes: str | None) -> Dataset:
-    return open_dataset(spec, Path(classes) if classes else None)
-
-
-def dataset(run: Run) -> Dataset:
-    """The run's data set. Raises UserError where its images are not on this machine."""
-    return _dataset(*_spec(run))
-
-
-@st.cache_resource(max_entries=8, show_spinner="Reading the ground truth ...")
-def _ground_truth(spec: str, classes: str | None, split: str) -> GroundTruth | None:
-    return _dataset(spec, classes).ground_truth(split)
-
-
-def ground_truth(run: Run, split: str = "train") -> GroundTruth | None:
-    try:
-        return _ground_truth(*_spec(run), split)
-    except UserError:
-        return None
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _truth_rows(spec: str, classes: str | None, split: str) -> dict[str, int]:
-    truth = _ground_truth(spec, classes, split)
-    return {image: row for row, image in enumerate(truth.ids)} if truth else {}
-
-
-def image_truth(run: Run, image: str, split: str = "train") -> tuple[np.ndarray, tuple[tuple[int, Box], ...]] | None:
-    """Targets [C] of one image and its (class, box in pixels of the file); None where there is no ground truth for it."""
-    truth = ground_truth(run, split)
-    row = _truth_rows(*_spec(run), split).get(image) if truth else None
-    return None if truth is None or row is None else (truth.targets[row], truth.boxes[row])
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _targets(path: str, split: str, count: int, _ids: np.ndarray) -> tuple[list[int], np.ndarray] | None:
-    run = Run.open(path)
-    truth = ground_truth(run, split)
-    if truth is None:
-        return None
-    known, ids = _truth_rows(*_spec(run), split), _ids.tolist()
-    rows = [row for row, image in enumerate(ids) if image in known]
-    values = truth.targets[[known[ids[row]] for row in rows]]
-    values.setflags(write=False)
-    return rows, values
-
-
-def targets(run: Run, split: str, ids: np.ndarray) -> tuple[list[int], np.ndarray] | None:
-    """Rows of `ids` (those of a run's own arrays) that have ground truth, and their targets [n, C]; None where there is none."""
-    return _targets(str(run.path), split, len(ids), ids)
-
-
 # -- browsing ------------------------------------------------------------------------------------
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _opinions(path: str, labels: float, scored: float) -> Opinions:
+def _opinions(path: str, labels: float, scored: float, data: datasets.Key) -> Opinions:
     run = Run.open(path)
     arrays = label_arrays(run)
     given = scores(run, "train")["scores"] if scored else None
-    found = targets(run, "train", arrays["ids"])
+    found = datasets.targets(run, "train", arrays["ids"])
     truth = None
     if found is not None:
         truth = np.full(arrays["initial"].shape, np.nan, np.float32)
@@ -215,14 +155,14 @@ def _opinions(path: str, labels: float, scored: float) -> Opinions:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _signals(path: str, cls: int | None, labels: float, scored: float) -> Signals:
-    opinions = _opinions(path, labels, scored)
+def _signals(path: str, cls: int | None, labels: float, scored: float, data: datasets.Key) -> Signals:
+    opinions = _opinions(path, labels, scored, data)
     return signals(opinions if cls is None else opinions.of(cls))
 
 
 def image_signals(run: Run, cls: int | None = None) -> Signals:
     """What images are filtered and sorted by, over all classes or for one."""
-    return _signals(str(run.path), cls, _changed(run, "labels.npz"), _changed(run, "scores", "train.npz"))
+    return _signals(str(run.path), cls, _changed(run, "labels.npz"), _changed(run, "scores", "train.npz"), datasets.key(run))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -271,7 +211,7 @@ def images_with_view_of(run: Run, cls: str) -> np.ndarray:
 
 
 def image_path(run: Run, image: str) -> Path:
-    path = dataset(run).path(image)
+    path = datasets.find_image(run, image)
     if path is None:
         raise UserError(f"The data set of this run has no image {image!r} on this machine.")
     return path

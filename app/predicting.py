@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import loaders, roots
+from app import datasets, loaders, roots
 from ccd_core import thresholds
 from ccd_core.data.folder import find_images
 from ccd_core.errors import UserError
@@ -45,13 +45,13 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _examples(path: str, spec: str, split: str, written: float, most: int, _run: Run) -> list[str]:
+def _examples(path: str, data: datasets.Key, split: str, written: float, most: int, _run: Run) -> list[str]:
     arrays = loaders.scores(_run, split)
     ids, scores = arrays["ids"], arrays["scores"]
     several = np.argsort(-(scores >= thresholds.DEFAULT).sum(1), kind="stable")[: max(most, len(ids) // 4)]  # those with more than one thing in them
     spread = several[np.linspace(0, len(several) - 1, min(most, len(several))).astype(int)]
     found = [str(image) for image in ids[np.sort(spread)]]
-    return [image for image in found if (place := loaders.dataset(_run).path(image)) and place.is_file()]
+    return [image for image in found if (place := datasets.find_image(_run, image)) and place.is_file()]
 
 
 def examples(run: Run, most: int = 8) -> list[str]:
@@ -60,7 +60,7 @@ def examples(run: Run, most: int = 8) -> list[str]:
     if split is None:
         return []
     try:
-        return _examples(str(run.path), run.config.data.spec, split, run.file("scores", f"{split}.npz").stat().st_mtime, most, run)
+        return _examples(str(run.path), datasets.key(run), split, run.file("scores", f"{split}.npz").stat().st_mtime, most, run)
     except UserError:
         return []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import loaders
+from app import datasets, loaders
 from ccd_core import estimates
 from ccd_core.errors import UserError
 from ccd_core.runs import STAGES, Run
@@ -66,7 +66,7 @@ def expected(path: str) -> dict[str, float] | None:
     """Seconds that each stage of a run will take, from finished runs like it."""
     run = Run.open(path)
     try:
-        dataset = loaders.dataset(run)
+        dataset = datasets.dataset(run)
     except UserError:
         return None
     counts = [len(dataset.splits[name]) if name in dataset.splits else 0 for name in ("train", "val")]

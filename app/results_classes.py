@@ -130,7 +130,7 @@ def curves_part(run: Run, split: str) -> None:
         show_figure(figures.runs_learning(data), key="result_curves")
     known = judged(run, split)
     if known.targets is None:
-        st.info("Precision and recall need ground truth, and this run has none: a labels.csv in its folder would be scored.")
+        st.caption("Precision and recall need ground truth.")
         return
     st.header("Precision and recall", anchor=False)
     st.caption(

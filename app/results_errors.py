@@ -54,7 +54,7 @@ def confusion_part(run: Run, split: str) -> None:
 def agreement_part(run: Run) -> None:
     """Without ground truth: where the classifier and the final labels it learned from say different things."""
     st.caption(
-        "There is no ground truth. Here is where the classifier and the final labels it was trained on agree (label above 0.5, score at or above its threshold)."
+        "Of the training images: where the classifier and the final labels it was trained on agree (label above 0.5, score at or above its threshold)."
     )
     if not run.has("labels.npz"):
         st.info("The run has no labels yet.")
@@ -72,7 +72,7 @@ def wrong_part(run: Run, split: str) -> None:
     chosen = pick_class(run, "Class", "any class", left)
     cls = run.classes.index(chosen) if chosen else None
     if known.targets is None:
-        st.caption("There is no ground truth: the images whose scores are nearest to 0.5, of which the classifier is least sure.")
+        st.caption("The images whose scores are nearest to 0.5, of which the classifier is least sure.")
         entries = _least_sure(known.scores, cls)
         kind = "unsure"
     else:

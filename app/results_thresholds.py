@@ -8,7 +8,7 @@ import streamlit as st
 from app import figures_results as figures
 from app import loaders
 from app.evidence import follow_run
-from app.judged import changed, judged, ranking
+from app.judged import Key, changed, judged, ranking
 from app.widgets import friendly_errors, metric_row, show_figure
 from ccd_core import thresholds
 from ccd_core.ranking import Measures
@@ -67,7 +67,7 @@ def _explain(method: str, split: str, has_truth: bool) -> None:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _choice(path: str, split: str, written: float, method: str, target: float | None, per_class: bool, _run: Run) -> Thresholds:
+def _choice(path: str, split: str, written: Key, method: str, target: float | None, per_class: bool, _run: Run) -> Thresholds:
     ranked = ranking(_run, split, one_threshold=not per_class)
     shares = None
     if _run.has("labels.npz"):

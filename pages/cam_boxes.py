@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import loaders
+from app import datasets, loaders
 from app.cam_panels import image_panel, methods_panel, views_panel
 from app.gallery import gallery_pages
 from app.widgets import choose_image, current_run, empty_state, filter_changed, friendly_errors, page_header, pick_class, pick_image, require
@@ -22,7 +22,7 @@ require(run, "views.parquet", "local views")
 require(run, "labels.npz", "labels")
 ids, row_of = loaders.image_ids(run)
 counts = loaders.label_arrays(run)["n_views"]
-scored, truth = run.has("scores", "train.npz"), loaders.ground_truth(run) is not None
+scored, truth = run.has("scores", "train.npz"), datasets.ground_truth(run) is not None
 most = int(counts.max()) if len(counts) else 0
 
 bar = st.container(horizontal=True, vertical_alignment="bottom")  # breaks into rows where it is narrow
@@ -41,7 +41,7 @@ opinion = columns[1].selectbox(
 )  # fmt: skip
 verdict = columns[2].selectbox(
     "Classifier is", VERDICTS, key="verdict", bind="query-params", disabled=not (scored and truth), on_change=filter_changed,
-    help="Against ground truth, at 0.5." if truth else "This data set has no ground truth.",
+    help="Against ground truth, at 0.5." if truth else datasets.why_no_truth(run),
 )  # fmt: skip
 order = columns[3].selectbox("Order", ORDERS, key="order", bind="query-params")
 between = columns[4].slider("Views of the image", 0, max(1, most), (0, max(1, most)), key="views", bind="query-params", on_change=filter_changed)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import figures_bias, loaders
+from app import datasets, figures_bias, loaders
 from app.evidence import class_figure, entropy_slider, global_evidence, pick_part, pseudo_label_counts, true_counts, true_rates
 from app.gallery import gallery
 from app.widgets import choose_image, current_run, metric_row, page_header, pick_class, require, show_figure
@@ -92,7 +92,7 @@ def before_and_after(run: Run, evidence: Evidence, bias: Bias) -> None:
     before, after = evidence.p.mean(1), evidence.mean_initial(bias.value, run.config.bias.floor)
     names = ("before: p", "after: initial label")
     if true_rate is None:
-        st.caption("Dividing by the bias raises every class, the least favoured most. There is no ground truth for these images to compare with.")
+        st.caption(f"Dividing by the bias raises every class, the least favoured most. {datasets.why_no_truth(run)}")
     else:
         distances = [np.abs(values - true_rate).mean() for values in (before, after)]
         st.caption(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import figures_labels, loaders
+from app import datasets, figures_labels, loaders
 from app.evidence import Labels, class_figure, entropy_slider, follow_run, new_labels, pick_part, run_labels, true_rates
 from app.gallery import gallery
 from app.image_routes import image_url
@@ -28,7 +28,7 @@ def one_image(run: Run) -> None:
     image = pick_image(ids, row_of)
     row, classes, labels = row_of[image], run.classes, loaders.label_arrays(run)
     kinds = {"global": loaders.global_arrays(run)["p_global"][row], **{kind: labels[kind][row] for kind in ("initial", "local", "final")}}
-    truth = loaders.image_truth(run, image)
+    truth = datasets.image_truth(run, image)
     if truth is not None:
         kinds = {"ground truth": truth[0]} | kinds
     views = loaders.views_of(run, image) if run.has("views.parquet") else None
@@ -108,8 +108,7 @@ def whole_data_set(run: Run) -> None:
 
     if as_set.measures is None:
         st.info(
-            "There is no ground truth for these images, so labels cannot be scored; the figures show what the settings change.",
-            icon=":material/info:",
+            f"{datasets.why_no_truth(run)} Without it labels cannot be scored; the figures show what the settings change.", icon=":material/info:"
         )
     else:
         label_numbers(run, of_run, as_set)
@@ -208,7 +207,7 @@ def most_changed(run: Run, of_run: Labels, made: Relabelled) -> None:
     items = []
     for row in rows:
         c, before, after = which[row], of_run.final[which[row], row], made.final[which[row], row]
-        truth = loaders.image_truth(run, ids[row])
+        truth = datasets.image_truth(run, ids[row])
         better = None if truth is None else (after > before) == (truth[0][c] == 1)
         tone = "" if better is None else "good" if better else "bad"
         items.append(

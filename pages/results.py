@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.judged import SPLITS, splits_of
+from app import datasets
+from app.judged import SPLITS, judged, splits_of
 from app.results_classes import classes_part, curves_part
 from app.results_errors import confusion_part, wrong_part
 from app.results_thresholds import thresholds_part
@@ -21,12 +22,14 @@ page_header(
 require(run, "scores/train.npz", "predictions")
 report, splits = run.load_ap(), splits_of(run)
 scored = [split for split in splits if report.get(split)]
+options = scored or splits
+truth = judged(run, options[0]).targets is not None
 PARTS = {
     "classes": "Classes" if scored else None,
     "curves": "Curves",
     "thresholds": "Thresholds",
-    "confusion": "Confusion" if scored else "Agreement",
-    "wrong": "Most wrong" if scored else "Least sure",
+    "confusion": "Confusion" if truth else "Agreement",
+    "wrong": "Most wrong" if truth else "Least sure",
 }
 PARTS = {key: title for key, title in PARTS.items() if title}
 bar = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
@@ -40,15 +43,17 @@ part = bar.segmented_control(
     bind="query-params",
     label_visibility="collapsed",
 )
-options = scored or splits
 split = options[0]
-if len(options) > 1:
+if len(options) > 1 and (truth or part != "confusion"):  # agreement is about the training images, the only ones with labels
     split = bar.segmented_control(
         "Images", options, format_func=SPLITS.get, default=split, required=True, key="split", bind="query-params", label_visibility="collapsed"
     )
-if not scored:
-    st.info("There is no ground truth to score against, so no AP. Thresholds by label rate, the classifier's agreement with its labels and the least sure images need none. A labels.csv in the folder would be scored.")  # fmt: skip
-elif part in ("classes", "curves"):
+if not truth:
+    measured = scored and part in ("classes", "curves")
+    st.info(f"{datasets.why_no_truth(run, split)} {'The AP below was measured by the run.' if measured else 'What is shown below needs none.'}")
+elif not scored:
+    st.info("The run ended before there was ground truth, so it has no AP; a new run on the same folder is scored.")
+if scored and part in ("classes", "curves"):
     main = report[split]
     numbers = [("mAP", "mAP", "mean of the classes' AP"), ("micro-AP", "micro_AP", "AP over all (image, class) entries at once"), ("F1 at 0.5", "F1", "mean over the classes")]  # fmt: skip
     metric_row([(f"{title}, {SPLITS[split]}", f"{main[key]:.1f} %", meaning) for title, key, meaning in numbers])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import loaders
+from app import datasets, loaders
 from app.figures_view_lab import class_colours
 from app.image_routes import image_url
 from app.opinions import ask, asked_about, key, known
@@ -51,7 +51,7 @@ def chosen_image(run: Run) -> tuple[Path, str, str, list[dict[str, Any]]] | None
 
 
 def true_boxes(run: Run, image: str, path: Path) -> list[dict[str, Any]]:
-    truth = loaders.image_truth(run, image)
+    truth = datasets.image_truth(run, image)
     if truth is None or not len(truth[1]):
         return []
     scale = np.array([1 / side for side in image_size(path)] * 2)

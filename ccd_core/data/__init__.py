@@ -96,6 +96,12 @@ class Boxes(Sequence[tuple[tuple[int, Box], ...]]):
         """For a data set of `count` images that has no boxes."""
         return cls.of(((),) * count)
 
+    def reindexed(self, new_index: np.ndarray) -> Boxes:
+        """The same with class `new_index[c]` for c; objects of a class that gets -1 are left out."""
+        classes = new_index[self.classes]
+        kept = classes >= 0
+        return Boxes(np.concatenate([[0], np.cumsum(kept)])[self.offsets], classes[kept], self.corners[kept])
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -119,13 +125,26 @@ class GroundTruth:
     boxes: Sequence[tuple[tuple[int, Box], ...]]
 
     @cached_property
-    def _row_of(self) -> dict[str, int]:
+    def row_of(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.ids)}
+
+    def in_terms_of(self, classes: Sequence[str], names: Sequence[str]) -> GroundTruth:
+        """The same with the columns and box classes of `classes`, by name, where they are those of `names` now; other names are left out."""
+        if tuple(classes) == tuple(names):
+            return self
+        new_index = np.full(len(names), -1, np.int16)
+        columns = [names.index(name) for name in classes]
+        new_index[columns] = range(len(classes))
+        return GroundTruth(self.ids, self.targets[:, columns], self._boxes.reindexed(new_index))
+
+    @property
+    def _boxes(self) -> Boxes:
+        return self.boxes if isinstance(self.boxes, Boxes) else Boxes.of(self.boxes)
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
         """float32 [len(ids), C]: targets in the order of `ids`. Raises UserError for an image without ground truth."""
         try:
-            return self.targets[[self._row_of[name] for name in ids]]
+            return self.targets[[self.row_of[name] for name in ids]]
         except KeyError as error:
             raise UserError(f"There is no ground truth for image {error.args[0]!r}.") from None
 

@@ -157,7 +157,7 @@ def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, 
     config.write_text(config.read_text().replace(tiny_run.config.data.spec, "voc2012:/nowhere"))
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     test = app("labels", run="elsewhere", show=ALL)
-    assert not test.exception and any("no ground truth" in info.value for info in test.info)
+    assert not test.exception and any("ground truth is not known here" in info.value for info in test.info)
     assert "mAP, change" not in metrics(test)
     assert not app("clip_bias", run="elsewhere").exception
 

@@ -97,6 +97,20 @@ def test_without_ground_truth_thresholds_by_label_rate_still_work(mine, own_run,
     assert stored["method"] == "rate" and not stored["uses_ground_truth"] and labels == pytest.approx(2.0, abs=0.05)
 
 
+def test_a_run_without_its_images_keeps_its_ap_and_says_once_why_there_is_no_more(mine, own_run):
+    config = own_run.file("config.yaml")
+    config.write_text(config.read_text().replace(own_run.config.data.spec, "folder:/mnt/unplugged"))
+    for part in ("Classes", "Curves", "Thresholds", "Agreement", "Least sure"):
+        test = mine("results", part=part)
+        assert not test.exception and not test.error, part
+        said = [text.value for text in [*test.info, *test.caption]]
+        assert sum("cannot be opened on this machine" in text and "/mnt/unplugged" in text for text in said) == 1, part
+        assert not any("There is no ground truth" in text or "labels.csv" in text for text in said), part
+        assert any(metric.label == "mAP, validation" for metric in test.metric) == (part in ("Classes", "Curves")), part
+        splits = [group for group in test.get("button_group") if group.key == "split"]
+        assert bool(splits) == (part != "Agreement"), part  # what agrees with labels are the training images' scores
+
+
 def test_confusion_counts_wrong_labels_beside_another_class():
     targets = np.array([[0, 1], [0, 1], [1, 1], [0, 0], [0, 0], [0, 0], [0, 0]], bool)
     scores = np.array([[0.9, 0.9], [0.1, 0.9], [0.9, 0.9], [0.8, 0], [0, 0], [0, 0], [0, 0]], np.float32)
