@@ -37,7 +37,7 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         if not loaders.predictor_ready(run):  # a start takes seconds; there is something to look at
             marked_image(image_url(run.name, image, 960), image, [])
         with spinner:
-            answer = loaders.explain(str(run.path), str(path), tuple(THRESHOLDS), warmed_up)
+            answer = loaders.explain(run, path, tuple(THRESHOLDS), warmed_up)
     waiting.empty()
     known = datasets.image_truth(run, image)
     boxes = None
@@ -112,7 +112,7 @@ def views_panel(run: Run, image: str, path: Path, state: BoxState, answer: dict[
         threshold = loaders.view_steps(run)[state.view][0]
         above = [c for c in np.argsort(-np.array(answer["scores"])) if answer["scores"][c] > threshold and answer["boxes"][c][state.step]]
         boxes = [grown(answer["boxes"][c][state.step], state.offset, frame) for c in above]
-        said = loaders.clip_views(str(run.path), str(path), [[side / frame for side in box] for box in boxes]) if boxes else []
+        said = loaders.clip_views(run, path, [[side / frame for side in box] for box in boxes]) if boxes else []
         for c, box, p in zip(above, boxes, said, strict=True):
             cards.append(_card(run, run.classes[c], f"score {answer['scores'][c]:.2f}", run.classes[c], box, np.array(p, np.float32), bias))
     else:
@@ -144,7 +144,7 @@ def methods_panel(run: Run, image: str, path: Path, state: BoxState) -> None:
     name = run.classes[state.cls]
     if not st.toggle(f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {name}", key="methods", bind="query-params"):
         return
-    answer = loaders.cam_methods(str(run.path), str(path), state.cls, tuple(THRESHOLDS))
+    answer = loaders.cam_methods(run, path, state.cls, tuple(THRESHOLDS))
     panels = [{"name": method, "map": said["map"], "box": said["boxes"][state.step]} for method, said in answer.items()]
     cam_methods_view(image_url(run.name, image, 640), run.config.views.frame, panels, key="cam_methods")
     st.caption(

@@ -22,10 +22,11 @@ def changes(spec: str, classes: Path | str | None) -> tuple[int, ...]:
     place = spec.partition(":")[2]
     root = Path(place).expanduser()
     watched = [root, root / "classes.txt", root / "labels.csv", root / "annotations", root / "ImageSets/Main", *([Path(classes)] if classes else [])]
-    return tuple(_changed(path) for path in watched) if place else ()
+    return tuple(changed_at(path) for path in watched) if place else ()
 
 
-def _changed(path: Path) -> int:
+def changed_at(path: Path) -> int:
+    """When a file or folder was changed (ns), 0 where it is not there: whatever is kept of it is kept under this."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from ccd_core.errors import UserError
 
 SIZES = (160, 240, 320, 640, 960)  # longer sides that are served; few, so that a cache is hit
-HEADERS = {"Cache-Control": "private, max-age=3600", "Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Cache-Control": "private, max-age=60", "Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
 
 
 def image_url(run_name: str, image: str, size: int = 240) -> str:
@@ -37,7 +37,7 @@ async def thumb(request: Request) -> Response:
         tag = f'"{changed:x}-{size}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=HEADERS | {"ETag": tag})
-        content = await anyio.to_thread.run_sync(loaders.jpeg, str(path), size, changed)
+        content = await anyio.to_thread.run_sync(loaders.jpeg, path, size)
     except UserError as error:
         return Response(str(error), 404)
     return Response(content, media_type="image/jpeg", headers=HEADERS | {"ETag": tag})

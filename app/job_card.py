@@ -189,7 +189,7 @@ def _pictures(path: str, name: str, *changed: float) -> list[tuple[bytes, str]]:
     known = loaders.label_arrays(run)["final"] if run.has("labels.npz") else loaders.global_arrays(run)["p_global"]
     views = loaders.views(run) if run.has("views.parquet") else None
     for image, row in zip(loaders.global_arrays(run)["ids"][:SHOWN].tolist(), known[:SHOWN], strict=True):
-        with Image.open(io.BytesIO(loaders.jpeg(str(loaders.image_path(run, image)), 320))) as opened:
+        with Image.open(io.BytesIO(loaders.jpeg(loaders.image_path(run, image), 320))) as opened:
             picture = opened.convert("RGB")
         if views is not None:
             _draw(picture, views[views["image"] == image], run.config.views.frame)

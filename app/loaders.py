@@ -230,8 +230,7 @@ def image_of(run_name: str, image: str) -> tuple[Path, int]:
 
 
 @st.cache_data(max_entries=2048, show_spinner=False)
-def jpeg(path: str, longer_side: int, changed: int = 0) -> bytes:
-    """The image as JPEG, no larger than `longer_side`; `changed` only tells versions of the file apart."""
+def _jpeg(path: str, changed: int, longer_side: int) -> bytes:
     from PIL import Image
 
     picture = Image.fromarray(read_image(path, at_least=longer_side))
@@ -241,21 +240,33 @@ def jpeg(path: str, longer_side: int, changed: int = 0) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg(path: Path, longer_side: int) -> bytes:
+    """The image as JPEG, no larger than `longer_side`."""
+    return _jpeg(str(path), datasets.changed_at(path), longer_side)
+
+
 def data_url(path: Path, longer_side: int) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg(str(path), longer_side)).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(path, longer_side)).decode()
 
 
 # -- what needs a model --------------------------------------------------------------------------
 
+Model = tuple[str, int, int]
+
+
+def model_key(run: Run) -> Model:
+    """What a run's model says is kept under this: a run that is made anew, or trains on, answers anew."""
+    return str(run.path), datasets.changed_at(run.file("config.yaml")), datasets.changed_at(run.file("checkpoints", "best.safetensors"))
+
 
 @st.cache_resource(max_entries=1, on_release=lambda client: client.close(), show_spinner=False)
-def _predictor(path: str) -> PredictorClient:
-    return PredictorClient(path)
+def _predictor(model: Model) -> PredictorClient:
+    return PredictorClient(model[0])
 
 
 def predictor(run: Run) -> PredictorClient:
     """Whom to ask about the run; also on another thread, where Streamlit's caches are out of reach."""
-    return _predictor(str(run.path))
+    return _predictor(model_key(run))
 
 
 def wake_predictor(run: Run, after: float = 0) -> None:
@@ -269,26 +280,40 @@ def predictor_ready(run: Run) -> bool:
     return predictor(run).ready
 
 
-@st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
-def explain(run_path: str, image: str, thresholds: tuple[float, ...], warmed_up: bool = False) -> dict[str, Any]:
-    return _predictor(run_path).ask("explain", path=image, thresholds=list(thresholds), warmed_up=warmed_up)
-
-
-@st.cache_data(max_entries=64, show_spinner="Computing the maps of the other methods ...")
-def cam_methods(run_path: str, image: str, cls: int, thresholds: tuple[float, ...]) -> dict[str, Any]:
-    return _predictor(run_path).ask("cam_methods", path=image, cls=cls, thresholds=list(thresholds))
-
-
-@st.cache_data(max_entries=256, show_spinner="Asking CLIP about these views ...")
-def clip_views(run_path: str, image: str, boxes: list[list[float]]) -> list[list[float]]:
-    """[V][C] CLIP's probabilities of parts of an image; boxes as fractions of it."""
-    return _predictor(run_path).ask("clip_views", path=image, boxes=boxes)["p"]
-
-
-def predict(run: Run, paths: list[Path]) -> dict[str, Any]:
-    return predictor(run).ask("predict", paths=[str(path) for path in paths])
-
-
 def ask(run: Run, question: str, **arguments: Any) -> dict[str, Any]:
     """Any question of `ccd_core.serving.QUESTIONS` to the run's predictor; paths as strings."""
     return predictor(run).ask(question, **arguments)
+
+
+def predict(run: Run, paths: list[Path]) -> dict[str, Any]:
+    return ask(run, "predict", paths=[str(path) for path in paths])
+
+
+@st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
+def _explain(model: Model, image: str, changed: int, thresholds: tuple[float, ...], warmed_up: bool) -> dict[str, Any]:
+    return _predictor(model).ask("explain", path=image, thresholds=list(thresholds), warmed_up=warmed_up)
+
+
+def explain(run: Run, image: Path, thresholds: tuple[float, ...], warmed_up: bool = False) -> dict[str, Any]:
+    """What `Predictor.explain` says of an image."""
+    return _explain(model_key(run), str(image), datasets.changed_at(image), thresholds, warmed_up)
+
+
+@st.cache_data(max_entries=64, show_spinner="Computing the maps of the other methods ...")
+def _cam_methods(model: Model, image: str, changed: int, cls: int, thresholds: tuple[float, ...]) -> dict[str, Any]:
+    return _predictor(model).ask("cam_methods", path=image, cls=cls, thresholds=list(thresholds))
+
+
+def cam_methods(run: Run, image: Path, cls: int, thresholds: tuple[float, ...]) -> dict[str, Any]:
+    """What `Predictor.cam_methods` says of an image."""
+    return _cam_methods(model_key(run), str(image), datasets.changed_at(image), cls, thresholds)
+
+
+@st.cache_data(max_entries=256, show_spinner="Asking CLIP about these views ...")
+def _clip_views(model: Model, image: str, changed: int, boxes: list[list[float]]) -> list[list[float]]:
+    return _predictor(model).ask("clip_views", path=image, boxes=boxes)["p"]
+
+
+def clip_views(run: Run, image: Path, boxes: list[list[float]]) -> list[list[float]]:
+    """[V][C] CLIP's probabilities of parts of an image; boxes as fractions of it."""
+    return _clip_views(model_key(run), str(image), datasets.changed_at(image), boxes)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import loaders
+from app import datasets, loaders
 from ccd_core.errors import UserError
 from ccd_core.runs import Run
 from ccd_core.serving import PredictorClient
@@ -44,7 +44,7 @@ class Pace:
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _asked(run_path: str, image_path: str, changed: int) -> Asked:
+def _asked(run_path: str, settings: int, image_path: str, changed: int) -> Asked:
     return Asked()
 
 
@@ -61,7 +61,8 @@ def _line() -> ThreadPoolExecutor:
 
 def asked_about(run: Run, path: Path) -> Asked:
     """What has been asked about this image, shared between sessions."""
-    return _asked(str(run.path), str(path), path.stat().st_mtime_ns)
+    settings = datasets.changed_at(run.file("config.yaml"))  # CLIP is not trained: its opinion outlives a checkpoint
+    return _asked(str(run.path), settings, str(path), datasets.changed_at(path))
 
 
 def known(run: Run, path: Path, boxes: np.ndarray) -> np.ndarray:

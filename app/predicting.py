@@ -75,7 +75,7 @@ class Predicted:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _remembered(run_path: str, model_changed: int) -> dict[str, np.ndarray | str]:
+def _remembered(model: loaders.Model) -> dict[str, np.ndarray | str]:
     """Content -> scores, or what is wrong with the file; of one version of a run's model."""
     return {}
 
@@ -98,7 +98,7 @@ def predict_all(run: Run, images: dict[str, Path]) -> tuple[list[Predicted], lis
 
     Whoever leaves the page or touches a widget meanwhile loses nothing: the next rerun goes on where this one was.
     """
-    known = _remembered(str(run.path), run.file("checkpoints", "best.safetensors").stat().st_mtime_ns)
+    known = _remembered(loaders.model_key(run))
     if len(known) > KEPT:
         known.clear()
     keys = {name: _key(path) for name, path in images.items()}

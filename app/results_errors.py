@@ -111,7 +111,7 @@ def wrong_part(run: Run, split: str) -> None:
 def _show(run: Run, image: str, label: str) -> None:
     path = loaders.image_path(run, image)
     left, right = st.columns(2)
-    left.image(loaders.jpeg(str(path), 640), caption=image, output_format="JPEG", alt="the image")
+    left.image(loaders.jpeg(path, 640), caption=image, output_format="JPEG", alt="the image")
     right.image(
         label_overlay(run, path, run.classes.index(label)),
         caption=f"what speaks for {label}",

@@ -154,7 +154,7 @@ def palette(curves: dict[str, np.ndarray], colours: dict[str, str]) -> dict[str,
 
 def cam_boxes(run: Run, path: Path) -> dict[str, tuple]:
     """The local views that the classifier would ask for: around the maps of its three surest classes."""
-    answer = loaders.explain(str(run.path), str(path), (run.config.views.cam_threshold,))
+    answer = loaders.explain(run, path, (run.config.views.cam_threshold,))
     frame, offset, found = answer["frame"], run.config.views.offset, {}
     for c in np.argsort(-np.array(answer["scores"]))[:3]:
         if box := answer["boxes"][c][0]:

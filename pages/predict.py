@@ -157,7 +157,7 @@ def cards(rows: list[tuple[Predicted, list[str]]]) -> None:
     with st.grid(min_column_width=190, gap="small"):
         for one, names in rows[PAGE * (page - 1) : PAGE * page]:
             with st.container(border=True, gap="small"):
-                st.image(loaders.jpeg(str(one.path), 320), output_format="JPEG")
+                st.image(loaders.jpeg(one.path, 320), output_format="JPEG")
                 badges = " ".join(f":blue-badge[{name} {one.scores[run.classes.index(name)]:.2f}]" for name in names[:6])
                 st.markdown(badges or ":gray-badge[nothing found]")
                 st.button(one.name[-28:], key=f"see_{one.name}", icon=":material/search:", type="tertiary", on_click=_see, args=(one.name,))
