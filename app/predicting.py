@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +33,15 @@ def dataset_folder(run: Run) -> list[Path]:
 def images_in(run: Run, folder: str) -> dict[str, Path]:
     """Name -> file of the images in `folder` and below. Raises UserError for a folder that is not there, not allowed, or too large."""
     path = roots.permitted(folder, dataset_folder(run))
-    if not path.is_dir():
-        raise UserError(f"There is no folder {folder}.")
-    names = [name for name in find_images(path) if (path / name).resolve().is_relative_to(path)]
+    try:
+        if not path.is_dir():
+            raise UserError(f"There is no folder {folder}.")
+        os.scandir(path).close()  # the search passes over a folder that may not be entered
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}. Choose another folder, or open it to the user of this app.") from None
+    names = find_images(path)
+    if roots.roots() is not None:  # nor may links lead out, where others reach the app
+        names = [name for name in names if (path / name).resolve().is_relative_to(path)]
     if not names:
         raise UserError(f"There are no images in {folder}.")
     if len(names) > MOST_IN_FOLDER:

@@ -75,9 +75,9 @@ def chosen_example() -> dict:
     if not ids:
         return {}
     st.markdown("**Try one of these**, images of the run's data set that were kept out of training" if run.has("scores", "val.npz") else "**Try one of these**, images of the run's data set")  # fmt: skip
-    chosen = st.query_params.get("example")
-    picked = gallery(run, [{"id": image} for image in ids], key="examples", selected=chosen, on_pick=_try, tile="6rem")
-    image = picked or chosen
+    linked = st.query_params.get("example")
+    picked = gallery(run, [{"id": image} for image in ids], key="examples", selected=linked, on_pick=_try, tile="6rem")
+    image = next((one for one in (picked, linked) if one in ids), None)  # the link may name an image of another run
     return {image: loaders.image_path(run, image)} if image else {}
 
 

@@ -12,9 +12,10 @@ import pytest
 import streamlit as st
 from typer.testing import CliRunner
 
-from app.predicting import MOST
+from app.predicting import MOST, images_in
 from ccd_core import thresholds
 from ccd_core.cli import app as command
+from ccd_core.errors import UserError
 from ccd_core.runs import Run
 from ccd_core.thresholds import Thresholds
 
@@ -105,3 +106,34 @@ def test_too_many_uploads_are_refused_with_what_to_do(app, downloads):
         error.value.startswith("301 images are too many at once; choose 300 at most, or use `ccd predict ") and "--csv predicted.csv`" in error.value
     )
     assert not downloads  # none of them was looked at
+
+
+def test_a_folder_of_links_is_read_where_nobody_else_reaches_the_app(app, tiny_run, tiny_scenes, tmp_path, monkeypatch):
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for path in sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:2]:
+        (linked / path.name).symlink_to(path)
+    assert len(images_in(tiny_run, str(linked))) == 2
+    monkeypatch.setenv("CCD_SHARED", "1")
+    monkeypatch.setenv("CCD_DATA", str(linked))
+    with pytest.raises(UserError, match="no images"):
+        images_in(tiny_run, str(linked))
+
+
+def test_a_folder_that_cannot_be_read_is_named_in_a_sentence(app, tiny_run, tmp_path, monkeypatch):
+    test = app("predict", **{"from": "Folder on this machine", "folder": f"/{'a' * 300}"})
+    assert not test.exception and "cannot be read: File name too long" in test.error[0].value
+    closed = tmp_path / "closed"
+    closed.mkdir()
+
+    def refuse(path):  # as to anybody but root
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("app.predicting.os.scandir", refuse)
+    with pytest.raises(UserError, match="closed cannot be read: Permission denied"):
+        images_in(tiny_run, str(closed))
+
+
+def test_an_example_of_another_run_in_the_link_is_ignored(app):
+    test = app("predict", example="nobody.jpg")
+    assert not test.exception and not test.error and any("No images yet" in text.value for text in test.header)
