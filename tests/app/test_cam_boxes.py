@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.image_component import BoxState, _checked
 
@@ -91,25 +92,22 @@ def test_a_filter_that_is_changed_turns_to_the_first_image_that_fits(app, tiny_r
     assert image_in_link(test) in set(table.loc[table["class"] == rare, "image"])
 
 
-def test_a_clicked_image_is_shown_whatever_was_chosen_before(app, tiny_run, rare, monkeypatch):
-    from app import results_errors
+def test_of_a_filter_and_a_click_the_later_one_says_which_image_is_shown():
+    def page():
+        import streamlit as st
 
-    table, went = tiny_run.load_views(), []
-    with_view = set(table.loc[table["class"] == rare, "image"])
+        from app.widgets import choose_image, filter_changed, pick_image
 
-    def gallery(run, items, key):
-        return None if went or test.session_state["class"] != rare else next(item["id"] for item in items if item["id"] not in with_view)
+        ids = ["a", "b"] if st.toggle("narrow", key="narrow", on_change=filter_changed) else ["a", "b", "c", "d"]
+        st.button("click on c", on_click=choose_image, args=("c",))
+        st.title(pick_image(ids, {"a", "b", "c", "d"}))
 
-    monkeypatch.setattr(results_errors, "gallery", gallery)
-    monkeypatch.setattr(results_errors.st, "switch_page", lambda page, query_params: went.append(query_params))  # which a test without browser cannot
-    test = app("results", part="Most wrong", split="training images")
-    test.selectbox(key="class").set_value(rare).run()
-    test.switch_page("../pages/cam_boxes.py")
-    for name, value in went[0].items():
-        test.query_params[name] = value
-    test.run()
-    assert not test.exception and test.selectbox(key="class").value == rare and went[0]["image"] not in with_view
-    assert any(caption.value.startswith(f"**{went[0]['image']}**") for caption in test.caption)
+    test = AppTest.from_function(page)
+    test.query_params["image"] = "d"
+    assert test.run().title[0].value == "d"
+    assert test.toggle(key="narrow").set_value(True).run().title[0].value == "a"
+    assert click(test, "click on c").title[0].value == "c"
+    assert click(test, "Next").title[0].value == "a"
 
 
 def test_a_search_does_not_hide_the_image_that_a_link_names(app, tiny_run):
