@@ -16,6 +16,7 @@ from app.image_component import BoxState, cam_box_view
 from app.image_routes import image_url
 from app.view_cards import marked_image
 from app.view_components import cam_methods_view, view_cards
+from app.widgets import literal
 from ccd_core.bias import debias
 from ccd_core.data.images import image_size
 from ccd_core.runs import Run
@@ -68,10 +69,10 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         on_change=lambda new: _remember(run, new),
     )
     if known is not None:
-        names = ", ".join(run.classes[c] for c in np.flatnonzero(known[0])) or "none of the classes"
-        st.caption(f"**{image}** · truly there: {names}")
+        names = ", ".join(literal(run.classes[c]) for c in np.flatnonzero(known[0])) or "none of the classes"
+        st.caption(f"**{literal(image)}** · truly there: {names}")
     else:
-        st.caption(f"**{image}**")
+        st.caption(f"**{literal(image)}**")
     return state, answer
 
 
@@ -142,7 +143,7 @@ def methods_panel(run: Run, image: str, path: Path, state: BoxState) -> None:
     """The same image and class under CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM."""
     st.header("Other ways to make the map", anchor=False)
     name = run.classes[state.cls]
-    if not st.toggle(f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {name}", key="methods", bind="query-params"):
+    if not st.toggle(f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {literal(name)}", key="methods", bind="query-params"):
         return
     answer = loaders.cam_methods(run, path, state.cls, tuple(THRESHOLDS))
     panels = [{"name": method, "map": said["map"], "box": said["boxes"][state.step]} for method, said in answer.items()]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures import BLUE, GREEN, GREY, MARGIN, ORANGE, SKY, VERMILION, layout
+from app.figures import BLUE, GREEN, GREY, MARGIN, ORANGE, SKY, VERMILION, class_axis, layout, shown
 from ccd_core.bias import Bias
 
 ROW = 24  # pixels a class
@@ -16,26 +16,27 @@ NUMBERED = 40  # classes; the bars of more have their numbers under the pointer 
 LONGEST_NAME = 30  # letters; a longer name is cut beside its row and whole under the pointer
 
 
-def rows_figure(traces: Sequence[dict], rows: Sequence[str], shows: str, each: int = ROW, xaxes: Sequence[dict] = ({},), **own) -> go.Figure:
+def rows_figure(
+    traces: Sequence[dict], rows: Sequence[str], shows: str, each: int = ROW, xaxes: Sequence[dict] = ({},), marked: Sequence[str] = (), **own
+) -> go.Figure:
     """One row of the figure for each of `rows`, the first on top, with the value axes above them, where they are seen before scrolling.
 
-    shows: as in `figures.layout`. xaxes: what each of the panels side by side has of its own; panels share the rows.
+    shows: as in `figures.layout`. xaxes: what each of the panels side by side has of its own; panels share the rows. marked: rows with a bold
+    name and a dot.
     """
-    names = [name if len(plain(name)) <= LONGEST_NAME else plain(name)[: LONGEST_NAME - 1] + "…" for name in rows]
+    names = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in rows]
+    texts = [f"<b>{shown(name)}</b> ●" if row in marked else shown(name) for name, row in zip(names, rows, strict=True)]
     axes = {
         f"xaxis{number if number > 1 else ''}": {"side": "top", "ticks": "outside", "title_standoff": 4, "tickangle": 0, "nticks": 4} | axis
         for number, axis in enumerate(xaxes, 1)
     }
     beside = {
-        "margin": MARGIN | {"l": 16 + 7 * max((len(plain(name)) for name in names), default=0), "t": 102, "b": 10},
+        "margin": MARGIN
+        | {"l": 16 + 7 * max((len(name) + 2 * (row in marked) for name, row in zip(names, rows, strict=True)), default=0), "t": 102, "b": 10},
         "legend": {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
-        "yaxis": {"range": [len(rows) - 0.5, -0.5], "tickvals": list(rows), "ticktext": names},
+        "yaxis": class_axis(rows) | {"range": [len(rows) - 0.5, -0.5], "ticktext": texts},
     }
     return go.Figure({"data": list(traces), "layout": layout(112 + each * len(rows), shows, **beside, **axes, **own)})
-
-
-def plain(name: str) -> str:
-    return name.removeprefix("<b>").replace("</b>", "")
 
 
 def ticks(x: np.ndarray, y: np.ndarray, height: float) -> str:

@@ -18,7 +18,8 @@ COLOURS = {"CLIP, whole image": GREY, RUN: SKY, SET: BLUE}
 def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequence[int], best_view: np.ndarray | None = None) -> go.Figure:
     """One image's labels, [C] each, of the classes `shown`, in that order; best_view [C] int says which view gave the local label."""
     truth = kinds.get("ground truth")
-    names = [f"<b>{classes[i]}</b> ●" if truth is not None and truth[i] == 1 else classes[i] for i in shown]
+    names = [classes[i] for i in shown]
+    there = [classes[i] for i in shown if truth is not None and truth[i] == 1]
     bars = []
     for kind, values in kinds.items():
         if kind == "ground truth":
@@ -32,7 +33,9 @@ def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequ
             }
         )  # fmt: skip
     axis = {"range": [0, 1.3], "title": {"text": "label"}, "tickvals": [0, 0.25, 0.5, 0.75, 1]}
-    return rows_figure(bars, names, "Bars: this image's labels of each kind, by class", each=14 + 13 * len(bars), barmode="group", xaxes=[axis])
+    return rows_figure(
+        bars, names, "Bars: this image's labels of each kind, by class", each=14 + 13 * len(bars), barmode="group", xaxes=[axis], marked=there
+    )
 
 
 def most_labelled(kinds: dict[str, np.ndarray], count: int) -> list[int]:

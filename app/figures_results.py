@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VALUES, VERMILION, _layout
+from app.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VALUES, VERMILION, _layout, class_axis, shown
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY)
 AT = "threshold %{customdata:.3f}<br>precision %{y:.1%}<br>recall %{x:.1%}<extra>%{fullData.name}</extra>"
@@ -36,7 +36,7 @@ def ap_points(columns: dict[str, dict[str, float | None]], names: Sequence[str])
         110 + 21 * len(rows),
         "Rows, one a class: AP of each run, joined by a line",
         xaxis={"title": "AP (%)"},
-        yaxis={"categoryorder": "array", "categoryarray": rows},
+        yaxis=class_axis(rows),
     )
 
 
@@ -63,19 +63,20 @@ def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: di
         )  # fmt: skip
         figure.update_xaxes(title="images", range=[0, 1.25 * max(1, *counts)], nticks=4, row=1, col=2)
     figure.update_xaxes(title="AP (%)", range=[0, 108], tickvals=list(range(0, 101, 20)), row=1, col=1)
-    figure.update_yaxes(categoryorder="array", categoryarray=rows, tickmode="array", tickvals=rows)
+    figure.update_yaxes(**class_axis(rows))
     return _layout(figure, 90 + 22 * len(rows), "Bars: AP of each class, and how many images have it", showlegend=False)
 
 
 def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequence[float], clip: Sequence[float] | None) -> go.Figure:
     """One image: the classifier's score of each class with its threshold as a tick, CLIP's probability under it; labels bold with a check mark."""
-    names = [f"<b>{name} ✓</b>" if score >= limit else name for name, score, limit in zip(classes, scores, limits, strict=True)][::-1]
+    names = list(classes)[::-1]
+    texts = [f"<b>{shown(name)} ✓</b>" if score >= limit else shown(name) for name, score, limit in zip(classes, scores, limits, strict=True)][::-1]
     figure = go.Figure()
     for kind, values, colour in (("CLIP, whole image", clip, SKY), ("classifier", scores, PURPLE)):
         if values is not None:
-            shown = list(values)[::-1]
+            bars = list(values)[::-1]
             figure.add_bar(
-                x=shown, y=names, name=kind, orientation="h", marker_color=colour, text=[f"{value:.2f}" for value in shown],
+                x=bars, y=names, name=kind, orientation="h", marker_color=colour, text=[f"{value:.2f}" for value in bars],
                 hovertemplate="%{y}: %{x:.3f}<extra>%{fullData.name}</extra>", **VALUES,
             )  # fmt: skip
     figure.add_scatter(
@@ -83,7 +84,7 @@ def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequen
         marker={"symbol": "line-ns", "size": 22, "line": {"color": VERMILION, "width": 2.5}},
     )  # fmt: skip
     height = 80 + (42 if clip is not None else 26) * len(names)
-    axes = {"xaxis": {"range": [0, 1.12], "tickvals": [0, 0.25, 0.5, 0.75, 1]}, "yaxis": {"categoryorder": "array", "categoryarray": names}}
+    axes = {"xaxis": {"range": [0, 1.12], "tickvals": [0, 0.25, 0.5, 0.75, 1]}, "yaxis": class_axis(names) | {"ticktext": texts}}
     return _layout(
         figure,
         height,
@@ -129,12 +130,12 @@ def pr_curves(curves: dict[str, dict[str, np.ndarray]], marks: dict[str, float] 
     figure = go.Figure()
     for (name, curve), colour in zip(curves.items(), COLOURS * len(curves), strict=False):
         figure.add_scatter(
-            x=curve["recall"], y=curve["precision"], customdata=curve["threshold"], name=name, mode="lines", hovertemplate=AT,
+            x=curve["recall"], y=curve["precision"], customdata=curve["threshold"], name=shown(name), mode="lines", hovertemplate=AT,
             line={"color": colour, "width": 2.5, "shape": "hv"},
         )  # fmt: skip
         if marks and name in marks and (at := _at(curve, marks[name])) is not None:
             figure.add_scatter(
-                x=[curve["recall"][at]], y=[curve["precision"][at]], customdata=[marks[name]], name=name, mode="markers", showlegend=False,
+                x=[curve["recall"][at]], y=[curve["precision"][at]], customdata=[marks[name]], name=shown(name), mode="markers", showlegend=False,
                 hovertemplate=AT, marker={"color": colour, "size": 13, "line": {"color": "white", "width": 2}},
             )  # fmt: skip
     return _layout(
@@ -156,11 +157,11 @@ def _at(curve: dict[str, np.ndarray], threshold: float) -> int | None:
 def pr_grid(curves: dict[str, dict[str, np.ndarray]], ap: dict[str, float], across: int = 6) -> go.Figure:
     """All classes' curves as small multiples, in the order given."""
     down = -(-len(curves) // across)
-    titles = [f"{name} <b>{100 * ap[name]:.0f}</b>" for name in curves]
+    titles = [f"{shown(name)} <b>{100 * ap[name]:.0f}</b>" for name in curves]
     figure = make_subplots(down, across, shared_xaxes=True, shared_yaxes=True, subplot_titles=titles, vertical_spacing=min(0.08, 0.4 / down))
     for place, (name, curve) in enumerate(curves.items()):
         figure.add_scatter(
-            x=curve["recall"], y=curve["precision"], customdata=curve["threshold"], name=name, mode="lines", fill="tozeroy", hovertemplate=AT,
+            x=curve["recall"], y=curve["precision"], customdata=curve["threshold"], name=shown(name), mode="lines", fill="tozeroy", hovertemplate=AT,
             line={"color": BLUE, "width": 1.8, "shape": "hv"}, row=place // across + 1, col=place % across + 1,
         )  # fmt: skip
     figure.update_xaxes(range=[0, 1.03], tickvals=[0, 0.5, 1], tickformat=".0%")
@@ -213,13 +214,16 @@ def confusion_matrix(rate: np.ndarray, baseline: np.ndarray, classes: Sequence[s
         x=[classes[c] for c in across], y=[classes[c] for c in down], text=[f"{value:.0f}" for value in cells[down, across]], mode="text",
         hoverinfo="skip", showlegend=False,
     )  # fmt: skip
-    axes = {"xaxis": {"title": "truly there", "showgrid": False}, "yaxis": {"title": "wrongly predicted", "autorange": "reversed", "showgrid": False}}
+    axes = {
+        "xaxis": class_axis(classes) | {"title": "truly there", "showgrid": False},
+        "yaxis": class_axis(classes) | {"title": "wrongly predicted", "autorange": "reversed", "showgrid": False},
+    }
     return _layout(figure, max(380, 140 + 24 * len(classes)), "Matrix: how often the row's class is wrongly predicted where the column's is", **axes)
 
 
 def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure:
     """(wrongly predicted, truly there, share with it, share without it), the strongest first."""
-    rows = [f"{wrong} where {there} is" for wrong, there, _, _ in pairs][::-1]
+    rows = [f"{shown(wrong)} where {shown(there)} is" for wrong, there, _, _ in pairs][::-1]
     figure = go.Figure()
     for name, place, colour in (("other class absent", 3, GREY), ("other class present", 2, VERMILION)):  # bars of a row go upwards
         values = [100 * pair[place] for pair in pairs][::-1]
@@ -243,5 +247,10 @@ def agreement_bars(classes: Sequence[str], only_labels: np.ndarray, both: np.nda
     for name, values, colour in (("both", both, GREEN), ("final label only", only_labels, ORANGE), ("classifier only", only_classifier, PURPLE)):
         figure.add_bar(x=[classes[i] for i in order], y=values[order], name=name, marker_color=colour)
     return _layout(
-        figure, 380, "Bars: images that the final labels, the classifier or both give each class", barmode="stack", yaxis={"title": "images"}
+        figure,
+        380,
+        "Bars: images that the final labels, the classifier or both give each class",
+        barmode="stack",
+        xaxis={"type": "category"},
+        yaxis={"title": "images"},
     )

@@ -12,7 +12,7 @@ from app import loaders
 from app.gallery import gallery
 from app.judged import confusion, judged, most_wrong
 from app.seeing import label_overlay
-from app.widgets import choose_image, friendly_errors, pick_class, show_figure
+from app.widgets import choose_image, friendly_errors, literal, pick_class, show_figure
 from ccd_core import thresholds
 from ccd_core.runs import Run
 
@@ -111,10 +111,10 @@ def wrong_part(run: Run, split: str) -> None:
 def _show(run: Run, image: str, label: str) -> None:
     path = loaders.image_path(run, image)
     left, right = st.columns(2)
-    left.image(loaders.jpeg(path, 640), caption=image, output_format="JPEG", alt="the image")
+    left.image(loaders.jpeg(path, 640), caption=literal(image), output_format="JPEG", alt="the image")
     right.image(
         label_overlay(run, path, run.classes.index(label)),
-        caption=f"what speaks for {label}",
+        caption=f"what speaks for {literal(label)}",
         output_format="JPEG",
         alt=f"the same image with the heat of {label}",
     )

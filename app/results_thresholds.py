@@ -9,7 +9,7 @@ from app import figures_results as figures
 from app import loaders
 from app.evidence import follow_run
 from app.judged import Key, changed, judged, ranking
-from app.widgets import friendly_errors, metric_row, show_figure
+from app.widgets import friendly_errors, literal, metric_row, show_figure
 from ccd_core import thresholds
 from ccd_core.ranking import Measures
 from ccd_core.runs import Run
@@ -99,7 +99,7 @@ def _moved(run: Run, chosen: Thresholds, method: str, name: str) -> Thresholds:
         if name == ONE:
             follow_run(run, {key: start})
         in_link = "query-params" if name == ONE else None
-        value = st.slider(f"Threshold, {name}", 0.0, 1.0, start, 0.005, format="%.3f", key=key, bind=in_link)
+        value = st.slider(f"Threshold, {literal(name)}", 0.0, 1.0, start, 0.005, format="%.3f", key=key, bind=in_link)
         moved[name] = value
     values = dict.fromkeys(run.classes, moved[ONE]) if not chosen.per_class else chosen.values | {c: v for c, v in moved.items() if c != ONE}
     return Thresholds(values, per_class=chosen.per_class, split=chosen.split, images=chosen.images)

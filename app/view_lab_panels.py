@@ -16,7 +16,7 @@ from app.cam_panels import grown
 from app.figures_view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
 from app.opinions import Box, ask, asked_about, key, known, seconds_for, unknown
 from app.view_cards import crops, picture_strip
-from app.widgets import show_figure
+from app.widgets import literal, show_figure
 from ccd_core import view_sweeps
 from ccd_core.data.images import image_size
 from ccd_core.runs import Run
@@ -113,9 +113,9 @@ def sweep_panel(run: Run, path: Path, sweep: Sweep, cls: str | None, form: int, 
         axis = "area of the crop, % of the image" if size else "middle of the crop, % from the left"
         with column:
             st.markdown(
-                f"**From {sweep.around} to the whole image**"
+                f"**From {literal(sweep.around)} to the whole image**"
                 if size
-                else f"**{sweep.around[0].upper()}{sweep.around[1:]}, moved from left to right**"
+                else f"**{literal(sweep.around[0].upper() + sweep.around[1:])}, moved from left to right**"
             )
             if cls is None or np.isnan(p).all():
                 picture_strip(pictures, SWEEP_HEIGHT)
@@ -128,7 +128,7 @@ def sweep_panel(run: Run, path: Path, sweep: Sweep, cls: str | None, form: int, 
 def maps_panel(run: Run, path: Path, found: list[np.ndarray | None], cls: str | None, form: int, both: Both) -> None:
     """Where a crop would have to be for CLIP to see the class."""
     what = cls or "a class"
-    st.markdown(f"**Where would CLIP see {what}?**")
+    st.markdown(f"**Where would CLIP see {literal(what)}?**")
     maps = [None if level is None or cls is None else both(level)[form][..., run.classes.index(cls)] for level in found]
     (whole,) = crops(str(path), (view_sweeps.WHOLE,), path.stat().st_mtime_ns)
     width, height = image_size(path)
@@ -137,7 +137,7 @@ def maps_panel(run: Run, path: Path, found: list[np.ndarray | None], cls: str | 
     else:
         show_figure(place_maps(list(PLACES), maps, what, whole, width / height), key="place_maps")
     st.caption(
-        f"Each map is the image; its colour is CLIP's probability of {what} for a crop of that size around that point, or as near as the image's edge lets it. Were CLIP's opinion independent of the view, every map would be one colour. "
+        f"Each map is the image; its colour is CLIP's probability of {literal(what)} for a crop of that size around that point, or as near as the image's edge lets it. Were CLIP's opinion independent of the view, every map would be one colour. "
         "Maps, and bars while the crop is dragged, are blended from the crops that CLIP was asked about. Curves and the bars of a crop at rest are CLIP's own answers."
     )
 

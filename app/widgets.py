@@ -107,7 +107,7 @@ def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
 
 # -- names ------------------------------------------------------------------------------------------
 
-MARKS = re.compile(r"([\\`*_\[\]<>$~:#|&])")
+MARKS = re.compile(r"([\\`*\[\]<>$~:#|&]|(?<!\w)_|_(?!\w))")  # an underscore within a word marks nothing
 
 
 def literal(name: str) -> str:

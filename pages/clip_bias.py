@@ -10,7 +10,7 @@ import streamlit as st
 from app import datasets, figures_bias, loaders
 from app.evidence import class_figure, entropy_slider, global_evidence, pick_part, pseudo_label_counts, true_counts, true_rates
 from app.gallery import gallery
-from app.widgets import choose_image, current_run, metric_row, page_header, pick_class, require, show_figure
+from app.widgets import choose_image, current_run, literal, metric_row, page_header, pick_class, require, show_figure
 from ccd_core.bias import Bias
 from ccd_core.relabel import Evidence
 from ccd_core.runs import Run
@@ -67,11 +67,11 @@ def bias_of_classes(run: Run, evidence: Evidence, bias: Bias) -> None:
 
 def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> None:
     name, (ids, _) = run.classes[index], loaders.image_ids(run)
-    st.header(f"Images where CLIP says {name} first", anchor=False)
+    st.header(f"Images where CLIP says {literal(name)} first", anchor=False)
     surest, least = evidence.extremes(index, SHOWN)
     if not len(surest):
         st.info(
-            f"{name} is not the first class of any image, so its bias is the mean of the other classes'. Its highest probability is {evidence.p[index].max():.2f}."
+            f"{literal(name)} is not the first class of any image, so its bias is the mean of the other classes'. Its highest probability is {evidence.p[index].max():.2f}."
         )
         return
 

@@ -10,7 +10,7 @@ from app.evidence import Labels, class_figure, entropy_slider, follow_run, new_l
 from app.gallery import gallery
 from app.image_routes import image_url
 from app.view_cards import crops, marked_image, view_cards
-from app.widgets import choose_image, current_run, friendly_errors, metric_row, page_header, pick_class, pick_image, require, show_figure
+from app.widgets import choose_image, current_run, friendly_errors, literal, metric_row, page_header, pick_class, pick_image, require, show_figure
 from ccd_core.relabel import Relabelled
 from ccd_core.runs import Run
 
@@ -39,7 +39,7 @@ def one_image(run: Run) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         marked_image(image_url(run.name, image, 640), image, boxes)
-        st.caption(f"{image}: {len(boxes)} local views" + ("" if boxes else ", so its final label is its initial one") + ".")
+        st.caption(f"{literal(image)}: {len(boxes)} local views" + ("" if boxes else ", so its final label is its initial one") + ".")
     with right:
         every = st.toggle("All classes", key="all", bind="query-params") if len(classes) > TOP else True
         shown = figures_labels.most_labelled(kinds, len(classes) if every else TOP)

@@ -24,7 +24,7 @@ from app.predicting import (
 )  # fmt: skip
 from app.seeing import attended, label_overlay
 from app.uploads import MEGABYTES, keep_uploads
-from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, require, show_figure
+from app.widgets import current_run, empty_state, friendly_errors, literal, metric_row, page_header, require, show_figure
 from ccd_core import thresholds
 from ccd_core.answers import CSV_FORMAT, as_csv, as_records
 from ccd_core.data.images import IMAGE_SUFFIXES
@@ -107,7 +107,7 @@ def each_threshold(saved: Thresholds | None) -> Thresholds:
     linked = thresholds_of_link(st.query_params.get("each", ""), len(run.classes))
     with st.expander("A threshold for each class", expanded=len(run.classes) <= 24), st.grid(min_column_width=130, gap="medium"):
         values = [
-            st.slider(name, 0.0, 1.0, linked.get(i, usual[i]), 0.01, key=f"limit {run.name} {i}", persist_state="session")
+            st.slider(literal(name), 0.0, 1.0, linked.get(i, usual[i]), 0.01, key=f"limit {run.name} {i}", persist_state="session")
             for i, name in enumerate(run.classes)
         ]
     if changed := link_of_thresholds(values, usual):
@@ -121,7 +121,7 @@ def filtered(good: list[Predicted], limits: Thresholds) -> list[tuple[Predicted,
     """The images that the filter leaves, with their labels."""
     labelled = [(one, limits.labels(run.classes, one.scores)) for one in good]
     counts = np.bincount([run.classes.index(name) for _, names in labelled for name in names], minlength=len(run.classes))
-    found = [f"{run.classes[i]} ({counts[i]})" for i in np.argsort(-counts) if counts[i]]
+    found = [f"{literal(run.classes[i])} ({counts[i]})" for i in np.argsort(-counts) if counts[i]]
     none = sum(not names for _, names in labelled)
     metric_row([
         ("Images", f"{len(labelled):,}"), ("Labels an image", f"{counts.sum() / len(labelled):.2f}"), ("Nothing found", f"{none:,}"),
@@ -158,9 +158,9 @@ def cards(rows: list[tuple[Predicted, list[str]]]) -> None:
         for one, names in rows[PAGE * (page - 1) : PAGE * page]:
             with st.container(border=True, gap="small"):
                 st.image(loaders.jpeg(one.path, 320), output_format="JPEG")
-                badges = " ".join(f":blue-badge[{name} {one.scores[run.classes.index(name)]:.2f}]" for name in names[:6])
+                badges = " ".join(f":blue-badge[{literal(name)} {one.scores[run.classes.index(name)]:.2f}]" for name in names[:6])
                 st.markdown(badges or ":gray-badge[nothing found]")
-                st.button(one.name[-28:], key=f"see_{one.name}", icon=":material/search:", type="tertiary", on_click=_see, args=(one.name,))
+                st.button(literal(one.name[-28:]), key=f"see_{one.name}", icon=":material/search:", type="tertiary", on_click=_see, args=(one.name,))
 
 
 def _see(name: str) -> None:
@@ -172,12 +172,12 @@ def single(run: Run, one: Predicted, limits: Thresholds) -> None:
     """One image large: a click on a label shows what speaks for it, with CLIP's own opinion beside the classifier's."""
     order = np.argsort(-one.scores)
     clickable = [int(i) for i in order[:SHOWN]]
-    st.header(one.name, anchor=False)
+    st.header(literal(one.name), anchor=False)
     titles = {f"{run.classes[i]} {one.scores[i]:.2f}": i for i in clickable}
-    picked = st.pills("What speaks for", list(titles), default=next(iter(titles)), required=True, key=f"why_{one.name}")
+    picked = st.pills("What speaks for", list(titles), format_func=literal, default=next(iter(titles)), required=True, key=f"why_{one.name}")
     cls = titles.get(picked or "", clickable[0])
     left, right = st.columns([3, 2])
-    left.image(label_overlay(run, one.path, cls, clickable), output_format="JPEG", caption=f"{run.classes[cls]}: heat is what speaks for it, the frame the part above half of the map's range")  # fmt: skip
+    left.image(label_overlay(run, one.path, cls, clickable), output_format="JPEG", caption=f"{literal(run.classes[cls])}: heat is what speaks for it, the frame the part above half of the map's range")  # fmt: skip
     clip = attended(run, one.path, clickable)["clip"]
     both = list(dict.fromkeys([*clickable[:8], *(np.argsort(-np.array(clip))[:4].tolist() if clip else [])]))
     given = limits.array(run.classes).astype(np.float32)
@@ -193,7 +193,7 @@ with friendly_errors():
     if not images:
         images = chosen_example()
     if not images:
-        empty_state("No images yet", f"{'Choose one of the examples, or drop' if examples(run) else 'Drop'} your own above. The classifier of run **{run.name}** knows {', '.join(run.classes[:30])}{' ...' if len(run.classes) > 30 else ''}.", icon=":material/add_photo_alternate:")  # fmt: skip
+        empty_state("No images yet", f"{'Choose one of the examples, or drop' if examples(run) else 'Drop'} your own above. The classifier of run **{run.name}** knows {', '.join(map(literal, run.classes[:30]))}{' ...' if len(run.classes) > 30 else ''}.", icon=":material/add_photo_alternate:")  # fmt: skip
         loaders.wake_predictor(run)
         st.stop()
     good, bad = predict_all(run, images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app import figures_bias, figures_labels
+from app import figures, figures_bias, figures_labels, figures_results
 from ccd_core.bias import clip_bias, entropy
 from ccd_core.relabel import Evidence
 
@@ -47,5 +47,27 @@ def test_the_view_that_gave_a_local_label_is_named():
     shown = figures_labels.most_labelled(kinds, 2)
     figure = figures_labels.label_bars(["a", "b"], kinds, shown, np.array([4, 2]))
     local = next(trace for trace in figure.data if trace.name == "local")
-    assert list(local.y) == ["<b>b</b> ●", "a"] and list(local.text) == ["0.90 · view 3", "0.10"]
+    assert list(figure.layout.yaxis.ticktext) == ["<b>b</b> ●", "a"] and list(local.y) == ["b", "a"] and list(local.text) == ["0.90 · view 3", "0.10"]
     assert len(figures_labels.most_labelled({"final": np.random.default_rng(0).random(80)}, 8)) == 8
+
+
+def test_classes_named_like_numbers_or_marks_are_categories_with_their_names():
+    names = ["30", "120", "50", "2020-01-01", "<b>&"]
+    p = np.random.default_rng(0).dirichlet(np.full(5, 0.2), 60).astype(np.float32)
+    ap, values, many = dict.fromkeys(names, 50.0), p[0], np.arange(5)
+    of_rows = [
+        figures_bias.bias_by_class(names, clip_bias(p, 1.0), Evidence.of(p, entropy(p)).by_class, p.max(1)),
+        figures_bias.count_bars(names, {"ground truth": many}),
+        figures_bias.before_and_after(names, values, p[1], None, ("a", "b"), "c"),
+        figures_labels.label_bars(names, {"final": values}, range(5)),
+        figures_labels.differences(names, values, p[1], None, "c"),
+        figures_results.ap_points({"a": ap, "b": ap}, names),
+        figures_results.ap_bars(ap, names, {"30": 1}),
+        figures_results.opinion_bars(names, values, values + 1, None),
+        figures_results.confusion_matrix(np.zeros((5, 5)), np.zeros((5, 5)), names),
+    ]
+    for figure in of_rows:
+        text = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
+        assert figure.layout.yaxis.type == "category" and text == {name: name for name in names[:4]} | {"<b>&": "&lt;b&gt;&amp;"}
+    for figure in (figures_results.agreement_bars(names, many, many, many), figures.class_counts({"train": ap}), of_rows[-1]):
+        assert figure.layout.xaxis.type == "category"

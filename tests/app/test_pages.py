@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.widgets import literal
+
 PAGES = ["overview", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train"]
 
 
@@ -30,3 +32,18 @@ def test_the_run_is_in_every_link_so_that_a_newer_run_does_not_change_what_it_op
 def test_an_unknown_run_in_a_link_is_said(app):
     test = app("overview", run="nonsense")
     assert "no run 'nonsense'" in test.error[0].value and test.metric
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("$a$ *b*", r"\$a\$ \*b\*"),
+        ("a]b", r"a\]b"),
+        ("_x_", r"\_x\_"),
+        ("train_01.jpg", "train_01.jpg"),
+        (":red[x]", r"\:red\[x\]"),
+        ("a\\b", r"a\\b"),
+    ],
+)
+def test_a_name_in_markdown_is_no_formula_and_ends_no_badge(name, written):
+    assert literal(name) == written
