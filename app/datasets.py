@@ -70,18 +70,24 @@ def find_image(run: Run, image: str) -> Path | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the ground truth ...")
-def _ground_truth(spec: str, classes: str | None, changed: tuple[int, ...], names: tuple[str, ...], split: str) -> GroundTruth | None:
-    dataset = _dataset(spec, classes, changed)
-    if gone := [name for name in names if name not in dataset.classes]:
+def _truth_as_read(spec: str, classes: str | None, changed: tuple[int, ...], split: str) -> GroundTruth | None:
+    return _dataset(spec, classes, changed).ground_truth(split)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _ground_truth(spec: str, classes: str | None, changed: tuple[int, ...], split: str, names: tuple[str, ...]) -> GroundTruth | None:
+    truth, there = _truth_as_read(spec, classes, changed, split), _dataset(spec, classes, changed).classes
+    if truth is None:
+        return None
+    if gone := [name for name in names if name not in there]:
         raise UserError(f"The data set no longer has the class {gone[0]!r}, which this run was trained with; put the name back into its class list.")
-    truth = dataset.ground_truth(split)
-    return truth and truth.in_terms_of(names, dataset.classes)
+    return truth.in_terms_of(names, there)
 
 
 def ground_truth(run: Run, split: str = "train") -> GroundTruth | None:
     """What is truly in the images of a split, in the order of `run.classes`; None where that is not known here."""
     try:
-        return _ground_truth(*key(run), run.classes, split)
+        return _ground_truth(*key(run), split, run.classes)
     except UserError:
         return None
 
@@ -91,9 +97,11 @@ def why_no_truth(run: Run, split: str = "train") -> str:
     try:
         dataset(run)
     except UserError as error:
-        return f"The run's data set cannot be opened on this machine, so its ground truth is not known here. {error} Bring the data set there, or mend it, and reload the page."
+        return (
+            f"The run's data set cannot be opened on this machine, so its ground truth is not known here; put it there and reload the page. {error}"
+        )
     try:
-        _ground_truth(*key(run), run.classes, split)
+        _ground_truth(*key(run), split, run.classes)
     except UserError as error:
         return f"The ground truth cannot be used. {error}"
     return "There is no ground truth for these images; a labels.csv in the data set's folder would be scored."

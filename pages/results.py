@@ -50,7 +50,9 @@ if len(options) > 1 and (truth or part != "confusion"):  # agreement is about th
     )
 if not truth:
     measured = scored and part in ("classes", "curves")
-    st.info(f"{datasets.why_no_truth(run, split)} {'The AP below was measured by the run.' if measured else 'What is shown below needs none.'}")
+    st.info(
+        f"{datasets.why_no_truth(run, split)} {'The AP below was measured by the run.' if measured else 'What is shown below needs no ground truth.'}"
+    )
 elif not scored:
     st.info("The run ended before there was ground truth, so it has no AP; a new run on the same folder is scored.")
 if scored and part in ("classes", "curves"):

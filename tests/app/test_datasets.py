@@ -57,9 +57,8 @@ def test_a_class_that_has_gone_leaves_no_truth_and_the_reason_names_it(run, tmp_
     rename(tmp_path / "photos", "cat\n")
     assert datasets.ground_truth(run) is None and datasets.image_truth(run, "a.jpg") is None
     assert "no longer has the class 'dog'" in datasets.why_no_truth(run)
-    rename(tmp_path / "photos", "cat\ndog\n")
-    later(tmp_path / "photos" / "classes.txt")
-    assert datasets.ground_truth(run) is not None
+    (tmp_path / "photos" / "labels.csv").unlink()
+    assert "There is no ground truth" in datasets.why_no_truth(run)
 
 
 def test_boxes_follow_their_names_too():
