@@ -160,10 +160,9 @@ def _summary(finished: Any, seconds: float) -> None:
         if len(skipped) > 20:
             console.print(f"    ... all are in {finished.file('log.txt')}")
     if report.get("val"):
-        labels = report["labels"]["final"] or {"mAP": float("nan")}
-        console.print(
-            f"  validation mAP {report['val']['mAP']:.1f}, final labels' mAP {labels['mAP']:.1f} (percent; epoch {report['epoch'] + 1} kept)"
-        )
+        labels = report["labels"]["final"]
+        of_labels = f", final labels' mAP {labels['mAP']:.1f}" if labels else ""
+        console.print(f"  validation mAP {report['val']['mAP']:.1f}{of_labels} (percent; epoch {report['epoch'] + 1} kept)")
     console.print(f"  look at it: ccd app --run {finished.path}\n  use it:     ccd predict {finished.path} IMAGE...", soft_wrap=True)
 
 

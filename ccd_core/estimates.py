@@ -9,9 +9,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 
 from ccd_core.config import CCDConfig
+from ccd_core.errors import UserError
 from ccd_core.runs import Run
 
 RUNS_ASKED = 5
@@ -51,26 +53,30 @@ def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Ite
     finished = [run for run in earlier if run.status == "finished"]
     disk = _disk(config, train, val, classes, next((run for run in finished if run.config.classifier.backbone == config.classifier.backbone), None))
     alike = [run for run in finished if kind(run.config) == kind(config) and run.recorded.get("host") == socket.gethostname()]
+    asked = dict(islice(((run.name, found) for run in alike if (found := _rates(run))), RUNS_ASKED))
     rates: dict[str, list[float]] = {}
-    for run in alike[:RUNS_ASKED]:
-        for stage, rate in _rates(run).items():
+    for found in asked.values():
+        for stage, rate in found.items():
             rates.setdefault(stage, []).append(rate)
     needed = work(config, train, val)
-    if not alike or any(stage not in rates for stage in needed):
+    if not asked or any(stage not in rates for stage in needed):
         return Estimate(None, disk, "No run of this kind has finished on this machine yet.")
     # the slowest for `global`: embeddings kept from an earlier run make the others look fast
     seconds = {stage: count * (max if stage == "global" else median)(rates[stage]) for stage, count in needed.items()}
-    names = ", ".join(run.name for run in alike[:RUNS_ASKED])
-    return Estimate(seconds, disk, f"From how fast {names} went on this machine, if all epochs are run.")
+    return Estimate(seconds, disk, f"From how fast {', '.join(asked)} went on this machine, if all epochs are run.")
 
 
 def _rates(run: Run) -> dict[str, float]:
-    """Seconds an image of each stage."""
-    if not run.has("scores", "train.npz"):
+    """Seconds an image of each stage; {} where the run's files do not tell, which is no reason to say nothing of other runs."""
+    try:
+        train = len(run.load_scores("train")["ids"])
+        val = len(run.load_scores("val")["ids"]) if run.has("scores", "val.npz") else 0
+        metrics = run.load_metrics()
+    except UserError:
         return {}
-    train = len(run.load_scores("train")["ids"])
-    val = len(run.load_scores("val")["ids"]) if run.has("scores", "val.npz") else 0
-    counted, metrics = work(run.config, train, val), run.load_metrics()
+    if "phase" not in metrics:
+        return {}
+    counted = work(run.config, train, val)
     counted["training"] = float((metrics["phase"] == "main").sum() * train)  # an early stop may have come
     return {stage: seconds / counted[stage] for stage, seconds in run.state.get("seconds", {}).items() if counted.get(stage)}
 

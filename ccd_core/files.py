@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ccd_core.errors import UserError
 
 
 @contextmanager
@@ -44,6 +48,20 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises UserError where the block cannot read `path`, a file of a run: whatever its parser said, the file is gone or damaged."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path} is gone; its run was deleted or moved.") from None
+    except PermissionError:
+        raise UserError(f"{path} may not be read by this user; change its permissions.") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):  # ValueError: also what json, pandas and pyarrow raise
+        raise UserError(f"{path} is damaged; delete this file and `ccd run --resume --out RUN` makes it again, or put a copy in its place.") from None
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
+    """Arrays of an .npz file. Raises UserError where it is damaged."""
+    with reading(path), np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}

@@ -30,7 +30,7 @@ import yaml
 from ccd_core import slurm
 from ccd_core.config import CCDConfig, build
 from ccd_core.errors import UserError
-from ccd_core.files import read_arrays, write_arrays, write_atomic, write_json
+from ccd_core.files import read_arrays, reading, write_arrays, write_atomic, write_json
 from ccd_core.processes import claim, process_alive, this_process
 from ccd_core.team import ALONE
 
@@ -188,12 +188,15 @@ class Run:
 
     def load_views(self) -> pd.DataFrame:
         """One row a local view: image and class (categories), score, cam_x0..cam_y1 and x0..y1 in pixels of the frame."""
-        names = [name for name in pq.read_schema(self._views_file()).names if name != "probabilities"]
-        return pq.read_table(self._views_file(), columns=names, read_dictionary=["image", "class"]).to_pandas()
+        path = self._views_file()
+        with reading(path):
+            names = [name for name in pq.read_schema(path).names if name != "probabilities"]
+            return pq.read_table(path, columns=names, read_dictionary=["image", "class"]).to_pandas()
 
     def load_view_probabilities(self) -> np.ndarray:
         """[V, C] float32 what CLIP says of each local view, in the order of `load_views`."""
-        with pq.ParquetFile(self._views_file()) as file:
+        path = self._views_file()
+        with reading(path), pq.ParquetFile(path) as file:
             values, done = np.empty((file.metadata.num_rows, len(self.classes)), np.float32), 0
         for _, p in self.view_probabilities():  # the whole column at once would be held three times over
             values[done : done + len(p)] = p
@@ -202,13 +205,16 @@ class Run:
 
     def view_probabilities(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(image ids [v], probabilities [v, C] float32) part by part, in the order of `load_views`, without holding them all."""
-        with pq.ParquetFile(self._views_file()) as file:
+        path = self._views_file()
+        with reading(path), pq.ParquetFile(path) as file:
             for part in file.iter_batches(columns=["image", "probabilities"]):
                 yield part.column("image").to_numpy(zero_copy_only=False), self._matrix(part.column("probabilities"))
 
     def views_of(self, image: str) -> tuple[pd.DataFrame, np.ndarray]:
         """Rows of `load_views` of one image, and their probabilities [v, C]; only the part of the file that may hold it is read."""
-        table = pq.read_table(self._views_file(), filters=[("image", "=", image)])
+        path = self._views_file()
+        with reading(path):
+            table = pq.read_table(path, filters=[("image", "=", image)])
         return table.drop_columns(["probabilities"]).to_pandas(), self._matrix(table.column("probabilities").combine_chunks())
 
     def _matrix(self, column: pa.Array) -> np.ndarray:
@@ -227,15 +233,25 @@ class Run:
     def load_json(self, *parts: str) -> dict[str, Any]:
         if not self.has(*parts):
             raise UserError(f"Run {self.name} has no {'/'.join(parts)} yet.")
-        return json.loads(self.file(*parts).read_text())
+        with reading(self.file(*parts)):
+            return json.loads(self.file(*parts).read_text())
 
     def load_ap(self) -> dict[str, Any]:
-        """scores/ap.json: AP of each class in percent per split, where there is ground truth; {} where not."""
-        return self.load_json("scores", "ap.json") if self.has("scores", "ap.json") else {}
+        """scores/ap.json: AP of each class in percent per split, where there is ground truth; {} where not.
+
+        What was scored against labels without a single class, so has no mAP, is None like what was not scored.
+        """
+        if not self.has("scores", "ap.json"):
+            return {}
+        stored = self.load_json("scores", "ap.json")
+        labels = {kind: _scored(report) for kind, report in (stored.get("labels") or {}).items()}
+        return stored | {split: _scored(stored.get(split)) for split in ("train", "val")} | {"labels": labels}
 
     def load_metrics(self) -> pd.DataFrame:
         """metrics.csv: one row an epoch."""
-        return pd.read_csv(self.file("metrics.csv")) if self.has("metrics.csv") else pd.DataFrame()
+        path = self.file("metrics.csv")
+        with reading(path):
+            return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         if self.team.first:
@@ -282,6 +298,10 @@ class Run:
                 path = self.file(name)
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self.drop_chunks("views")
+
+
+def _scored(report: dict[str, Any] | None) -> dict[str, Any] | None:
+    return report if report and report.get("mAP") is not None else None
 
 
 def surroundings() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -47,8 +48,6 @@ def test_predict_goes_on_after_a_bad_file(tiny_run, tiny_scenes, tmp_path):
 
 @pytest.mark.slow
 def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, tiny_scenes, tmp_path):
-    import shutil
-
     shutil.copytree(tiny_run.path, tmp_path / "run")
     (tmp_path / "photos" / "deep").mkdir(parents=True)
     shutil.copy(sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[0], tmp_path / "photos" / "deep" / "one.jpg")
@@ -61,6 +60,27 @@ def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, t
     assert set(every[0]["labels"]) == set(tiny_run.classes)
     both = ccd("predict", tmp_path / "run", tmp_path / "photos", "--thresholds", tmp_path / "all.json", "--threshold", "0.1")
     assert both.returncode == 2 and "twice" in both.stderr
+
+
+def test_a_report_without_map_counts_as_not_scored(tiny_run, tmp_path, capsys):
+    from ccd_core.cli import _summary, evaluate, print_runs
+    from ccd_core.errors import UserError
+    from ccd_core.runs import Run
+
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    report = run.load_json("scores", "ap.json")
+    report["labels"]["final"]["mAP"] = None
+    run.file("scores", "ap.json").write_text(json.dumps(report))
+    _summary(run, 1.0)
+    assert f"validation mAP {report['val']['mAP']:.1f} (percent" in capsys.readouterr().out
+    report["val"]["mAP"] = None
+    run.file("scores", "ap.json").write_text(json.dumps(report))
+    _summary(run, 1.0)
+    print_runs(tmp_path)
+    assert "mAP 5" not in (said := capsys.readouterr().out) and "Finished" in said and "finished" in said
+    with pytest.raises(UserError, match="no scores against ground truth for split val"):
+        evaluate(run.path)
 
 
 @pytest.mark.parametrize(

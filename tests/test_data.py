@@ -125,6 +125,15 @@ def test_labels_csv_scores(tmp_path, table):
     np.testing.assert_array_equal(dataset.ground_truth("val").rows(["b.jpg", "deep/a.jpg"]), [[1, 1], [0, 0]])
 
 
+@pytest.mark.parametrize("table", ["file,labels\na.jpg,\nb.jpg,\n", "file,labels,split\na.jpg,,val\n"])
+def test_labels_csv_without_a_single_label_is_no_ground_truth(tmp_path, table):
+    photos(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    (tmp_path / "labels.csv").write_text(table)
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert "val" in dataset.splits and not any(dataset.ground_truth(split) for split in dataset.splits)
+
+
 def test_a_split_column_holds_images_out(tmp_path):
     photos(tmp_path, "a.jpg", "b.jpg")
     (tmp_path / "classes.txt").write_text("cat\n")

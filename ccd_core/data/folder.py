@@ -33,7 +33,9 @@ def open_folder(spec: str, root: Path, classes: Path | None = None) -> Dataset:
 
     def read(split: str) -> GroundTruth | None:
         known = tuple(name for name in splits[split].ids if name in labels)
-        return GroundTruth(known, np.stack([labels[name] for name in known]), Boxes.none(len(known))) if known else None
+        if not any(labels[name].any() for name in known):
+            return None  # a table that is still to be filled in scores nothing
+        return GroundTruth(known, np.stack([labels[name] for name in known]), Boxes.none(len(known)))
 
     return Dataset(spec, names, splits, read)
 

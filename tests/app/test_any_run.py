@@ -57,7 +57,16 @@ def images_gone(run: Run, photos) -> None:
     run.file("config.yaml").write_text(run.file("config.yaml").read_text().replace(run.config.data.spec, "folder:/mnt/unplugged"))
 
 
-STATES = [created, warming_up, failed, no_truth, images_gone]
+def empty_labels(run: Run, photos) -> None:
+    """A labels.csv to fill in, and the ap.json that older versions wrote for it."""
+    no_truth(run, photos)
+    (photos / "labels.csv").write_text("file,labels\n" + "".join(f"{path.name},\n" for path in photos.glob("*.jpg")))
+    nothing = {"mAP": None, "micro_AP": None, "F1": None, "AP": dict.fromkeys(run.classes)}
+    report = {"epoch": 3, "train": nothing, "labels": dict.fromkeys(("global", "initial", "local", "final"), nothing)}
+    run.file("scores", "ap.json").write_text(json.dumps(report))
+
+
+STATES = [created, warming_up, failed, no_truth, empty_labels, images_gone]
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
