@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import URL
 from starlette.middleware import Middleware
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -39,8 +39,8 @@ class TokenAccess:
             await self.app(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        cookie = SimpleCookie(headers.get(b"cookie", "")).get(cookie_name())
-        if cookie is not None and self._is_token(cookie.value):
+        cookies = cookie_parser(headers.get(b"cookie", ""))  # as browsers write them; those of other apps on this host are among them
+        if self._is_token(cookies.get(cookie_name(), "")):
             await self.app(scope, receive, send)
             return
         said = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]

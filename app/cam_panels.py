@@ -78,9 +78,10 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
 
 def _number(text: str | None, otherwise: float) -> float:
     try:
-        return float(text) if text is not None else otherwise
+        number = float(text) if text is not None else otherwise
     except ValueError:
         return otherwise
+    return number if np.isfinite(number) else otherwise
 
 
 def _remember(run: Run, state: BoxState) -> None:

@@ -120,4 +120,5 @@ def targets(run: Run, split: str, ids: np.ndarray) -> tuple[list[int], np.ndarra
     if truth is None:
         return None
     found = [(row, there) for row, image in enumerate(ids.tolist()) if (there := truth.row_of.get(image)) is not None]
-    return [row for row, _ in found], truth.targets[[there for _, there in found]]
+    values = truth.targets[[there for _, there in found]]
+    return ([row for row, _ in found], values) if (values == 1).any() else None  # images without a single class score nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import time
 from typing import Any
 
@@ -16,7 +17,6 @@ from app.figures import ORANGE, VERMILION
 from app.progress import COLOURS, doing, progress, stages, warm_up
 from app.widgets import friendly_errors, show_figure
 from ccd_core import gpu_facts, job_queue, jobs
-from ccd_core.errors import UserError
 from ccd_core.runs import Run
 
 SHOWN = 6  # pictures of what has been made so far
@@ -25,7 +25,7 @@ SHOWN = 6  # pictures of what has been made so far
 def job_card(job: jobs.Job, opened: bool) -> None:
     """One job in a frame; `opened`: with curves, pictures and log."""
     run, name = job.run, job.run.name
-    with st.container(border=True, key=f"job_{name}"):
+    with st.container(border=True, key=f"job_{name}"), friendly_errors():
         head, first, second = st.columns([6, 1.15, 1.15], vertical_alignment="center")
         head.markdown(f"**{name}** {_badge(job)} :gray[{run.config.data.spec} · preset {run.config.preset_name} · {_where(job)}]")
         with friendly_errors():
@@ -104,20 +104,18 @@ def _again(name: str) -> None:
 
 
 @st.dialog("Delete a run")
+@friendly_errors()
 def confirm_delete(name: str) -> None:
     """Ask before a run's folder is deleted for good."""
     path = next((job.run.path for job in jobs.list_jobs(loaders.workspace()) if job.run.name == name), None)
     st.write(f"**{name}** and all it made will be gone: labels, boxes, checkpoints, scores.")
     yes, no = st.columns(2)
     if yes.button("Delete for good", type="primary", icon=":material/delete_forever:", width="stretch", key="delete_yes"):
-        try:
-            if path:
-                jobs.delete(path)
-            if st.query_params.get("job") == name:
-                st.query_params.pop("job")
-        except UserError as error:
-            st.error(str(error))
-            return
+        if path:
+            jobs.delete(path)
+        for link in ("job", "run", "from"):
+            if st.query_params.get(link) == name:
+                st.query_params.pop(link)
         st.rerun()
     if no.button("Keep it", width="stretch", key="delete_no"):
         st.rerun()
@@ -134,7 +132,7 @@ def _details(job: jobs.Job) -> None:
     with left:
         if len(metrics):
             show_figure(figures.learning_curves(metrics, None, warm_up(run)), key=f"live_{run.name}")
-            st.caption(f"TensorBoard: `tensorboard --logdir {run.file('tensorboard')}`")
+            st.caption(f"TensorBoard: `tensorboard --logdir {shlex.quote(str(run.file('tensorboard')))}`")
         else:
             st.caption("Learning curves begin after the first epoch.")
     with right:

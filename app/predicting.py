@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,9 +46,8 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
     if not names:
         raise UserError(f"There are no images in {folder}.")
     if len(names) > MOST_IN_FOLDER:
-        raise UserError(
-            f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `ccd predict {run.path} {folder} --csv predicted.csv`."
-        )
+        command = shlex.join(["ccd", "predict", str(run.path), str(path), "--csv", "predicted.csv"])
+        raise UserError(f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `{command}`.")
     return {name: path / name for name in names}
 
 

@@ -103,11 +103,11 @@ def wrong_part(run: Run, split: str) -> None:
         query: dict[str, Any] = {"run": run.name, "image": picked, "of": targets[picked]}
         st.switch_page("../pages/cam_boxes.py", query_params=query)
     if picked in targets:
-        with friendly_errors():
-            _show(run, picked, targets[picked])
+        _show(run, picked, targets[picked])
 
 
 @st.dialog("Why?", width="large")
+@friendly_errors()
 def _show(run: Run, image: str, label: str) -> None:
     path = loaders.image_path(run, image)
     left, right = st.columns(2)

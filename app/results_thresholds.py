@@ -21,6 +21,7 @@ ONE = "all classes"
 
 
 @st.fragment
+@friendly_errors()
 def thresholds_part(run: Run, split: str) -> None:
     known = judged(run, split)
     methods = WITHOUT if known.targets is None else WITH_TRUTH

@@ -7,6 +7,7 @@ the folders that `ccd app --data DIR` names, links resolved.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def permitted(path: str | Path, also: Iterable[Path] = ()) -> Path:
     except (OSError, RuntimeError, ValueError):  # a loop of links, nobody's ~home, a NUL
         raise UserError(f"{str(path)!r} is no path.") from None
     if not inside:
-        raise UserError(f"{path} is not open to this app, which others can reach; start it with `ccd app --data {path}` to open it.")
+        raise UserError(
+            f"{path} is not open to this app, which others can reach; start it with `ccd app --data {shlex.quote(str(path))}` to open it."
+        )
     return real
 
 

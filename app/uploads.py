@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,19 +22,15 @@ DAY = 24 * 3600  # seconds after which a session's uploads go
 
 
 def uploads_folder() -> Path:
-    """This browser session's folder in the workspace; those of yesterday's sessions are removed on the way."""
+    """Where this browser session's uploads go in the workspace, made with the first; those of yesterday's sessions are removed on the way."""
     root = loaders.workspace() / ".uploads"
     if "uploads_folder" not in st.session_state:
-        for old in root.glob("*") if root.is_dir() else ():
-            if time.time() - old.stat().st_mtime > DAY:
-                shutil.rmtree(old, ignore_errors=True)
         st.session_state["uploads_folder"] = uuid4().hex
-    folder = root / st.session_state["uploads_folder"]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Uploads cannot be kept in {root}: {error.strerror}.") from None
-    return folder
+        with suppress(OSError):  # another session may be removing them, too
+            for old in root.glob("*"):
+                if time.time() - old.stat().st_mtime > DAY:
+                    shutil.rmtree(old, ignore_errors=True)
+    return root / st.session_state["uploads_folder"]
 
 
 def keep_uploads(uploads: Sequence) -> dict[str, Path]:
@@ -45,8 +42,11 @@ def keep_uploads(uploads: Sequence) -> dict[str, Path]:
         if upload.file_id not in written or not written[upload.file_id].exists():
             content = upload.getvalue()
             path = folder / (hashlib.blake2b(content, digest_size=16).hexdigest() + (suffix if suffix in IMAGE_SUFFIXES else ""))
-            if not path.exists():
-                write_atomic(path, content)
+            try:
+                if not path.exists():
+                    write_atomic(path, content)
+            except OSError as error:
+                raise UserError(f"Uploads cannot be kept in {folder}: {error.strerror}.") from None
             written[upload.file_id] = path
         path = written[upload.file_id]
         name, number = upload.name, 2

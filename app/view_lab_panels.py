@@ -16,7 +16,7 @@ from app.cam_panels import grown
 from app.figures_view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
 from app.opinions import Box, ask, asked_about, key, known, seconds_for, unknown
 from app.view_cards import crops, picture_strip
-from app.widgets import literal, show_figure
+from app.widgets import friendly_errors, literal, show_figure
 from ccd_core import view_sweeps
 from ccd_core.data.images import image_size
 from ccd_core.runs import Run
@@ -60,6 +60,7 @@ def levels(run: Run, path: Path) -> list[np.ndarray | None]:
 
 
 @st.fragment(run_every=TICK)
+@friendly_errors()
 def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box], drawn_at: float) -> None:
     """How far CLIP has been asked, and on with it for a moment; the page, which shows what was known as `drawn`, is drawn anew with every stage.
 

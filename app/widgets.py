@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +19,18 @@ from ccd_core.runs import Run
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """A user's mistake is a sentence in a box, and the rest of the page goes on."""
+    """A user's mistake, or a file that is gone, is a sentence in a box, and the rest of the page goes on.
+
+    A fragment and a dialog need it as a decorator of their own, below Streamlit's: what they raise does not reach the page around them.
+    """
     try:
         yield
     except UserError as error:
         st.error(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        st.error(f"{error.filename} cannot be used: {error.strerror}. If it was deleted or moved while this page was open, reload the page.")
 
 
 def pick_run() -> None:
@@ -65,11 +73,19 @@ def current_run() -> Run:
 
 
 def require(run: Run, file: str, what: str) -> None:
-    """End the page with what to do when the run has not come far enough."""
-    if not run.has(*file.split("/")):
+    """End the page with why and what to do when the run has not come far enough, or was set to make none."""
+    if run.has(*file.split("/")):
+        return
+    if run.status != "finished":
         text = f"It is {run.status}, in stage {run.state.get('stage', 'created')}. This page fills when it gets there."
         empty_state(f"This run has no {what} yet", text, "train", "Watch, resume or start a run")
-        st.stop()
+    elif file == "views.parquet" and not run.config.labels.update:
+        text = "It is finished and took none: its setting `labels.update` is off, so it trained on CLIP's initial labels alone. A run with it on has them."
+        empty_state(f"This run has no {what}", text, "train", "Start such a run", icon=":material/block:")
+    else:
+        text = f"It is finished, but `{file}` is not in its folder any more; `{shlex.join(['ccd', 'run', '--resume', '--out', str(run.path)])}` makes it again."
+        empty_state(f"This run has no {what}", text, icon=":material/block:")
+    st.stop()
 
 
 def empty_state(title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:") -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from app import datasets, figures_bias, loaders
 from app.evidence import class_figure, entropy_slider, global_evidence, pick_part, pseudo_label_counts, true_counts, true_rates
 from app.gallery import gallery
-from app.widgets import choose_image, current_run, literal, metric_row, page_header, pick_class, require, show_figure
+from app.widgets import choose_image, current_run, friendly_errors, literal, metric_row, page_header, pick_class, require, show_figure
 from ccd_core.bias import Bias
 from ccd_core.relabel import Evidence
 from ccd_core.runs import Run
@@ -21,6 +21,7 @@ BY_CLASS, DEBIASING, COUNTS = "Bias by class", "Before and after", "Label counts
 
 
 @st.fragment
+@friendly_errors()
 def bias_and_what_it_changes(run: Run) -> None:
     evidence = global_evidence(run)
     threshold, most = entropy_slider(run)

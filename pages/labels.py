@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import streamlit as st
 
@@ -69,6 +71,7 @@ def one_image(run: Run) -> None:
 
 
 @st.fragment
+@friendly_errors()
 def whole_data_set(run: Run) -> None:
     settings = run.config
     own = {"alpha": float(settings.labels.alpha), "floor": float(settings.bias.floor), "debias": settings.bias.mode != "none"}
@@ -161,8 +164,8 @@ def train_with(run: Run, changes: dict) -> None:
         "set": ";".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in changes.items()),
     }
     left.page_link("../pages/train.py", label="Train with these settings", icon=":material/model_training:", query_params=wanted)
-    command = " ".join(f"--set {part}" for part in wanted["set"].split(";"))
-    right.code(f"ccd run --config {run.path}/config.yaml {command}", language=None, wrap_lines=True)
+    options = [word for part in wanted["set"].split(";") for word in ("--set", part)]
+    right.code(shlex.join(["ccd", "run", "--config", str(run.file("config.yaml")), *options]), language=None, wrap_lines=True)
 
 
 def class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:

@@ -9,7 +9,7 @@ from app import figures, loaders
 from app.image_routes import image_url
 from app.pipeline_strip import Step, pipeline_strip
 from app.progress import duration, progress, stages, warm_up
-from app.widgets import current_run, empty_state, metric_row, page_header, show_figure
+from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, show_figure
 from ccd_core.runs import Run
 
 POLL_SECONDS = 2
@@ -25,6 +25,7 @@ page_header(
 
 
 @st.fragment(run_every=POLL_SECONDS if run.status in ("running", "queued") else None)
+@friendly_errors()
 def status() -> None:
     """How far an unfinished run is, read again and again from its folder."""
     now, state = run.status, run.state

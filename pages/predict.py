@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,9 @@ def chosen_images() -> dict:
         f"Up to {MOST} images, {MEGABYTES} MB each", kinds, accept_multiple_files=many, max_upload_size=MEGABYTES, key=f"uploads_{many}"
     )
     if len(uploads) > MOST:
-        st.error(f"{len(uploads)} images are too many at once; choose {MOST} at most, or use `ccd predict {run.path} FOLDER --csv predicted.csv`.")
+        st.error(
+            f"{len(uploads)} images are too many at once; choose {MOST} at most, or use `ccd predict {shlex.quote(str(run.path))} FOLDER --csv predicted.csv`."
+        )
         return {}
     return keep_uploads(uploads)
 
@@ -168,6 +171,7 @@ def _see(name: str) -> None:
 
 
 @st.fragment
+@friendly_errors()
 def single(run: Run, one: Predicted, limits: Thresholds) -> None:
     """One image large: a click on a label shows what speaks for it, with CLIP's own opinion beside the classifier's."""
     order = np.argsort(-one.scores)

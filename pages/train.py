@@ -12,7 +12,7 @@ from app import config_form, dataset_check, loaders, roots
 from app.cluster_form import place_field
 from app.job_card import confirm_delete, job_card
 from app.progress import duration
-from app.widgets import page_header
+from app.widgets import friendly_errors, page_header
 from ccd_core import estimates, gpu_facts, job_queue, jobs
 from ccd_core.config import PRESETS, CCDConfig, load_config
 from ccd_core.data import KIND_FORMS
@@ -169,6 +169,7 @@ def start_form() -> None:
                 st.code(command, language=None, wrap_lines=True)
 
 
+@friendly_errors()
 def show_jobs() -> None:
     found = jobs.list_jobs(loaders.workspace())
     active = {job.run.name for job in found if job.active}
