@@ -5,6 +5,7 @@ What the person sets is in the link: `class` belongs to all pages, `cam`, `view`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,22 @@ import numpy as np
 import streamlit as st
 
 from app import datasets, loaders
+from app.evidence import debiasing
 from app.image_component import BoxState, cam_box_view
 from app.image_routes import image_url
 from app.view_cards import marked_image
 from app.view_components import cam_methods_view, view_cards
 from app.widgets import literal
-from ccd_core.bias import debias
 from ccd_core.data.images import image_size
 from ccd_core.runs import Run
 
 THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
 MOST_ROWS = 4  # classes named beside a view
+AS_LABELS = {
+    "class": "divided by the class's CLIP bias, as labels are",
+    "constant": "divided by the mean CLIP bias of all classes, as this run's labels are",
+    "none": "the same, because this run's labels are not debiased",
+}
 
 
 def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxState, dict[str, Any]]:
@@ -98,36 +104,35 @@ def views_panel(run: Run, image: str, path: Path, state: BoxState, answer: dict[
     left, right = st.columns([5, 2], vertical_alignment="bottom")
     mine = loaders.views_of(run, image).sort_values("score", ascending=False)
     left.header(f"What CLIP sees: the whole image, and {len(mine)} views of the run", anchor=False)
-    left.caption(
-        "Blue: CLIP's probability. Orange: divided by the class's CLIP bias, as labels are. A view is shown squeezed into the frame, as CLIP gets it."
-    )
+    left.caption(f"Blue: CLIP's probability. Orange: {AS_LABELS[run.config.bias.mode]}. A view is shown squeezed into the frame, as CLIP gets it.")
     as_set = right.toggle(
         "Ask about the views as set above",
         key="as_set",
         bind="query-params",
         help="Boxes of every class above the view threshold, cut at your CAM threshold and offset.",
     )
-    frame, arrays, (_, row_of) = answer["frame"], loaders.global_arrays(run), loaders.image_ids(run)
-    bias = np.array([run.load_bias()["classes"][name]["bias"] for name in run.classes], np.float32)
-    cards = [_card(run, "Whole image", "", None, [0, 0, frame, frame], arrays["p_global"][row_of[image]], bias)]
+    frame, arrays, (_, row_of), debiased = answer["frame"], loaders.global_arrays(run), loaders.image_ids(run), debiasing(run)
+    cards = [_card(run, "Whole image", "", None, [0, 0, frame, frame], arrays["p_global"][row_of[image]], debiased)]
     if as_set:
         threshold = loaders.view_steps(run)[state.view][0]
         above = [c for c in np.argsort(-np.array(answer["scores"])) if answer["scores"][c] > threshold and answer["boxes"][c][state.step]]
         boxes = [grown(answer["boxes"][c][state.step], state.offset, frame) for c in above]
         said = loaders.clip_views(run, path, [[side / frame for side in box] for box in boxes]) if boxes else []
         for c, box, p in zip(above, boxes, said, strict=True):
-            cards.append(_card(run, run.classes[c], f"score {answer['scores'][c]:.2f}", run.classes[c], box, np.array(p, np.float32), bias))
+            cards.append(_card(run, run.classes[c], f"score {answer['scores'][c]:.2f}", run.classes[c], box, np.array(p, np.float32), debiased))
     else:
         probabilities = loaders.view_probabilities(run)
         for view in mine.to_dict("index").items():
             index, row = view
             box = [row["x0"], row["y0"], row["x1"], row["y1"]]
-            cards.append(_card(run, row["class"], f"score {row['score']:.2f}", row["class"], box, probabilities[index], bias))
+            cards.append(_card(run, row["class"], f"score {row['score']:.2f}", row["class"], box, probabilities[index], debiased))
     view_cards(image_url(run.name, image, 960), frame, cards, key="view_cards")
 
 
-def _card(run: Run, title: str, detail: str, own: str | None, box: list[int], p: np.ndarray, bias: np.ndarray) -> dict[str, Any]:
-    after = debias(p, bias, run.config.bias.floor)
+def _card(
+    run: Run, title: str, detail: str, own: str | None, box: list[int], p: np.ndarray, debiased: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, Any]:
+    after = debiased(p)
     first = np.argsort(-np.maximum(p, after), kind="stable")[:MOST_ROWS].tolist()
     if own is not None and run.classes.index(own) not in first:
         first[-1] = run.classes.index(own)

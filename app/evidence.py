@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import streamlit as st
 
 from app import datasets, loaders
 from app.widgets import show_figure
+from ccd_core.bias import bias_in_use, debias
 from ccd_core.metrics import ClassMeasures, quick_measures
 from ccd_core.none_images import none_images
 from ccd_core.relabel import Evidence, LabelStatistics, Relabelled, relabel
@@ -60,14 +62,47 @@ def true_rates(run: Run) -> np.ndarray | None:
     return None if truth is None else truth[0] / truth[1]
 
 
+def compared_rows(run: Run) -> np.ndarray | None:
+    """Rows of the images that are counted beside the truth, which only some have; None for all: each has it, or none."""
+    truth = positives(run)
+    return None if truth is None or len(truth[0]) == len(loaders.image_ids(run)[0]) else truth[0]
+
+
+def which_images(run: Run) -> str:
+    """A sentence on which images are counted beside the truth, where not all are, to follow another."""
+    rows = compared_rows(run)
+    return "" if rows is None else f" Counted: the {len(rows):,} of {len(loaders.image_ids(run)[0]):,} images with ground truth."
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _compared_evidence(path: str, changed: float, data: datasets.Key) -> Evidence:
+    run = Run.open(path)
+    rows = compared_rows(run)
+    return global_evidence(run) if rows is None else global_evidence(run).only(rows)
+
+
+def compared_evidence(run: Run) -> Evidence:
+    """`global_evidence` of the images that are counted beside the truth."""
+    return _compared_evidence(str(run.path), run.file("global.npz").stat().st_mtime, datasets.key(run))
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
-def _pseudo_label_counts(path: str, changed: float) -> np.ndarray:
-    return np.count_nonzero(loaders.label_arrays(Run.open(path))["final"] > 0.5, axis=0)
+def _pseudo_label_counts(path: str, changed: float, data: datasets.Key) -> np.ndarray:
+    run = Run.open(path)
+    rows = compared_rows(run)
+    return np.count_nonzero(loaders.label_arrays(run)["final"][slice(None) if rows is None else rows] > 0.5, axis=0)
 
 
 def pseudo_label_counts(run: Run) -> np.ndarray:
-    """[C] how many images have a final label over 0.5."""
-    return _pseudo_label_counts(str(run.path), run.file("labels.npz").stat().st_mtime)
+    """[C] how many of the images that are counted beside the truth have a final label over 0.5."""
+    return _pseudo_label_counts(str(run.path), run.file("labels.npz").stat().st_mtime, datasets.key(run))
+
+
+def debiasing(run: Run) -> Callable[[np.ndarray], np.ndarray]:
+    """From CLIP's probabilities [..., C] to labels as the run makes them: divided by what its settings say, or as they are."""
+    bias = np.array([run.load_bias()["classes"][name]["bias"] for name in run.classes], np.float32)
+    divisor = bias_in_use(bias, run.config.bias.mode)
+    return lambda p: p if divisor is None else debias(p, divisor, run.config.bias.floor)
 
 
 def follow_run(run: Run, settings: dict[str, Any]) -> None:
@@ -134,7 +169,7 @@ def label_evidence(run: Run) -> Evidence:
 
 @dataclass(frozen=True)
 class Labels:
-    """final [C, N], its statistics, and its measures where there is ground truth."""
+    """final [C, N]; its statistics, where there is ground truth of the images that have it; its measures there."""
 
     final: np.ndarray
     statistics: LabelStatistics
@@ -147,7 +182,7 @@ def _described(run: Run, final: np.ndarray) -> Labels:
         return Labels(final, LabelStatistics.of(final), None)
     rows, of_class = truth
     scored = final if len(rows) == final.shape[1] else np.ascontiguousarray(final[:, rows])
-    return Labels(final, LabelStatistics.of(final), quick_measures(scored, of_class))
+    return Labels(final, LabelStatistics.of(scored), quick_measures(scored, of_class))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

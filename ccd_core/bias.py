@@ -72,11 +72,11 @@ def debias(p: Any, bias: Any, floor: float = 0.05, clamp: bool = True) -> Any:
     return labels.clamp(0, 1) if clamp else labels
 
 
-def bias_in_use(bias: Bias, mode: str) -> np.ndarray | None:
+def bias_in_use(bias: np.ndarray, mode: str) -> np.ndarray | None:
     """What labels are divided by, [C]: the class's bias, one constant (a control), or None for no debiasing."""
     if mode == "none":
         return None
-    return bias.value if mode == "class" else np.full_like(bias.value, bias.value.mean())
+    return bias if mode == "class" else np.full_like(bias, bias.mean())
 
 
 def _numpy(values: Any) -> np.ndarray:

@@ -70,7 +70,7 @@ def read_local_probabilities(run: Run, ids: Sequence[str]) -> tuple[np.ndarray, 
 
 def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
     """l_initial = clip(max(p, floor) / b, 0, 1), or p itself where debiasing is off (Sec. 3.3)."""
-    divisor = bias_in_use(bias, config.bias.mode)
+    divisor = bias_in_use(bias.value, config.bias.mode)
     return p if divisor is None else debias(p, divisor, config.bias.floor)
 
 
@@ -84,7 +84,7 @@ def debiased_local(p_local: np.ndarray, bias: Bias, config: CCDConfig) -> np.nda
     local = p_local
     if not config.labels.views_required:
         local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
-    divisor = bias_in_use(bias, config.bias.mode)
+    divisor = bias_in_use(bias.value, config.bias.mode)
     return local if divisor is None else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
 
 

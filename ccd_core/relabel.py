@@ -47,6 +47,12 @@ class Evidence:
         order = np.lexsort((self.top_p, self.top))
         return np.split(order, np.cumsum(np.bincount(self.top, minlength=len(self.p)))[:-1])
 
+    def only(self, rows: np.ndarray) -> Evidence:
+        """The same of the images `rows` [n] int."""
+        local = None if self.local is None else self.local[:, rows]
+        none = np.flatnonzero(np.isin(rows, self.none))
+        return Evidence(np.ascontiguousarray(self.p[:, rows]), local, self.entropy[rows], self.top[rows], self.top_p[rows], none)
+
     def bias(self, entropy_threshold: float) -> Bias:
         """`clip_bias` of these images."""
         return bias_from_top(self.top, self.top_p, self.entropy <= entropy_threshold, len(self.p))
@@ -94,7 +100,7 @@ class Relabelled:
 def relabel(evidence: Evidence, config: CCDConfig, compared_with: np.ndarray) -> Relabelled:
     """The final labels that `config` makes of the evidence, and how far each image's lie from `compared_with` [C, N]."""
     bias = evidence.bias(config.bias.entropy_threshold)
-    divisor = bias_in_use(bias, config.bias.mode)
+    divisor = bias_in_use(bias.value, config.bias.mode)
     final = np.empty_like(evidence.p)
     change, changed_class = np.zeros(final.shape[1], np.float32), np.zeros(final.shape[1], np.int32)
     for index, p in enumerate(evidence.p):

@@ -8,10 +8,20 @@ import numpy as np
 import streamlit as st
 
 from app import datasets, figures_bias, loaders
-from app.evidence import class_figure, entropy_slider, global_evidence, pick_part, pseudo_label_counts, true_counts, true_rates
+from app.evidence import (
+    class_figure,
+    compared_evidence,
+    entropy_slider,
+    global_evidence,
+    pick_part,
+    pseudo_label_counts,
+    true_counts,
+    true_rates,
+    which_images,
+)
 from app.gallery import gallery
 from app.widgets import choose_image, current_run, friendly_errors, literal, metric_row, page_header, pick_class, require, show_figure
-from ccd_core.bias import Bias
+from ccd_core.bias import Bias, bias_in_use
 from ccd_core.relabel import Evidence
 from ccd_core.runs import Run
 
@@ -44,8 +54,8 @@ def bias_and_what_it_changes(run: Run) -> None:
     )
     draw = {
         BY_CLASS: lambda: bias_of_classes(run, evidence, bias),
-        DEBIASING: lambda: before_and_after(run, evidence, bias),
-        COUNTS: lambda: label_counts(run, evidence),
+        DEBIASING: lambda: before_and_after(run, bias),
+        COUNTS: lambda: label_counts(run),
     }
     draw[pick_part(list(draw), PART)]()
 
@@ -88,30 +98,34 @@ def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> Non
     st.caption("Click an image to see its labels. Those with an orange line count towards the bias.")
 
 
-def before_and_after(run: Run, evidence: Evidence, bias: Bias) -> None:
-    true_rate = true_rates(run)
-    before, after = evidence.p.mean(1), evidence.mean_initial(bias.value, run.config.bias.floor)
-    names = ("before: p", "after: initial label")
+def before_and_after(run: Run, bias: Bias) -> None:
+    true_rate, evidence, mode = true_rates(run), compared_evidence(run), run.config.bias.mode
+    divisor = bias_in_use(bias.value, "class" if mode == "none" else mode)
+    before, after = evidence.p.mean(1), evidence.mean_initial(divisor, run.config.bias.floor)
+    names = ("before: p", "after: p over bias" if mode == "none" else "after: initial label")
+    said = {"none": "This run's labels are not debiased; here is what it would do. ", "constant": "This run divides every class by the same number. "}
+    text = said.get(mode, "")
     if true_rate is None:
-        st.caption(f"Dividing by the bias raises every class, the least favoured most. {datasets.why_no_truth(run)}")
+        raises = "" if mode == "constant" else "Dividing by the bias raises every class, the least favoured most. "
+        st.caption(f"{text}{raises}{datasets.why_no_truth(run)}")
     else:
         distances = [np.abs(values - true_rate).mean() for values in (before, after)]
         st.caption(
-            f"Mean label of each class, and how often it is truly there (red line): {distances[0]:.3f} away on average before, {distances[1]:.3f} after. "
-            "Dividing does not change a class's AP: its ranking stays."
+            f"{text}Mean label of each class, and how often it is truly there (red line): {distances[0]:.3f} away on average before, {distances[1]:.3f} after. "
+            f"Dividing does not change a class's AP: its ranking stays.{which_images(run)}"
         )
     class_figure(figures_bias.before_and_after(run.classes, before, after, true_rate, names, "mean over images"), "debiasing", (PART, BY_CLASS))
 
 
-def label_counts(run: Run, evidence: Evidence) -> None:
+def label_counts(run: Run) -> None:
     truth = true_counts(run)
     counts = {} if truth is None else {"ground truth": truth[0]}
-    counts["CLIP top-1"] = np.array([len(rows) for rows in evidence.by_class])
+    counts["CLIP top-1"] = np.array([len(rows) for rows in compared_evidence(run).by_class])
     if run.has("labels.npz"):
         counts["pseudo-label > 0.5"] = pseudo_label_counts(run)
     st.caption(
         "How many images have each class? CLIP sees the salient object of an image, so its top-1 counts do not follow the truth (Fig. 10). "
-        "Pseudo-labels are the run's final labels; the threshold above does not change them."
+        f"Pseudo-labels are the run's final labels; the threshold above does not change them.{which_images(run)}"
     )
     class_figure(figures_bias.count_bars(run.classes, counts), "counts", (PART, BY_CLASS))
 

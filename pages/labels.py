@@ -8,7 +8,19 @@ import numpy as np
 import streamlit as st
 
 from app import datasets, figures_labels, loaders
-from app.evidence import Labels, class_figure, entropy_slider, follow_run, new_labels, pick_part, run_labels, true_rates
+from app.evidence import (
+    Labels,
+    class_figure,
+    entropy_slider,
+    follow_run,
+    global_evidence,
+    new_labels,
+    pick_part,
+    run_labels,
+    true_counts,
+    true_rates,
+    which_images,
+)
 from app.gallery import gallery
 from app.image_routes import image_url
 from app.view_cards import crops, marked_image, view_cards
@@ -41,7 +53,7 @@ def one_image(run: Run) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         marked_image(image_url(run.name, image, 640), image, boxes)
-        st.caption(f"{literal(image)}: {len(boxes)} local views" + ("" if boxes else ", so its final label is its initial one") + ".")
+        st.caption(f"{literal(image)}: {len(boxes)} local views" + without_views(run, row, len(boxes)) + ".")
     with right:
         every = st.toggle("All classes", key="all", bind="query-params") if len(classes) > TOP else True
         shown = figures_labels.most_labelled(kinds, len(classes) if every else TOP)
@@ -68,6 +80,17 @@ def one_image(run: Run) -> None:
     st.caption(
         "Each view was cut around the classifier's map of one class, but CLIP says what it sees there of every class; each class keeps the strongest."
     )
+
+
+def without_views(run: Run, row: int, views: int) -> str:
+    """What becomes of the final label where that is not a mix of the two others."""
+    if row in global_evidence(run).none:
+        return ", and it is taken to show none of the classes: its final labels are 0"
+    if views:
+        return ""
+    if run.has("views.parquet") and not run.config.labels.views_required:
+        return ", so its local label is that of a probability of 0 in every class"
+    return ", so its final label is its initial one"
 
 
 @st.fragment
@@ -115,6 +138,8 @@ def whole_data_set(run: Run) -> None:
         )
     else:
         label_numbers(run, of_run, as_set)
+        if compared := which_images(run):
+            st.caption(compared)
     draw = {
         UNSCORED if as_set.measures is None else SCORES: lambda: how_good(of_clip, of_run, as_set),
         BY_CLASS: lambda: class_by_class(run, of_run, as_set),
@@ -173,7 +198,7 @@ def class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:
     what = (
         st.segmented_control("Compare", choices, default=choices[0], key="compare", bind="query-params", label_visibility="collapsed") or choices[0]
     )
-    truth, images = true_rates(run), as_set.final.shape[1]
+    truth, counts = true_rates(run), true_counts(run)
     if what == "AP":
         ends = of_run.measures.ap, as_set.measures.ap
         figure = figures_labels.differences(run.classes, *ends, None, "AP (%)", 100, 1)
@@ -182,7 +207,7 @@ def class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:
         figure = figures_labels.differences(run.classes, *ends, truth, "mean label" if truth is None else "mean label and true rate")
     else:
         ends = of_run.statistics.above_half, as_set.statistics.above_half
-        figure = figures_labels.differences(run.classes, *ends, None if truth is None else truth * images, "images", digits=0)
+        figure = figures_labels.differences(run.classes, *ends, None if counts is None else counts[0], "images", digits=0)
     class_figure(figure, "label_differences", (PART, CHANGED))
     st.caption("The greatest gain is on top. Click a class to see the images whose labels of it change most.")
 
@@ -231,7 +256,13 @@ page_header(
     "Labels",
     "What does CLIP say of the whole image, of its local views, and what is trained on?",
     "The initial label is CLIP's debiased opinion of the whole image; the local label the strongest debiased opinion over the image's local views; the final label, which the classifier "
-    "is trained on, mixes both. An image without views keeps its initial label.",
+    "is trained on, mixes both. "
+    + (
+        "An image without views keeps its initial label."
+        if run.config.labels.views_required
+        else "Where an image has no views, its local label is that of a probability of 0."
+    )
+    + ("" if run.config.none_images.filter == "off" else " Images taken to show none of the classes have labels of 0."),
     r"l^{final} = \alpha\, l^{initial} + (1 - \alpha)\, l^{local}, \qquad l^{local}_c = \mathrm{clip}\left(\max_v \max(p_{v,c}, \epsilon) / b_c, 0, 1\right)",
 )
 require(run, "labels.npz", "labels")

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app import datasets, loaders
+from app.evidence import debiasing
 from app.figures_view_lab import class_colours
 from app.image_routes import image_url
 from app.opinions import ask, asked_about, key, known
@@ -18,7 +19,6 @@ from app.view_lab_component import view_lab
 from app.view_lab_panels import PLACES, Both, filling, levels, maps_panel, pick_sweep, stages, sweep_panel
 from app.widgets import current_run, friendly_errors, page_header, pick_class, pick_image, require
 from ccd_core import view_sweeps
-from ccd_core.bias import debias
 from ccd_core.data.images import IMAGE_SUFFIXES, image_size, read_image
 from ccd_core.errors import UserError
 from ccd_core.runs import Run
@@ -82,10 +82,10 @@ def set_out_anew(run: Run, path: Path) -> None:
 @friendly_errors()
 def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, Any]]) -> None:
     """The image with its crop, what CLIP says of it and of crops elsewhere: whatever is known by now. The rest is asked on the side."""
-    bias = np.array([row["bias"] for row in run.load_bias()["classes"].values()], np.float32)
+    debiased = debiasing(run)
 
     def both(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return p, debias(p, bias, run.config.bias.floor)
+        return p, debiased(p)
 
     box = view_sweeps.parse_box(st.session_state.get("crop") or st.query_params.get("crop") or START) or START_BOX
     own = np.array([view_sweeps.WHOLE, box])
@@ -119,7 +119,8 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
         sweep = pick_sweep(run, path, box, truth, awake)
-    form = int(right.toggle("After debiasing", key="debiased", bind="query-params"))
+    said = {"none": "This run's labels are not debiased: both are the same.", "constant": "This run divides every class by the same number."}
+    form = int(right.toggle("After debiasing", key="debiased", bind="query-params", help=said.get(run.config.bias.mode)))
     sweep_panel(run, path, sweep, cls, form, both, dict(zip((classes[c] for c in order), colours, strict=True)))
     maps_panel(run, path, found, cls, form, both)
     with progress:

@@ -64,5 +64,5 @@ def test_nothing_to_measure_is_refused():
 
 def test_the_control_divides_every_class_alike():
     bias = clip_bias(np.array([[0.9, 0.1], [0.4, 0.6]], np.float32), 2.0)
-    assert np.unique(bias_in_use(bias, "constant")).size == 1
-    assert bias_in_use(bias, "none") is None
+    assert np.unique(bias_in_use(bias.value, "constant")).size == 1
+    assert bias_in_use(bias.value, "none") is None

@@ -6,6 +6,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -190,3 +191,99 @@ def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
     body = AppTest.from_function(page).run().get("html")[0].proto.body
     places = re.findall(r'<i style="(.*?);background', body)
     assert places == ["left:0;top:0", "right:0;top:0", "right:0;top:0"]  # the last two boxes end far from each other
+
+
+@pytest.fixture
+def partly(tiny_run, tiny_scenes, tmp_path, monkeypatch):
+    """A run on the same images, of which every third has ground truth: rows and targets of those."""
+    from ccd_core.data import open_dataset
+    from ccd_core.runs import Run
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copytree(tiny_run.path, tmp_path / "runs" / "partly")
+    run = Run.open(tmp_path / "runs" / "partly")
+    ids, classes = run.load_labels()["ids"], run.classes
+    rows = np.arange(0, len(ids), 3)
+    targets = open_dataset(run.config.data.spec).ground_truth("train").rows(ids[rows].tolist())
+    for image in ids:
+        (photos / f"{image}.jpg").symlink_to(tiny_scenes / "JPEGImages" / f"{image}.jpg")
+    lines = [f"{ids[row]}.jpg,{','.join(str(int(value)) for value in target)}" for row, target in zip(rows, targets, strict=True)]
+    (photos / "labels.csv").write_text("\n".join([f"file,{','.join(classes)}", *lines]))
+    (photos / "classes.txt").write_text("\n".join(classes))
+    for name, arrays in (("global.npz", run.load_global()), ("labels.npz", run.load_labels())):
+        np.savez(run.file(name), **arrays | {"ids": np.array([f"{image}.jpg" for image in ids])})
+    run.file("views.parquet").unlink()
+    run.file("config.yaml").write_text(run.file("config.yaml").read_text().replace(run.config.data.spec, f"folder:{photos}"))
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path / "runs"))
+    return rows, targets
+
+
+def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, tiny_run, partly):
+    from app import evidence, loaders
+    from ccd_core.runs import Run
+
+    rows, targets = partly
+    said = f"the {len(rows)} of 40 images with ground truth"
+    for part in ("Before and after", "Label counts"):
+        test = app("clip_bias", run="partly", bias_part=part)
+        assert not test.exception and not test.error and any(said in caption.value for caption in test.caption)
+    test = app("labels", run="partly", show=ALL)
+    assert not test.exception and any(said in caption.value for caption in test.caption)
+    final, p = tiny_run.load_labels()["final"][rows], tiny_run.load_global()["p_global"][rows]
+    error = next(metric for metric in test.metric if metric.label == "Rate error")
+    assert f"{np.abs(final.mean(0) - targets.mean(0)).mean():.3f} in this run" in error.proto.help
+    run = Run.open(loaders.known_runs()["partly"])
+    assert (evidence.pseudo_label_counts(run) == (final > 0.5).sum(0)).all()
+    assert [len(of_class) for of_class in evidence.compared_evidence(run).by_class] == np.bincount(p.argmax(1), minlength=len(run.classes)).tolist()
+
+
+@pytest.fixture
+def with_settings(tiny_run, tmp_path, monkeypatch):
+    """`with_settings("mode: class", "mode: none")`: a copy of the run under the name `set` whose settings say the other thing."""
+    from ccd_core.runs import Run
+
+    def copied(before: str, after: str) -> Run:
+        shutil.copytree(tiny_run.path, tmp_path / "set")
+        config = tmp_path / "set" / "config.yaml"
+        assert config.read_text().count(before) == 1
+        config.write_text(config.read_text().replace(before, after))
+        monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+        return Run.open(tmp_path / "set")
+
+    return copied
+
+
+@pytest.mark.parametrize("mode", ["none", "constant"])
+def test_pages_debias_as_the_run_does(app, with_settings, mode):
+    from app.evidence import debiasing
+    from ccd_core.bias import clip_bias
+    from ccd_core.labels import initial_labels
+
+    run = with_settings("mode: class", f"mode: {mode}")
+    p = run.load_global()["p_global"]
+    assert debiasing(run)(p) == pytest.approx(initial_labels(p, clip_bias(p, run.config.bias.entropy_threshold), run.config), abs=1e-5)
+    told = {"none": "labels are not debiased", "constant": "mean CLIP bias of all classes"}[mode]
+    assert any(told in caption.value for caption in app("cam_boxes", run="set").caption)
+    told = {"none": "labels are not debiased", "constant": "divides every class by the same number"}[mode]
+    assert any(told in caption.value for caption in app("clip_bias", run="set", bias_part="Before and after").caption)
+    assert told in app("view_lab", run="set").toggle(key="debiased").help
+
+
+@pytest.mark.parametrize(
+    ("required", "told"), [("true", "its final label is its initial one"), ("false", "its local label is that of a probability of 0 in every class")]
+)
+def test_an_image_without_views_is_said_to_have_the_labels_that_the_settings_give_it(app, with_settings, required, told):
+    run = with_settings("views_required: true", f"views_required: {required}")
+    views = pd.read_parquet(run.file("views.parquet"))
+    image = str(views["image"].iloc[0])
+    views[views["image"] != image].to_parquet(run.file("views.parquet"))
+    assert any(f"0 local views, so {told}" in caption.value for caption in app("labels", run="set", image=image).caption)  # fmt: skip
+
+
+def test_an_image_taken_to_show_no_class_is_said_to_have_no_labels(app, with_settings):
+    from app.evidence import global_evidence
+
+    run = with_settings("filter: 'off'", "filter: entropy")
+    image = run.load_labels()["ids"][global_evidence(run).none[0]]
+    assert any("its final labels are 0" in caption.value for caption in app("labels", run="set", image=str(image)).caption)
