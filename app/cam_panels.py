@@ -23,12 +23,18 @@ from ccd_core.data.images import image_size
 from ccd_core.runs import Run
 
 THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
+MOST_OFFSET = 240  # frame pixels, where the run's own is not larger
 MOST_ROWS = 4  # classes named beside a view
 AS_LABELS = {
     "class": "divided by the class's CLIP bias, as labels are",
     "constant": "divided by the mean CLIP bias of all classes, as this run's labels are",
     "none": "the same, because this run's labels are not debiased",
 }
+
+
+def cam_thresholds(run: Run) -> list[float]:
+    """CAM thresholds to choose from, the run's own among them."""
+    return sorted({*THRESHOLDS, run.config.views.cam_threshold})
 
 
 def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxState, dict[str, Any]]:
@@ -44,7 +50,7 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         if not loaders.predictor_ready(run):  # a start takes seconds; there is something to look at
             marked_image(image_url(run.name, image, 960), image, [])
         with spinner:
-            answer = loaders.explain(run, path, tuple(THRESHOLDS), warmed_up)
+            answer = loaders.explain(run, path, tuple(cam_thresholds(run)), warmed_up)
     waiting.empty()
     known = datasets.image_truth(run, image)
     boxes = None
@@ -61,11 +67,12 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         image_url(run.name, image, 960),
         list(run.classes),
         answer,
-        THRESHOLDS,
+        cam_thresholds(run),
         cls=cls,
         cam_threshold=_number(asked.get("cam"), settings.cam_threshold),
         view_threshold=_number(asked.get("view"), run.load_json("view_threshold.json")["threshold"]),
         offset=int(_number(asked.get("offset"), settings.offset)),
+        most_offset=max(MOST_OFFSET, settings.offset),
         truth=boxes,
         key="cam_view",
         show=asked.get("show", "hbv"),
@@ -93,7 +100,7 @@ def _number(text: str | None, otherwise: float) -> float:
 def _remember(run: Run, state: BoxState) -> None:
     """The component's state into the link."""
     st.query_params["of"] = run.classes[state.cls]
-    st.query_params["cam"] = f"{THRESHOLDS[state.step]:g}"
+    st.query_params["cam"] = f"{cam_thresholds(run)[state.step]:g}"
     st.query_params["view"] = f"{loaders.view_steps(run)[state.view][0]:g}"
     st.query_params["offset"] = str(state.offset)
     st.query_params["show"] = state.show
@@ -151,7 +158,7 @@ def methods_panel(run: Run, image: str, path: Path, state: BoxState) -> None:
     name = run.classes[state.cls]
     if not st.toggle(f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {literal(name)}", key="methods", bind="query-params"):
         return
-    answer = loaders.cam_methods(run, path, state.cls, tuple(THRESHOLDS))
+    answer = loaders.cam_methods(run, path, state.cls, tuple(cam_thresholds(run)))
     panels = [{"name": method, "map": said["map"], "box": said["boxes"][state.step]} for method, said in answer.items()]
     cam_methods_view(image_url(run.name, image, 640), run.config.views.frame, panels, key="cam_methods")
     st.caption(

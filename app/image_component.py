@@ -26,7 +26,7 @@ HTML = """
     <div class="sliders">
       <label><span>CAM threshold</span><output class="o1"></output><input class="cam" type="range" min="0" step="1"></label>
       <label><span>View threshold</span><output class="o2"></output><input class="view" type="range" min="0" step="1"></label>
-      <label><span>Offset</span><output class="o3"></output><input class="offset" type="range" min="0" max="240" step="4"></label>
+      <label><span>Offset</span><output class="o3"></output><input class="offset" type="range" min="0" step="1"></label>
     </div>
     <div class="toggles" role="group" aria-label="show"></div>
     <p class="note" aria-live="polite"></p>
@@ -83,7 +83,7 @@ export default function (component) {
   if (memory.image !== data.image) { $("img").src = data.image; memory.image = data.image; memory.reported.clear(); }
   if (memory.maps !== data.cam.bytes) { memory.maps = data.cam.bytes; memory.pixels = Uint8Array.from(atob(data.cam.bytes), (c) => c.charCodeAt(0)); }
   const state = memory.state, F = data.frame, cam = $(".cam"), view = $(".view"), offset = $(".offset"), svg = $("svg");
-  cam.max = data.thresholds.length - 1; view.max = data.view_steps.length - 1;
+  cam.max = data.thresholds.length - 1; view.max = data.view_steps.length - 1; offset.max = data.most_offset;
   cam.value = state.step; view.value = state.view; offset.value = state.offset;
   $(".stage").setAttribute("aria-label", data.label);
   const order = data.classes.map((_, i) => i).sort((a, b) => data.scores[b] - data.scores[a]);
@@ -126,7 +126,8 @@ export default function (component) {
     state.step = +cam.value; state.view = +view.value; state.offset = +offset.value;
     const [threshold, mean] = data.view_steps[state.view], c = state.cls;
     const above = order.filter((i) => data.scores[i] > threshold);
-    $(".o1").textContent = data.thresholds[state.step].toFixed(2);
+    const cut = data.thresholds[state.step];
+    $(".o1").textContent = cut.toFixed(Math.abs(100 * cut - Math.round(100 * cut)) < 1e-6 ? 2 : 3);
     $(".o2").textContent = threshold.toFixed(3) + (mean === null ? "" : ` · ${mean.toFixed(1)} views an image`);
     $(".o3").textContent = `± ${state.offset} of ${F} px`;
     svg.setAttribute("viewBox", `0 0 ${F} ${F}`); svg.setAttribute("preserveAspectRatio", "none");
@@ -229,6 +230,7 @@ def cam_box_view(
     cam_threshold: float,
     view_threshold: float,
     offset: int,
+    most_offset: int,
     truth: list[dict[str, Any]] | None,
     key: str,
     show: str = "hbv",
@@ -243,30 +245,36 @@ def cam_box_view(
     image that each means over the data set. `on_change` is called with the new state before the rerun that a released slider causes.
     """
     steps = view_steps or [(round(0.005 * i, 3), None) for i in range(201)]
-    state = BoxState(cls, nearest(thresholds, cam_threshold), nearest([step for step, _ in steps], max(0.0, view_threshold)), offset, show)
+    state = BoxState(
+        cls,
+        nearest(thresholds, cam_threshold),
+        nearest([step for step, _ in steps], max(0.0, view_threshold)),
+        min(max(0, offset), most_offset),
+        show,
+    )
     maps = np.asarray(answer["cam"], np.float32)
     packed = base64.b64encode((255 * maps).astype(np.uint8).tobytes()).decode()
     data = {
         "image": image_url, "classes": classes, "scores": answer["scores"], "boxes": answer["boxes"], "frame": answer["frame"],
-        "cam": {"bytes": packed, "height": maps.shape[1], "width": maps.shape[2]}, "thresholds": thresholds, "view_steps": steps, "truth": truth,
+        "cam": {"bytes": packed, "height": maps.shape[1], "width": maps.shape[2]}, "thresholds": thresholds, "view_steps": steps, "truth": truth, "most_offset": most_offset,
         "state": asdict(state), "show": SHOW, "colours": COLOURS, "label": label,
         "keys": [*(keys or []), ("1", ""), ("…", ""), ("9", "class"), ("[", ""), ("]", "class before, after")],
     }  # fmt: skip
 
     def changed() -> None:
         if on_change and (reported := st.session_state[key].state):
-            on_change(_checked(reported, state, classes, thresholds, steps))
+            on_change(_checked(reported, state, classes, thresholds, steps, most_offset))
 
     result = _component(data=data, key=key, on_state_change=changed)
-    return _checked(result.state, state, classes, thresholds, steps) if result.state and on_change is None else state
+    return _checked(result.state, state, classes, thresholds, steps, most_offset) if result.state and on_change is None else state
 
 
-def _checked(reported: dict[str, Any], before: BoxState, classes: list[str], thresholds: list[float], steps: list[Any]) -> BoxState:
+def _checked(reported: dict[str, Any], before: BoxState, classes: list[str], thresholds: list[float], steps: list[Any], most_offset: int) -> BoxState:
     """What the browser reported, as far as it can be: limits in a browser are no limits."""
     try:
         cls, step, view, offset = (int(reported[name]) for name in ("cls", "step", "view", "offset"))
     except (KeyError, TypeError, ValueError):
         return before
-    inside = 0 <= cls < len(classes) and 0 <= step < len(thresholds) and 0 <= view < len(steps) and 0 <= offset <= 240
+    inside = 0 <= cls < len(classes) and 0 <= step < len(thresholds) and 0 <= view < len(steps) and 0 <= offset <= most_offset
     show = "".join(letter for letter in SHOW if letter in str(reported.get("show", "")))
     return replace(before, cls=cls, step=step, view=view, offset=offset, show=show) if inside else before

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from types import SimpleNamespace
+
 import pytest
+import yaml
 from streamlit.testing.v1 import AppTest
 
+from app import image_component
 from app.image_component import BoxState, _checked
 
 
@@ -39,11 +44,11 @@ def test_filters_that_nothing_fits_say_so(app):
 @pytest.mark.parametrize("reported", [{}, {"cls": 99, "step": 0, "view": 0, "offset": 0}, {"cls": "x", "step": 0, "view": 0, "offset": 0}])
 def test_what_a_browser_reports_is_not_trusted(reported):
     before = BoxState(1, 2, 3, 40)
-    assert _checked(reported, before, ["a", "b"], [0.5, 0.9], [(0.1, None)]) == before
+    assert _checked(reported, before, ["a", "b"], [0.5, 0.9], [(0.1, None)], 240) == before
 
 
 def test_letters_that_mean_nothing_are_dropped():
-    after = _checked({"cls": 0, "step": 1, "view": 0, "offset": 8, "show": "zzab"}, BoxState(1, 0, 0, 0), ["a", "b"], [0.5, 0.9], [(0.1, None)])
+    after = _checked({"cls": 0, "step": 1, "view": 0, "offset": 8, "show": "zzab"}, BoxState(1, 0, 0, 0), ["a", "b"], [0.5, 0.9], [(0.1, None)], 240)
     assert after == BoxState(0, 1, 0, 8, "ba")
 
 
@@ -116,3 +121,27 @@ def test_a_search_does_not_hide_the_image_that_a_link_names(app, tiny_run):
     assert image_in_link(test) == ids[3] and any("outside of these filters" in caption.value for caption in test.caption)
     test.text_input(key="find").set_value(ids[7]).run()
     assert image_in_link(test) == ids[7]
+
+
+@pytest.mark.parametrize(("threshold", "offset"), [(0.2, 50), (0.955, 300), (0.995, 0)])
+def test_a_runs_own_settings_are_what_is_shown(app, tiny_run, tmp_path, monkeypatch, threshold, offset):
+    shutil.copytree(tiny_run.path, tmp_path / "set")
+    config = yaml.safe_load((tmp_path / "set" / "config.yaml").read_text())
+    config["views"] |= {"cam_threshold": threshold, "offset": offset}
+    (tmp_path / "set" / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+    given = []
+    monkeypatch.setattr(image_component, "_component", lambda data, **_: given.append(data) or SimpleNamespace(state=None))
+    test = app("cam_boxes", run="set", offset="nan")
+    assert not test.exception and not test.error
+    (data,) = given
+    assert data["thresholds"][data["state"]["step"]] == threshold and data["state"]["offset"] == offset <= data["most_offset"]
+    assert (
+        'max="240"' not in image_component.HTML and 'class="offset" type="range" min="0" step="1"' in image_component.HTML
+    )  # every number can be set
+
+
+def test_the_offset_that_a_browser_reports_may_be_the_runs_own():
+    before = BoxState(0, 0, 0, 300)
+    reported = {"cls": 0, "step": 0, "view": 0, "offset": 299}
+    assert _checked(reported, before, ["a"], [0.5], [(0.1, None)], 300).offset == 299
