@@ -20,6 +20,7 @@ from ccd_core.errors import UserError
 from ccd_core.runs import Run
 
 MOST = 300  # uploads at once
+SLIDERS = 60  # thresholds of classes on the page at once; the others are found by name
 MOST_IN_FOLDER = 3000
 CHUNK = 32  # images asked for between two signs of progress
 KEPT = 100_000  # predictions remembered a run

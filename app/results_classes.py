@@ -14,6 +14,7 @@ from app.widgets import show_figure
 from ccd_core.runs import Run, differences
 
 FEW = 6  # classes whose curves are shown at first
+SMALL = 96  # small curves a page: 1,000 at once take a browser a minute
 
 
 def compared_runs(run: Run) -> dict[str, Run]:
@@ -142,6 +143,9 @@ def curves_part(run: Run, split: str) -> None:
     every = st.toggle("All classes, small", key="small", bind="query-params")
     if every:
         order = sorted(present, key=lambda c: -ap[c])
+        pages = max(1, -(-len(order) // SMALL))
+        page = min(st.pagination(pages, key="pr_page", bind="query-params"), pages) if pages > 1 else 1
+        order = order[SMALL * (page - 1) : SMALL * page]
         show_figure(figures.pr_grid({run.classes[c]: ranked.curve(c, 120) for c in order}, {run.classes[c]: ap[c] for c in order}), key="pr_grid")
         return
     worst = [run.classes[c] for c in sorted(present, key=lambda c: ap[c])[: FEW // 2]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import loaders, roots
+from app import loaders, predicting, roots
 from app.figures_results import opinion_bars
 from app.gallery import gallery
 from app.predicting import (
@@ -108,11 +108,17 @@ def each_threshold(saved: Thresholds | None) -> Thresholds:
     """A slider for each class; those that are not where the run has them saved, or at 0.5, are `?each=` of the link."""
     usual = steps(saved.array(run.classes) if saved else [thresholds.DEFAULT] * len(run.classes))
     linked = thresholds_of_link(st.query_params.get("each", ""), len(run.classes))
-    with st.expander("A threshold for each class", expanded=len(run.classes) <= 24), st.grid(min_column_width=130, gap="medium"):
-        values = [
-            st.slider(literal(name), 0.0, 1.0, linked.get(i, usual[i]), 0.01, key=f"limit {run.name} {i}", persist_state="session")
-            for i, name in enumerate(run.classes)
-        ]
+    keys = [f"limit {run.name} {i}" for i in range(len(run.classes))]
+    values = [st.session_state.get(key, linked.get(i, usual[i])) for i, key in enumerate(keys)]
+    with st.expander("A threshold for each class", expanded=len(run.classes) <= 24):
+        found = range(len(run.classes))
+        if len(found) > predicting.SLIDERS:
+            wanted = st.text_input("Find a class", key="find_class", placeholder="Find a class", label_visibility="collapsed").lower()
+            found = [i for i in found if wanted in run.classes[i].lower()]
+            st.caption(f"{min(len(found), predicting.SLIDERS)} of {len(run.classes):,} classes; find the others by name.")
+        with st.grid(min_column_width=130, gap="medium"):
+            for i in found[: predicting.SLIDERS]:
+                values[i] = st.slider(literal(run.classes[i]), 0.0, 1.0, linked.get(i, usual[i]), 0.01, key=keys[i], persist_state="session")
     if changed := link_of_thresholds(values, usual):
         st.query_params["each"] = changed
     else:

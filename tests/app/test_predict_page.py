@@ -12,6 +12,7 @@ import pytest
 import streamlit as st
 from typer.testing import CliRunner
 
+from app import predicting
 from app.predicting import MOST, images_in
 from ccd_core import thresholds
 from ccd_core.cli import app as command
@@ -137,3 +138,18 @@ def test_a_folder_that_cannot_be_read_is_named_in_a_sentence(app, tiny_run, tmp_
 def test_an_example_of_another_run_in_the_link_is_ignored(app):
     test = app("predict", example="nobody.jpg")
     assert not test.exception and not test.error and any("No images yet" in text.value for text in test.header)
+
+
+def test_a_threshold_of_many_classes_is_found_by_name_and_kept(app, tiny_run, monkeypatch):
+    monkeypatch.setattr(predicting, "SLIDERS", 5)
+    first, last = tiny_run.classes[0], tiny_run.classes[-1]
+    test = app("predict", limits="Each class")
+    limits = lambda: {slider.label: slider for slider in test.slider}  # noqa: E731
+    assert len(limits()) == 5 and last not in limits()
+    test.text_input(key="find_class").set_value(last).run()
+    limits()[last].set_value(0.9).run()
+    test.text_input(key="find_class").set_value(first).run()
+    assert not test.exception and first in limits() and last not in limits()
+    assert f"{len(tiny_run.classes) - 1}" in str(test.query_params["each"])  # the one that is not on the page any more
+    test.text_input(key="find_class").set_value(last).run()
+    assert limits()[last].value == 0.9

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from sklearn.metrics import f1_score
 
-from app import figures_results
+from app import figures_results, results_classes
 from app.judged import Judged, confusion
 from ccd_core import thresholds
 from ccd_core.runs import Run
@@ -170,3 +171,13 @@ def test_a_threshold_moved_for_one_run_is_not_another_runs(mine, own_run, each):
 
 def test_a_link_that_names_run_and_threshold_opens_as_written(mine):
     assert list(thresholds_of(mine("results", part="Thresholds", threshold="0.7")).values()) == [0.7]
+
+
+def test_small_curves_of_many_classes_come_in_pages(app, monkeypatch):
+    monkeypatch.setattr(results_classes, "SMALL", 6)
+    seen = []
+    monkeypatch.setattr(results_classes.figures, "pr_grid", lambda curves, ap: seen.append(list(curves)) or go.Figure())
+    for page in ("1", "2"):
+        test = app("results", part="Curves", small="true", pr_page=page)
+        assert not test.exception and not test.error
+    assert [len(names) for names in seen] == [6, 6] and not set(seen[0]) & set(seen[1])
