@@ -52,6 +52,7 @@ def _target(place, run: Run, method: str) -> float | None:
         return place.slider("Precision, at least (%)", 50, 100, 90, 1, key="precision", bind="query-params") / 100
     if method == "rate":
         most = float(min(len(run.classes), 20))
+        follow_run(run, {"rate": min(1.5, most)})
         return place.slider("Labels an image, on average", 0.1, most, min(1.5, most), 0.1, key="rate", bind="query-params")
     return None
 
