@@ -143,13 +143,12 @@ def _kinds(annotation: Any) -> set[Any]:
 
 def _number_widget(label: str, field: FieldInfo, value: float, whole: bool, shared: dict[str, Any]) -> float:
     bounds = {name: getattr(rule, name) for rule in field.metadata for name in ("ge", "le") if hasattr(rule, name)}
-    limits = {"min_value": bounds.get("ge"), "max_value": bounds.get("le")}
+    least, most = bounds.get("ge"), bounds.get("le")
     if whole:
-        return st.number_input(label, value=int(value), step=1, **limits, **shared)
-    step = 0.05 if limits["max_value"] == 1 else 10.0 ** math.floor(math.log10(value)) / 2 if value > 0 else 0.1
-    return st.number_input(
-        label, value=float(value), step=step, format="%g", **{k: None if v is None else float(v) for k, v in limits.items()}, **shared
-    )
+        return st.number_input(label, least, most, int(value), step=1, **shared)
+    step = 0.05 if most == 1 else 10.0 ** math.floor(math.log10(value)) / 2 if value > 0 else 0.1
+    least, most = (None if limit is None else float(limit) for limit in (least, most))
+    return st.number_input(label, least, most, float(value), step=step, format="%g", **shared)
 
 
 def _views_widget(value: Any, shared: dict[str, Any]) -> Any:

@@ -111,7 +111,7 @@ def runs_learning(runs: dict[str, tuple[pd.DataFrame, int | None]]) -> go.Figure
                 hovertemplate=f"%{{y:.1f}} %<extra>{name}, {what}</extra>",
             )  # fmt: skip
         at = metrics["epoch"] == kept
-        if known and at.any():
+        if known and kept is not None and at.any():
             figure.add_scatter(
                 x=[kept + 1], y=metrics[known[0][0]][at], legendgroup=name, showlegend=False, mode="markers",
                 marker={"symbol": "star", "size": 14, "color": colour}, hovertemplate=f"{name}: epoch {kept + 1} is kept, %{{y:.1f}} %<extra></extra>",
@@ -211,7 +211,7 @@ def confusion_matrix(rate: np.ndarray, baseline: np.ndarray, classes: Sequence[s
     )  # fmt: skip
     down, across = np.nonzero(np.nan_to_num(cells) >= 0.5)  # as marks of their own: a cell's own text is dark on dark in the dark theme
     figure.add_scatter(
-        x=[classes[c] for c in across], y=[classes[c] for c in down], text=[f"{value:.0f}" for value in cells[down, across]], mode="text",
+        x=[classes[c] for c in across.tolist()], y=[classes[c] for c in down.tolist()], text=[f"{value:.0f}" for value in cells[down, across]], mode="text",
         hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     axes = {

@@ -85,7 +85,8 @@ class Answers:
         seen = self.predictor.attend(image, chosen, clip=False)  # CLIP may be a gigabyte that a Space does not have
         width, height = image_size(image)
         small = picture(image, LONGER_SIDE)
-        overlays, rows = [], []
+        overlays: list[tuple[Image.Image, str]] = []
+        rows = []
         for label, cam, box in zip(labels, seen["cam"], seen["boxes"], strict=True):
             score = float(answer.scores[classes.index(label)])
             pixels = box and [round(side * size) for side, size in zip(box, (width, height) * 2, strict=True)]
@@ -140,17 +141,21 @@ def build(answers: Answers) -> gr.Blocks:
                 scores = gr.Label(label="Scores", num_top_classes=8, show_heading=False)
         with gr.Accordion("JSON, as the API gives it; boxes are [x0, y0, x1, y1] in pixels of the image", open=False):
             details = gr.JSON(label="Details", open=True)
-        asked = {"inputs": [image, threshold, use_saved], "outputs": [scores, overlays, details]}
-        queueing: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+        asked: dict[str, Any] = {
+            "inputs": [image, threshold, use_saved],
+            "outputs": [scores, overlays, details],
+            "concurrency_id": "model",
+            "concurrency_limit": 1,
+        }
         page.load(sentences_shown()(partial(saved_choice, answers)), None, use_saved, api_visibility="private")
-        button.click(answers.predict, **asked, api_name="predict", **queueing)
-        image.upload(answers.predict, **asked, api_visibility="private", **queueing)
-        threshold.release(_only_with_image(answers), **asked, api_visibility="private", **queueing)
-        use_saved.input(_only_with_image(answers), **asked, api_visibility="private", **queueing)
+        button.click(answers.predict, **asked, api_name="predict")
+        image.upload(answers.predict, **asked, api_visibility="private")
+        threshold.release(_only_with_image(answers), **asked, api_visibility="private")
+        use_saved.input(_only_with_image(answers), **asked, api_visibility="private")
         examples = answers.examples()
         if examples:
             shown = gr.Examples([[path] for path in examples], [image], cache_examples=False, api_visibility="private")
-            shown.load_input_event.then(answers.predict, **asked, api_visibility="private", **queueing)
+            shown.load_input_event.then(answers.predict, **asked, api_visibility="private")
     return page.queue(max_size=32)
 
 

@@ -123,17 +123,18 @@ def predict_all(run: Run, images: dict[str, Path]) -> tuple[list[Predicted], lis
             left = (time.time() - began) / done * (len(waiting) - done)
             bar.progress(done / len(waiting), f"{done:,} of {len(waiting):,} images, {left:.0f} s left")
         bar.empty()
-    good, bad = [], []
+    good: list[Predicted] = []
+    bad: list[str] = []
     for name, path in images.items():
-        answer = known[keys[name]]
-        if isinstance(answer, str):
-            bad.append(answer.replace(str(path), name).replace(path.name, name))
+        found = known[keys[name]]
+        if isinstance(found, str):
+            bad.append(found.replace(str(path), name).replace(path.name, name))
         else:
-            good.append(Predicted(name, path, answer))
+            good.append(Predicted(name, path, found))
     return good, bad
 
 
-def steps(values: Sequence[float]) -> list[float]:
+def steps(values: Sequence[float] | np.ndarray) -> list[float]:
     """Thresholds as sliders take them: hundredths from 0 to 1."""
     return np.clip(values, 0, 1).round(2).tolist()
 

@@ -69,6 +69,6 @@ def expected(path: str) -> dict[str, float] | None:
         dataset = datasets.dataset(run)
     except UserError:
         return None
-    counts = [len(dataset.splits[name]) if name in dataset.splits else 0 for name in ("train", "val")]
+    train, val = (len(dataset.splits[name]) if name in dataset.splits else 0 for name in ("train", "val"))
     earlier = [Run.open(other) for other in loaders.known_runs().values()]
-    return estimates.estimate(run.config, *counts, len(run.classes), earlier).seconds
+    return estimates.estimate(run.config, train, val, len(run.classes), earlier).seconds

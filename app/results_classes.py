@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -52,7 +54,11 @@ def classes_part(run: Run, split: str) -> None:
         return
     first = next(iter(columns.values()))
     spread = {c: max(v) - min(v) if len(v := [x for col in columns.values() if (x := col.get(c)) is not None]) > 1 else 0.0 for c in first}
-    keys = {"AP": lambda c: -(first[c] if first[c] is not None else -1), "name": str, "difference": lambda c: -spread[c]}
+    keys: dict[str, Callable[[str], str | float]] = {
+        "AP": lambda c: -(first[c] if first[c] is not None else -1),
+        "name": str,
+        "difference": lambda c: -spread[c],
+    }
     names = sorted(first, key=keys[order])
     figure = figures.ap_bars(first, names, _positives(run, split)) if len(columns) == 1 else figures.ap_points(columns, names)
     with st.container(height=SCROLLS_FROM if figure.layout.height > SCROLLS_FROM else "content"):
@@ -106,7 +112,7 @@ def _settings_that_differ(runs: dict[str, Run]) -> None:
     for key in keys:
         row = {"setting": key}
         for name, one in runs.items():
-            value = one.config.model_dump(mode="json")
+            value: object = one.config.model_dump(mode="json")
             for part in key.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
             row[name] = "-" if value is None else str(value)
@@ -122,7 +128,7 @@ def curves_part(run: Run, split: str) -> None:
         metrics = one.load_metrics()
         if len(metrics):
             best = one.load_json("checkpoints", "best.json") if one.has("checkpoints", "best.json") else None
-            data[name] = (metrics, best and best["epoch"])
+            data[name] = (metrics, best["epoch"] if best else None)
             if best and one is run:
                 st.caption(
                     f"Solid: validation; dotted: training labels. Star: the kept epoch, here {best['epoch'] + 1}: {best['kept_because']}. The choice uses no ground truth."

@@ -77,7 +77,9 @@ def wrong_part(run: Run, split: str) -> None:
         kind = "unsure"
     else:
         kinds = {"false": "Wrongly predicted", "missed": "Missed"}
-        kind = right.segmented_control("Kind", list(kinds), format_func=kinds.get, default="false", required=True, key="kind", bind="query-params")
+        kind = right.segmented_control(
+            "Kind", list(kinds), format_func=kinds.__getitem__, default="false", required=True, key="kind", bind="query-params"
+        )
         says = "p, the score of a class that is not there" if kind == "false" else "1 - p of a class that is there"
         st.caption(f"Sorted by loss: {says}. Ground truth decides what is wrong. A click shows why.")
         entries = most_wrong(run, split, kind, cls)

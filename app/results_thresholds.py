@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import streamlit as st
 
@@ -9,7 +11,7 @@ from app import figures_results as figures
 from app import loaders
 from app.evidence import follow_run
 from app.judged import Key, changed, judged, ranking
-from app.widgets import friendly_errors, literal, metric_row, show_figure
+from app.widgets import Metric, friendly_errors, literal, metric_row, show_figure
 from ccd_core import thresholds
 from ccd_core.ranking import Measures
 from ccd_core.runs import Run
@@ -27,7 +29,9 @@ def thresholds_part(run: Run, split: str) -> None:
     methods = WITHOUT if known.targets is None else WITH_TRUTH
     bar = st.container(horizontal=True, vertical_alignment="bottom")  # breaks into rows where it is narrow
     left, middle, right = bar.container(width="content"), bar.container(), bar.container(width="content")
-    method = left.segmented_control("Chosen by", list(methods), format_func=methods.get, default="hand", required=True, key="by", bind="query-params")
+    method = left.segmented_control(
+        "Chosen by", list(methods), format_func=methods.__getitem__, default="hand", required=True, key="by", bind="query-params"
+    )
     method = method if method in methods else "hand"
     target = _target(middle, run, method)
     per_class = right.toggle("Each class its own", key="each", bind="query-params")
@@ -100,7 +104,7 @@ def _moved(run: Run, chosen: Thresholds, method: str, name: str) -> Thresholds:
         key = "threshold" if name == ONE else f"threshold {run.path} {run.classes.index(name)}"
         if name == ONE:
             follow_run(run, {key: start})
-        in_link = "query-params" if name == ONE else None
+        in_link: Literal["query-params"] | None = "query-params" if name == ONE else None
         value = st.slider(f"Threshold, {literal(name)}", 0.0, 1.0, start, 0.005, format="%.3f", key=key, bind=in_link)
         moved[name] = value
     values = dict.fromkeys(run.classes, moved[ONE]) if not chosen.per_class else chosen.values | {c: v for c, v in moved.items() if c != ONE}
@@ -110,13 +114,13 @@ def _moved(run: Run, chosen: Thresholds, method: str, name: str) -> Thresholds:
 def _numbers(measured: Measures, images: int, cls: int | None, positives: int) -> None:
     percent = lambda value: "-" if np.isnan(value) else f"{100 * value:.1f} %"  # noqa: E731
     if cls is not None:
-        numbers = [("Labelled images", f"{measured.labelled[cls]:,} of {images:,}")]
-        if measured.f1 is not None:
+        numbers: list[Metric] = [("Labelled images", f"{measured.labelled[cls]:,} of {images:,}")]
+        if measured.precision is not None and measured.recall is not None and measured.f1 is not None:
             numbers += [("Precision", percent(measured.precision[cls])), ("Recall", percent(measured.recall[cls])), ("F1", percent(measured.f1[cls]))]
     else:
         labelled = int(measured.labelled.sum())
         numbers = [("Labels an image", f"{labelled / max(images, 1):.2f}", "mean over the images")]
-        if measured.f1 is not None:
+        if measured.right is not None and measured.f1 is not None:
             right = int(measured.right.sum())
             numbers += [
                 ("Precision, all labels", percent(right / labelled if labelled else np.nan), "of the labels given, how many are right"),
@@ -142,7 +146,7 @@ def _figures(run: Run, split: str, name: str, limit: float) -> None:
 
 
 def _table(run: Run, chosen: Thresholds, measured: Measures) -> None:
-    rows = {"class": run.classes, "threshold": chosen.array(run.classes), "labelled images": measured.labelled}
+    rows: dict[str, object] = {"class": run.classes, "threshold": chosen.array(run.classes), "labelled images": measured.labelled}
     share = st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
     if measured.f1 is not None:
         rows |= {"precision": measured.precision, "recall": measured.recall, "F1": measured.f1}

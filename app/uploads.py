@@ -35,7 +35,8 @@ def uploads_folder() -> Path:
 
 def keep_uploads(uploads: Sequence) -> dict[str, Path]:
     """Name -> file of the uploads, written to the session's folder under their content's name, so that a lost connection loses nothing."""
-    folder, kept = uploads_folder(), {}
+    folder = uploads_folder()
+    kept: dict[str, Path] = {}
     written: dict[str, Path] = st.session_state.setdefault("written_uploads", {})
     for upload in uploads:
         suffix = Path(upload.name).suffix.lower()

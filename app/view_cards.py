@@ -68,7 +68,8 @@ def picture_strip(pictures: Sequence[str], height: int) -> None:
 
 def marked_image(url: str, alt: str, boxes: Sequence[Sequence[float]]) -> None:
     """An image with numbered boxes, in fractions of it."""
-    marks, taken = [], []
+    marks: list[str] = []
+    taken: list[tuple[float, float]] = []
     for number, (x0, y0, x1, y1) in enumerate(boxes):
         colour = COLOURS[number % len(COLOURS)]
         text = "#fff" if colour == BLUE else "#000"  # 4.5 : 1 at least

@@ -109,8 +109,11 @@ def page_header(title: str, lead: str, text: str, equation: str | None = None) -
     st.caption(lead)
 
 
-def metric_row(metrics: Sequence[tuple[str, str] | tuple[str, str, str]]) -> None:
-    """Numbers side by side: (what, value) or (what, value, what it means)."""
+Metric = tuple[str, str] | tuple[str, str, str]  # (what, value) or (what, value, what it means)
+
+
+def metric_row(metrics: Sequence[Metric]) -> None:
+    """Numbers side by side."""
     for column, (label, value, *meaning) in zip(st.columns(len(metrics)), metrics, strict=True):
         column.metric(label, value, border=True, help=meaning[0] if meaning else None)
 

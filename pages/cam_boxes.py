@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import streamlit as st
 
 from app import datasets, loaders
@@ -56,7 +58,7 @@ rows = select(
 shown = [ids[row] for row in rows]
 
 
-def nothing_fits() -> None:
+def nothing_fits() -> NoReturn:
     empty_state("No image fits these filters", "Widen the number of views, or set a filter back to any.", icon=":material/filter_alt_off:")
     st.stop()
 

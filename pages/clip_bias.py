@@ -101,6 +101,7 @@ def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> Non
 def before_and_after(run: Run, bias: Bias) -> None:
     true_rate, evidence, mode = true_rates(run), compared_evidence(run), run.config.bias.mode
     divisor = bias_in_use(bias.value, "class" if mode == "none" else mode)
+    assert divisor is not None  # only mode "none" divides by nothing
     before, after = evidence.p.mean(1), evidence.mean_initial(divisor, run.config.bias.floor)
     names = ("before: p", "after: p over bias" if mode == "none" else "after: initial label")
     said = {"none": "This run's labels are not debiased; here is what it would do. ", "constant": "This run divides every class by the same number. "}

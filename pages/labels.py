@@ -40,6 +40,7 @@ UNSCORED = "Their distribution"
 def one_image(run: Run) -> None:
     ids, row_of = loaders.image_ids(run)
     image = pick_image(ids, row_of)
+    assert image is not None  # no run is without images
     row, classes, labels = row_of[image], run.classes, loaders.label_arrays(run)
     kinds = {"global": loaders.global_arrays(run)["p_global"][row], **{kind: labels[kind][row] for kind in ("initial", "local", "final")}}
     truth = datasets.image_truth(run, image)
@@ -48,7 +49,7 @@ def one_image(run: Run) -> None:
     views = loaders.views_of(run, image) if run.has("views.parquet") else None
     probabilities = np.empty((0, len(classes)), np.float32) if views is None else loaders.view_probabilities(run)[views.index]
     frame = run.config.views.frame
-    boxes = [tuple(side / frame for side in box) for box in views[["x0", "y0", "x1", "y1"]].to_numpy().tolist()] if len(probabilities) else []
+    boxes = [tuple(side / frame for side in box) for box in views[["x0", "y0", "x1", "y1"]].to_numpy().tolist()] if views is not None else []
 
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -63,7 +64,7 @@ def one_image(run: Run) -> None:
             "Global: CLIP's probability for the whole image. Initial: debiased. Local: debiased maximum over the views. Final: what is trained on."
             + (" ● and bold: truly in the image." if truth is not None else "")
         )
-    if not boxes:
+    if views is None or best_view is None:
         return
     st.header("What CLIP says of each view", anchor=False)
     given = {
@@ -97,8 +98,9 @@ def without_views(run: Run, row: int, views: int) -> str:
 @friendly_errors()
 def whole_data_set(run: Run) -> None:
     settings = run.config
-    own = {"alpha": float(settings.labels.alpha), "floor": float(settings.bias.floor), "debias": settings.bias.mode != "none"}
-    follow_run(run, own | {"entropy": float(settings.bias.entropy_threshold)})
+    own = {"alpha": float(settings.labels.alpha), "floor": float(settings.bias.floor)}
+    debias = settings.bias.mode != "none"
+    follow_run(run, own | {"debias": debias, "entropy": float(settings.bias.entropy_threshold)})
     columns = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
     alpha = columns[0].slider(
         "alpha, weight of the initial label",
@@ -122,8 +124,8 @@ def whole_data_set(run: Run) -> None:
     )
     with columns[2]:
         threshold, _ = entropy_slider(run)
-    debiased = columns[3].toggle("debias", own["debias"], key="debias", bind="query-params", help="Divide each class by its CLIP bias (Sec. 3.3).")
-    mode = "none" if not debiased else settings.bias.mode if own["debias"] else "class"
+    debiased = columns[3].toggle("debias", debias, key="debias", bind="query-params", help="Divide each class by its CLIP bias (Sec. 3.3).")
+    mode = "none" if not debiased else settings.bias.mode if debias else "class"
     if not run.has("views.parquet"):
         st.info("This run took no local views (labels.update is off), so alpha changes nothing.", icon=":material/info:")
 
@@ -149,6 +151,7 @@ def whole_data_set(run: Run) -> None:
 
 
 def label_numbers(run: Run, of_run: Labels, as_set: Labels) -> None:
+    assert of_run.measures is not None and as_set.measures is not None
     before, after = of_run.measures.summary, as_set.measures.summary
     truth = true_rates(run)
     distances = [np.abs(labels.statistics.mean - truth).mean() for labels in (of_run, as_set)]
@@ -170,7 +173,10 @@ def how_good(of_clip: Labels, of_run: Labels, as_set: Labels) -> None:
     with left:
         st.markdown("**Against the ground truth**")
         kinds = {"CLIP, whole image": of_clip, figures_labels.RUN: of_run, figures_labels.SET: as_set}
-        show_figure(figures_labels.measure_bars({kind: labels.measures.summary for kind, labels in kinds.items()}), key="label_measures")
+        show_figure(
+            figures_labels.measure_bars({kind: labels.measures.summary for kind, labels in kinds.items() if labels.measures is not None}),
+            key="label_measures",
+        )
     with right:
         st.markdown("**Distribution of the final labels**")
         show_figure(figures_labels.label_histogram(histograms), key="label_histogram")
@@ -200,6 +206,7 @@ def class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:
     )
     truth, counts = true_rates(run), true_counts(run)
     if what == "AP":
+        assert of_run.measures is not None and as_set.measures is not None
         ends = of_run.measures.ap, as_set.measures.ap
         figure = figures_labels.differences(run.classes, *ends, None, "AP (%)", 100, 1)
     elif what == "mean label":

@@ -85,7 +85,7 @@ def steps(run: Run) -> list[Step]:
     return shown
 
 
-def beside_the_strip(run: Run) -> list[tuple[str, str] | tuple[str, str, str]]:
+def beside_the_strip(run: Run) -> list[tuple[str, str, str]]:
     """Numbers that no step of the strip says."""
     report, numbers = run.load_ap(), []
     labels = report.get("labels") or {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -60,7 +62,7 @@ def chosen_images() -> dict:
         st.caption(f"Images in it and all folders below.{only}")
         return images_in(run, folder) if folder else {}
     kinds = [suffix[1:] for suffix in IMAGE_SUFFIXES]
-    many = "directory" if source == "Upload a folder" else True
+    many: Literal[True, "directory"] = "directory" if source == "Upload a folder" else True
     uploads = st.file_uploader(
         f"Up to {MOST} images, {MEGABYTES} MB each", kinds, accept_multiple_files=many, max_upload_size=MEGABYTES, key=f"uploads_{many}"
     )
@@ -111,7 +113,7 @@ def each_threshold(saved: Thresholds | None) -> Thresholds:
     keys = [f"limit {run.name} {i}" for i in range(len(run.classes))]
     values = [st.session_state.get(key, linked.get(i, usual[i])) for i, key in enumerate(keys)]
     with st.expander("A threshold for each class", expanded=len(run.classes) <= 24):
-        found = range(len(run.classes))
+        found: Sequence[int] = range(len(run.classes))
         if len(found) > predicting.SLIDERS:
             wanted = st.text_input("Find a class", key="find_class", placeholder="Find a class", label_visibility="collapsed").lower()
             found = [i for i in found if wanted in run.classes[i].lower()]

@@ -24,19 +24,17 @@ report, splits = run.load_ap(), splits_of(run)
 scored = [split for split in splits if report.get(split)]
 options = scored or splits
 truth = judged(run, options[0]).targets is not None
-PARTS = {
-    "classes": "Classes" if scored else None,
+PARTS = ({"classes": "Classes"} if scored else {}) | {
     "curves": "Curves",
     "thresholds": "Thresholds",
     "confusion": "Confusion" if truth else "Agreement",
     "wrong": "Most wrong" if truth else "Least sure",
 }
-PARTS = {key: title for key, title in PARTS.items() if title}
 bar = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
 part = bar.segmented_control(
     "Part",
     list(PARTS),
-    format_func=PARTS.get,
+    format_func=PARTS.__getitem__,
     default=next(iter(PARTS)),
     required=True,
     key="part",
@@ -46,7 +44,14 @@ part = bar.segmented_control(
 split = options[0]
 if len(options) > 1 and (truth or part != "confusion"):  # agreement is about the training images, the only ones with labels
     split = bar.segmented_control(
-        "Images", options, format_func=SPLITS.get, default=split, required=True, key="split", bind="query-params", label_visibility="collapsed"
+        "Images",
+        options,
+        format_func=SPLITS.__getitem__,
+        default=split,
+        required=True,
+        key="split",
+        bind="query-params",
+        label_visibility="collapsed",
     )
 if not truth:
     measured = scored and part in ("classes", "curves")

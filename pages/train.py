@@ -28,12 +28,17 @@ page_header(
 at_work = st.container()  # keeps its place when it is empty, so that the form under it keeps what is being typed
 
 
+def forget_source() -> None:
+    for name in ("from", "set"):
+        st.query_params.pop(name, None)
+
+
 def starting_point() -> tuple[CCDConfig, str, str]:
     """The settings that the form begins with, from the link or a preset; where they are from; and what tells one such form from others."""
     source, changes = st.query_params.get("from"), st.query_params.get("set", "")
     if source:
         left, right = st.columns([5, 1], vertical_alignment="center")
-        right.button("Use a preset", on_click=lambda: [st.query_params.pop(name, None) for name in ("from", "set")], width="stretch")
+        right.button("Use a preset", on_click=forget_source, width="stretch")
         try:
             path = loaders.known_runs().get(source)
             if path is None:

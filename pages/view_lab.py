@@ -34,6 +34,7 @@ def chosen_image(run: Run) -> tuple[Path, str, str, list[dict[str, Any]]] | None
     )
     if source != "Upload":
         image = pick_image(*loaders.image_ids(run))
+        assert image is not None  # no run is without images
         path = loaders.image_path(run, image)
         return path, image_url(run.name, image, 960), image, true_boxes(run, image, path)
     kinds, limit = [suffix[1:] for suffix in IMAGE_SUFFIXES], f"Up to {MEGABYTES} MB; it stays on this machine."
@@ -143,8 +144,9 @@ def chosen_class(classes: list[str], first: int | None) -> int | None:
 def strongest(p_whole: np.ndarray, p_crop: np.ndarray, found: list[np.ndarray | None], asked: int | None) -> list[int]:
     """The classes that get a bar: those that CLIP sees most of anywhere, and the one asked for. Only the first maps reorder them, not finer ones."""
     seen = [p_whole[None], p_crop[None]]
-    if all(level is not None for level in found):
-        for level, places in zip(found, PLACES.values(), strict=True):
+    maps = [level for level in found if level is not None]
+    if len(maps) == len(found):
+        for level, places in zip(maps, PLACES.values(), strict=True):
             step = 2 if len(level) == places else 1
             seen.append(level[::step, ::step].reshape(-1, level.shape[-1]))
     most = np.nan_to_num(np.concatenate(seen)).max(0)
@@ -165,8 +167,8 @@ def as_lists(forms: tuple[np.ndarray, np.ndarray], order: list[int]) -> list | N
 
 def blended(p_whole: np.ndarray, found: list[np.ndarray | None], order: list[int], both: Both) -> list | None:
     """[2][S + 1][P][P][K], the whole image last; None while a size of crop has no map yet."""
-    grids = [*found, p_whole[None, None]]
-    if any(grid is None or np.isnan(grid).any() for grid in grids):
+    grids = [grid for grid in (*found, p_whole[None, None]) if grid is not None and not np.isnan(grid).any()]
+    if len(grids) <= len(found):
         return None
     return [[both(grid)[form][..., order].round(3).tolist() for grid in grids] for form in (0, 1)]
 
