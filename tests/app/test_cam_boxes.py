@@ -123,7 +123,7 @@ def test_a_search_does_not_hide_the_image_that_a_link_names(app, tiny_run):
     assert image_in_link(test) == ids[7]
 
 
-@pytest.mark.parametrize(("threshold", "offset"), [(0.2, 50), (0.955, 300), (0.995, 0)])
+@pytest.mark.parametrize(("threshold", "offset"), [(0.2, 50), (0.955, 300)])
 def test_a_runs_own_settings_are_what_is_shown(app, tiny_run, tmp_path, monkeypatch, threshold, offset):
     shutil.copytree(tiny_run.path, tmp_path / "set")
     config = yaml.safe_load((tmp_path / "set" / "config.yaml").read_text())

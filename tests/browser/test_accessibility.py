@@ -89,6 +89,13 @@ def opened(browser, address: str, path: str, theme: str = "light"):
 def test_tab_walks_the_page_the_focus_is_seen_and_everything_has_a_name(browser, address, path, theme):
     page = opened(browser, address, path, theme)
     assert page.evaluate(UNNAMED) == [] and page.evaluate(FAINT) == []
+    if theme == "light":
+        page.emulate_media(color_scheme="dark")  # the app follows at once
+        page.wait_for_function("() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor !== 'rgb(255, 255, 255)'")
+        settled(page)
+        assert page.evaluate(FAINT) == []
+        page.emulate_media(color_scheme="light")
+        settled(page)
     tiles = 0
     for _ in range(MOST):
         page.keyboard.press("Tab")
@@ -112,11 +119,4 @@ def test_an_explanation_opens_by_enter_and_closes_by_escape(browser, address):
     text.wait_for()
     page.keyboard.press("Escape")
     text.wait_for(state="hidden")
-    page.close()
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_what_is_written_can_be_read_in_the_dark_too(browser, address, path):
-    page = opened(browser, address, path, "dark")
-    assert page.evaluate(FAINT) == []
     page.close()
