@@ -22,15 +22,15 @@ def test_a_run_is_started_watched_stopped_and_deleted(page, address, tiny_run, t
     name.press("Enter")
     page.get_by_text("letters, digits, dots").wait_for(state="hidden")
     page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_role("button", name="Stop").wait_for()
+    card = page.locator(".st-key-job_from-browser")  # while a script runs, Streamlit's own header has a button Stop, too
+    card.get_by_role("button", name="Stop").wait_for()
     seed = page.get_by_role("spinbutton", name="seed")
     seed.fill("41")  # not yet handed in: renewals of the jobs below must leave it alone
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Resume").wait_for()
+    card.get_by_role("button", name="Stop").click()
+    card.get_by_role("button", name="Resume").wait_for()
     assert seed.input_value() == "41"
     run = Run.open(tiny_run.path.parent / "from-browser")
     assert run.status == "stopped" and run.config.training.epochs == 3
-    card = page.locator(".st-key-job_from-browser")
     card.get_by_role("button", name="More").click()
     delete = page.get_by_role("button", name="Delete ...")
     delete.click()
