@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from app import figures, loaders
+from app import datasets, figures, loaders
 from app.figures import ORANGE, VERMILION
 from app.progress import COLOURS, doing, progress, stages, warm_up
 from app.widgets import friendly_errors, show_figure
@@ -175,8 +175,8 @@ def _made(run: Run) -> None:
             column.image(content, caption, width="stretch", alt=f"an image with {caption}")
 
 
-def _changes(run: Run, *names: str) -> list[float]:
-    return [run.file(name).stat().st_mtime if run.has(name) else 0.0 for name in names]
+def _changes(run: Run, *names: str) -> list[int]:
+    return [datasets.changed_at(run.file(name)) for name in names]
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -80,8 +80,8 @@ def default_run(runs: dict[str, Path]) -> str:
 # -- a run's artefacts ---------------------------------------------------------------------------
 
 
-def _changed(run: Run, *parts: str) -> float:
-    return run.file(*parts).stat().st_mtime if run.has(*parts) else 0.0
+def _changed(run: Run, *parts: str) -> int:
+    return datasets.changed_at(run.file(*parts))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ccd_core.errors import UserError
-from ccd_core.weight_files import read_weights
+from ccd_core.weight_files import first_line, read_weights
 
 
 class CamClassifier(nn.Module):
@@ -58,9 +58,8 @@ def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
     except TypeError as error:
         raise UserError(f"The backbone {name} does not take classifier.backbone_options {options}: {error}.") from None
     except Exception as error:  # hubs raise many kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
-            f"The ImageNet weights of {name} could not be had: {reason}. If this machine has no network, download them elsewhere "
+            f"The ImageNet weights of {name} could not be had: {first_line(error)}. If this machine has no network, download them elsewhere "
             "and set classifier.weights to the file."
         ) from None
 
