@@ -1,7 +1,8 @@
-"""Images over HTTP for the app's own pages: `/thumb/RUN/IMAGE?size=240`.
+"""What the app's pages get over HTTP without being run again: images, and how far CLIP has been asked about one.
 
-Takes names, never paths: the run is looked up among those that the app shows, the image among those of the run's data set, and
-whatever is not there is not found. The browser keeps what it got; pages show hundreds of images without a rerun carrying them.
+`/thumb/RUN/IMAGE?size=240` takes names, never paths: the run is looked up among those that the app shows, the image among those of the run's data
+set, and whatever is not there is not found. The browser keeps what it got; pages show hundreds of images without a rerun carrying them.
+`/asked/TOKEN` knows the token of one session's page, which says nothing of the run, and answers with numbers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from urllib.parse import quote
 
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ccd_core.errors import UserError
@@ -43,4 +44,15 @@ async def thumb(request: Request) -> Response:
     return Response(content, media_type="image/jpeg", headers=HEADERS | {"ETag": tag})
 
 
-ROUTES = [Route("/thumb/{run}/{image:path}", thumb, methods=["GET"])]
+def asked_url(token: str) -> str:
+    return f"/asked/{token}"
+
+
+async def asked(request: Request) -> Response:
+    from app import opinions
+
+    told = await anyio.to_thread.run_sync(opinions.look_on, request.path_params["token"])
+    return Response("this page is gone", 404) if told is None else JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+
+ROUTES = [Route("/thumb/{run}/{image:path}", thumb, methods=["GET"]), Route("/asked/{token}", asked, methods=["GET"])]

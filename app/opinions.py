@@ -1,16 +1,20 @@
 """What CLIP says of parts of an image: asked of the predictor on the side, a few crops at a time, and remembered.
 
-Nobody waits for more than they want to: a page gives a question `PATIENCE`, shows what is known and comes again. What is on its way is
-not lost meanwhile, whatever the person does, and another image's question waits for one short question at most.
+Nobody waits for more than they want to: a page gives a question `PATIENCE` and shows what is known. Its browser then has CLIP asked on
+(`look_on`), and asks for the page anew when there is more to show. What is on its way is not lost meanwhile, whatever the person does, and
+another image's question waits for one short question at most.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import streamlit as st
@@ -43,6 +47,16 @@ class Pace:
     crops: float = 50.0
 
 
+@dataclass
+class Pursuit:
+    """What a page that shows `path` wants to know, in stages, each of which changes what it shows."""
+
+    run: Run
+    path: Path
+    asked: Asked
+    stages: list[list[Box]]
+
+
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _asked(run_path: str, settings: int, image_path: str, changed: int) -> Asked:
     return Asked()
@@ -59,6 +73,12 @@ def _line() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "clip")
 
 
+@st.cache_resource(show_spinner=False)
+def _pursuits() -> WeakValueDictionary[str, Pursuit]:
+    """Token -> what a session's page wants to know now, for as long as the session lasts."""
+    return WeakValueDictionary()
+
+
 def asked_about(run: Run, path: Path) -> Asked:
     """What has been asked about this image, shared between sessions."""
     settings = datasets.changed_at(run.file("config.yaml"))  # CLIP is not trained: its opinion outlives a checkpoint
@@ -71,26 +91,58 @@ def known(run: Run, path: Path, boxes: np.ndarray) -> np.ndarray:
     return np.array([said.get(key(box), blank) for box in boxes], np.float32).reshape(len(boxes), len(run.classes))
 
 
-def unknown(run: Run, path: Path, boxes: np.ndarray) -> list[Box]:
-    """Those of the boxes [V, 4] that CLIP has not been asked about, in their order."""
-    said = asked_about(run, path).said
-    return [box for box in dict.fromkeys(map(key, boxes)) if box not in said]
-
-
 def ask(run: Run, path: Path, boxes: np.ndarray, patience: float = PATIENCE) -> None:
     """Ask about the unknown ones of the boxes [V, 4] in their order, until all are known, `patience` seconds have passed or one question fails."""
-    asked, pace, until = asked_about(run, path), _pace(str(run.path)), time.monotonic() + patience
-    before = st.session_state.get("asked")
+    asked, before = asked_about(run, path), st.session_state.get("asked")
     if before is not None and before is not asked and before.question:
         before.question.cancel()  # of the image this person looked at before, where it has not been put yet
     st.session_state["asked"] = asked
-    while not asked.error and (missing := unknown(run, path, boxes)):
+    _ask_on(run, path, asked, list(map(key, boxes)), patience)
+
+
+def _ask_on(run: Run, path: Path, asked: Asked, boxes: list[Box], patience: float) -> None:
+    pace, until = _pace(str(run.path)), time.monotonic() + patience
+    while not asked.error and (missing := [box for box in dict.fromkeys(boxes) if box not in asked.said]):
         if asked.question is None or asked.question.done():
             part = missing[: max(AT_LEAST, min(AT_MOST, int(A_QUESTION * pace.crops)))]
             asked.question = _line().submit(_put, loaders.predictor(run), asked, pace, str(path), part)
         wait([asked.question], max(0.0, until - time.monotonic()))
         if time.monotonic() >= until:
             return
+
+
+def pursue(run: Run, path: Path, stages: Sequence[np.ndarray]) -> str:
+    """Where `look_on` finds what this session's page wants to know from now on: stages of boxes [V, 4]."""
+    token = st.session_state.setdefault("asking_token", secrets.token_urlsafe(16))
+    pursuit = Pursuit(run, path, asked_about(run, path), [list(map(key, stage)) for stage in stages])
+    st.session_state["pursuit"] = _pursuits()[token] = pursuit  # the session holds it
+    return token
+
+
+def look_on(token: str) -> dict[str, Any] | None:
+    """Ask on for `PATIENCE` and say how far it has come, on any thread; None for a page that is gone.
+
+    known, total: boxes; stages: how many are complete; seconds: left, as the last questions went; waking: whether CLIP has not said anything
+    of the first stage; failed: whether it cannot be asked.
+    """
+    pursuit = _pursuits().get(token)
+    if pursuit is None:
+        return None
+    asked, boxes = pursuit.asked, [box for stage in pursuit.stages for box in stage]
+    try:
+        _ask_on(pursuit.run, pursuit.path, asked, boxes, PATIENCE)
+    except (UserError, OSError) as error:
+        asked.error = str(error)  # the model's files went away
+    every, said = set(boxes), asked.said.keys()
+    known_now = len(every & said)
+    return {
+        "known": known_now,
+        "total": len(every),
+        "stages": sum(set(stage) <= said for stage in pursuit.stages),
+        "seconds": round(seconds_for(pursuit.run, len(every) - known_now)),
+        "waking": not said & set(pursuit.stages[0]),
+        "failed": bool(asked.error),
+    }
 
 
 def _put(client: PredictorClient, asked: Asked, pace: Pace, path: str, part: list[Box]) -> None:

@@ -69,15 +69,14 @@ JS = """
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const $ = (selector) => parentElement.querySelector(selector);
-  const memory = parentElement.lab || (parentElement.lab = { timer: 0 });
+  const memory = parentElement.lab || (parentElement.lab = { timer: 0, said: Date.now(), unheard: {} });
   const image = $("img"), crop = $(".crop"), stage = $(".stage"), smallest = 0.05;
   if (memory.url !== data.url) { memory.url = data.url; image.src = data.url; image.alt = data.alt; }
   const asked = JSON.stringify(data.crop);
   if (memory.asked !== asked) { memory.asked = asked; if (!memory.drag && !memory.timer) memory.box = [...data.crop]; }
   const given = JSON.stringify([data.debiased, data.heat]);
   if (memory.given !== given) { memory.given = given; $(".t-debias").checked = data.debiased; $(".t-heat").checked = data.heat; }
-  memory.chosen = data.chosen;
-  memory.crop = data.crop; memory.setStateValue = setStateValue;
+  memory.chosen = data.chosen; memory.data = data; memory.setStateValue = setStateValue;
 
   // The crop's place among the crops that CLIP was asked about: two neighbouring sizes, four places in each.
   const blend = (grid, box) => {
@@ -108,7 +107,10 @@ export default function (component) {
       return row;
     }));
   }
-  [...rows.children].forEach((row, c) => { row.onclick = () => { memory.chosen = c; draw(); setStateValue("cls", data.names[c]); }; });
+  [...rows.children].forEach((row, c) => { row.onclick = () => {
+    memory.chosen = c; draw();
+    say("cls", data.names[c], () => memory.data.names[memory.data.chosen] === data.names[c]);
+  }; });
   $(".truths").replaceChildren(...data.truth.map((t) => {
     const b = document.createElement("b"), [x0, y0, x1, y1] = t.box.map((v) => 100 * v);
     b.textContent = t.name; b.style.cssText = `left:${x0}%;top:${y0}%;width:${x1 - x0}%;height:${y1 - y0}%;box-sizing:border-box`;
@@ -156,16 +158,20 @@ export default function (component) {
     canvas.getContext("2d").drawImage(small, 0, 0, 336, 336);
   };
 
+  // What is said while the page turns to another image, or while a run that began before is still going, may be lost or undone: it is said
+  // again, each time as something new, until the page shows it.
+  const say = (name, value, shown, times = 5) => {
+    clearTimeout(memory.unheard[name]);
+    memory.setStateValue(name, { value, said: memory.said++ });
+    if (times) memory.unheard[name] = setTimeout(() => { if (!shown()) say(name, value, shown, times - 1); }, 1000);
+  };
   const settle = (wait) => {
     clearTimeout(memory.timer);
-    memory.timer = setTimeout(() => { memory.timer = 0; report(2); }, wait);
+    memory.timer = setTimeout(() => { memory.timer = 0; report(); }, wait);
   };
-  const report = (again) => {  // what is said to a page that is just being replaced by the next image's is lost, so it is said again
-    memory.setStateValue("crop", memory.box.map((v) => Math.round(1e4 * v) / 1e4));
-    clearTimeout(memory.unheard);
-    if (again) memory.unheard = setTimeout(() => {
-      if (!memory.drag && !memory.timer && memory.box.some((v, i) => Math.abs(v - memory.crop[i]) > 1e-3)) report(again - 1);
-    }, 1500);
+  const report = () => {
+    const at = memory.box.map((v) => Math.round(1e4 * v) / 1e4);
+    say("crop", at, () => memory.drag || memory.timer || at.every((v, i) => Math.abs(v - memory.data.crop[i]) < 1e-3));
   };
   const move = (start, dx, dy) => {
     const [x0, y0, x1, y1] = start, a = Math.min(1 - x1, Math.max(-x0, dx)), b = Math.min(1 - y1, Math.max(-y0, dy));
@@ -215,7 +221,8 @@ export default function (component) {
   for (const input of parentElement.querySelectorAll("input")) input.onchange = () => {
     const shown = { debiased: $(".t-debias").checked, heat: $(".t-heat").checked };
     memory.given = JSON.stringify([shown.debiased, shown.heat]);
-    draw(); setStateValue("toggles", shown);
+    draw();
+    say("toggles", shown, () => memory.data.debiased === shown.debiased && memory.data.heat === shown.heat);
   };
   draw();
 }
@@ -240,12 +247,13 @@ def view_lab(
     """
 
     def moved() -> None:
-        on_crop(st.session_state[key].crop)
+        on_crop(st.session_state[key].crop["value"])
 
     def clicked() -> None:
-        on_class(st.session_state[key].cls)
+        on_class(st.session_state[key].cls["value"])
 
     def flipped() -> None:
-        on_toggles(bool(st.session_state[key].toggles["debiased"]), bool(st.session_state[key].toggles["heat"]))
+        toggles = st.session_state[key].toggles["value"]
+        on_toggles(bool(toggles["debiased"]), bool(toggles["heat"]))
 
     _component(data=data, key=key, on_crop_change=moved, on_cls_change=clicked, on_toggles_change=flipped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,13 @@ import numpy as np
 import streamlit as st
 
 from app import loaders
+from app.asking_component import asking
 from app.cam_panels import grown
 from app.figures_view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
-from app.opinions import Box, ask, asked_about, key, known, seconds_for, unknown
+from app.image_routes import asked_url
+from app.opinions import Box, key, known, pursue
 from app.view_cards import crops, picture_strip
-from app.widgets import friendly_errors, literal, show_figure
+from app.widgets import literal, show_figure
 from ccd_core import view_sweeps
 from ccd_core.data.images import image_size
 from ccd_core.runs import Run
@@ -26,7 +27,7 @@ from ccd_core.runs import Run
 PLACES = {0.25: 7, 0.4: 7, 0.6: 7, 0.8: 5}
 CURVES, STEPS, PICTURES = 5, 13, 6
 CROP = "the crop"
-TICK, REDRAW = 0.1, 2.0  # seconds between two looks at what has come; after so many the page is drawn anew where CLIP is slow
+REDRAW = 2.0  # seconds after which the page is drawn anew with what has come, where CLIP is slow
 
 Both = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # probabilities -> the same, and debiased
 
@@ -59,27 +60,18 @@ def levels(run: Run, path: Path) -> list[np.ndarray | None]:
     return found
 
 
-@st.fragment(run_every=TICK)
-@friendly_errors()
-def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box], drawn_at: float) -> None:
-    """How far CLIP has been asked, and on with it for a moment; the page, which shows what was known as `drawn`, is drawn anew with every stage.
-
-    Each look is a run of its own and short, so that the crop, the class and the next image are answered in between.
-    """
-    every = np.concatenate(wanted)
-    missing, total = len(unknown(run, path, every)), len(set(map(key, every)))
-    text = (
-        f"CLIP has been asked about {total - missing} of {total} crops of this image, {max(1.0, seconds_for(run, missing)):.0f} s left"
-        if not unknown(run, path, wanted[0])
-        else "Asking CLIP about this crop; the first time it takes a few seconds to start"
+def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box]) -> None:
+    """How far CLIP has been asked, and on with it; the page, which shows what was known as `drawn`, is drawn anew with every stage."""
+    every = [set(map(key, stage)) for stage in wanted]
+    total = set().union(*every)
+    asking(
+        asked_url(pursue(run, path, wanted)),
+        known=len(drawn & total),
+        total=len(total),
+        stages=sum(stage <= drawn for stage in every),
+        redraw=REDRAW,
+        waking=not drawn & every[0],
     )
-    st.progress(1 - missing / total, text)
-    ask(run, path, every)
-    asked = asked_about(run, path)
-    new = {box for box in map(key, every) if box in asked.said and box not in drawn}
-    ripe = any(new.intersection(stage) and stage <= asked.said.keys() for stage in (set(map(key, stage)) for stage in wanted))
-    if asked.error or ripe or (new and time.monotonic() - drawn_at > REDRAW):
-        st.rerun()
 
 
 def pick_sweep(run: Run, path: Path, crop: tuple, truth: list[dict[str, Any]], awake: bool) -> Sweep:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,7 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
     box = view_sweeps.parse_box(st.session_state.get("crop") or st.query_params.get("crop") or START) or START_BOX
     own = np.array([view_sweeps.WHOLE, box])
     ask(run, path, own)
-    drawn, drawn_at = frozenset(asked_about(run, path).said), time.monotonic()
+    drawn = frozenset(asked_about(run, path).said)
     (p_whole, p_crop), found = known(run, path, own), levels(run, path)
 
     classes = list(run.classes)
@@ -130,7 +129,7 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
             st.error(error)
             st.button("Try again", icon=":material/refresh:", on_click=set_out_anew, args=(run, path))
         elif not drawn.issuperset(map(key, np.concatenate(wanted))):  # what has come since is not on the page yet
-            filling(run, path, wanted, drawn, drawn_at)
+            filling(run, path, wanted, drawn)
         else:
             st.caption(f"CLIP was asked about {len(np.unique(np.concatenate(wanted), axis=0))} crops of this image.")
 

@@ -9,7 +9,8 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from app.image_routes import ROUTES, image_url
+from app import opinions
+from app.image_routes import ROUTES, asked_url, image_url
 
 
 @pytest.fixture
@@ -40,6 +41,13 @@ def test_a_size_that_is_no_number_is_refused(client, tiny_run):
     image = str(tiny_run.load_labels()["ids"][0])
     assert client.get(f"/thumb/tiny/{image}?size=big").status_code == 400
     assert client.get(f"/thumb/tiny/{image}?size=99999").status_code == 200  # no larger than the largest that is served
+
+
+def test_how_far_clip_was_asked_is_told_to_whom_the_page_belongs(client, monkeypatch):
+    monkeypatch.setattr(opinions, "look_on", {"mine": {"known": 3, "total": 9}}.get)
+    answer = client.get(asked_url("mine"))
+    assert answer.json() == {"known": 3, "total": 9} and answer.headers["cache-control"] == "no-store"
+    assert client.get(asked_url("another's")).status_code == 404
 
 
 def test_names_with_odd_characters_survive_the_address():

@@ -12,7 +12,7 @@ import pytest
 
 from app import loaders, opinions
 from app.figures_view_lab import place_maps, sweep_curves
-from app.opinions import ask, asked_about, known, unknown
+from app.opinions import ask, asked_about, known, look_on
 from ccd_core.errors import UserError
 from ccd_core.view_sweeps import grid
 
@@ -51,6 +51,11 @@ def image(tiny_run):
     return lambda number: loaders.image_path(tiny_run, f"train_{number:06d}")
 
 
+def browser_looks_on(test) -> dict:
+    """What a browser that shows the page hears next; CLIP is asked on."""
+    return look_on(test.session_state["asking_token"])
+
+
 def finished(test) -> bool:
     return any(caption.value.startswith("CLIP was asked about") for caption in test.caption)
 
@@ -76,7 +81,7 @@ def test_another_image_does_not_wait_for_those_that_were_turned_over(tiny_run, c
     clip.open.set()
     ask(tiny_run, image(3), BOXES[:2], patience=20)
     assert [path for path, _ in clip.questions] == [str(image(0)), str(image(3))]  # the one already put, then the one looked at
-    assert not unknown(tiny_run, image(0), BOXES[:2])  # and that answer is kept
+    assert not np.isnan(known(tiny_run, image(0), BOXES[:2])).any()  # and that answer is kept
 
 
 def test_a_question_that_fails_is_not_repeated_until_somebody_asks_again(tiny_run, clip, image):
@@ -86,7 +91,7 @@ def test_a_question_that_fails_is_not_repeated_until_somebody_asks_again(tiny_ru
     assert len(clip.questions) == 1 and asked_about(tiny_run, image(0)).error == clip.error
     clip.error = asked_about(tiny_run, image(0)).error = ""
     ask(tiny_run, image(0), BOXES, patience=20)
-    assert not unknown(tiny_run, image(0), BOXES)
+    assert not np.isnan(known(tiny_run, image(0), BOXES)).any()
 
 
 def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(app, tiny_run, clip):
@@ -95,14 +100,31 @@ def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(ap
     assert not test.exception and not test.error
     assert [box.disabled for box in test.selectbox if box.label == "Class"] == [True]  # no class before CLIP has said one
     assert any("Where would CLIP see a class" in text.value for text in test.markdown)
+    assert browser_looks_on(test).items() >= {"known": 0, "stages": 0, "waking": True, "failed": False}.items()
     clip.open.set()
-    for _ in range(20):
-        if not finished(test):
-            test.run()
+    heard = []
+    for _ in range(50):
+        heard.append(browser_looks_on(test))
+        if heard[-1]["stages"] == 4:
+            break
+    assert [now["known"] for now in heard] == sorted(now["known"] for now in heard) and heard[-1]["known"] == heard[-1]["total"] > 100
+    test.run()
     assert finished(test)
     assert test.selectbox(key="class").proto.placeholder.startswith(tiny_run.classes[-1])  # what this CLIP sees most of
     assert any(f"Where would CLIP see {tiny_run.classes[-1]}" in text.value for text in test.markdown)
     assert len({path for path, _ in clip.questions}) == 1
+
+
+def test_what_fails_while_the_browser_looks_on_is_told_and_asked_no_more(app, tiny_run, clip):
+    test = app("view_lab")
+    assert not test.error
+    clip.error = "The process that asks CLIP is gone."
+    told = browser_looks_on(test)
+    assert told["failed"] and told["known"] < told["total"]
+    asked = len(clip.questions)
+    assert browser_looks_on(test)["failed"] and len(clip.questions) == asked
+    assert [error.value for error in test.run().error] == [clip.error]
+    assert look_on("nobody's token") is None
 
 
 def test_without_clip_there_is_a_sentence_and_a_way_on(app, clip):
