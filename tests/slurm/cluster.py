@@ -48,6 +48,7 @@ SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1,batch_sc
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=20
+SlurmdTimeout=60
 MinJobAge=600
 ReturnToService=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=2000 State=UNKNOWN
