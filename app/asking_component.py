@@ -7,6 +7,8 @@ or a moved crop was sometimes undone by it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 HTML = """<div class="asking"><progress max="1" value="0"></progress><span role="status"></span></div>"""
@@ -54,8 +56,7 @@ export default function (component) {
 _component = st.components.v2.component("ccd_asking", html=HTML, css=CSS, js=JS)
 
 
-def asking(url: str, known: int, total: int, stages: int, redraw: float, waking: bool) -> None:
-    """Follow `url` (`image_routes.asked_url`) and run the fragment around again when more than `stages` stages of questions are complete, or
-    after `redraw` seconds when more than the `known` of the `total` answers have come; waking: nothing has been said yet."""
-    data = {"url": url, "known": known, "total": total, "stages": stages, "redraw": 1000 * redraw, "seconds": 1, "waking": waking}
-    _component(data=data, key="asking", on_more_change=lambda: None)
+def asking(url: str, drawn: dict[str, Any], redraw: float) -> None:
+    """Follow `url` (`image_routes.asked_url`) and run the fragment around again when more stages are complete than in what is `drawn`
+    (`opinions.how_far`), or after `redraw` seconds when more answers have come."""
+    _component(data=drawn | {"url": url, "redraw": 1000 * redraw, "seconds": 1}, key="asking", on_more_change=lambda: None)

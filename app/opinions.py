@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,29 +120,28 @@ def pursue(run: Run, path: Path, stages: Sequence[np.ndarray]) -> str:
 
 
 def look_on(token: str) -> dict[str, Any] | None:
-    """Ask on for `PATIENCE` and say how far it has come, on any thread; None for a page that is gone.
+    """Ask on for `PATIENCE` and say `how_far` it has come, on any thread; None for a page that is gone.
 
-    known, total: boxes; stages: how many are complete; seconds: left, as the last questions went; waking: whether CLIP has not said anything
-    of the first stage; failed: whether it cannot be asked.
+    Beside it seconds: left, as the last questions went; failed: whether CLIP cannot be asked.
     """
     pursuit = _pursuits().get(token)
     if pursuit is None:
         return None
-    asked, boxes = pursuit.asked, [box for stage in pursuit.stages for box in stage]
+    run, asked = pursuit.run, pursuit.asked
     try:
-        _ask_on(pursuit.run, pursuit.path, asked, boxes, PATIENCE)
+        _ask_on(run, pursuit.path, asked, [box for stage in pursuit.stages for box in stage], PATIENCE)
     except (UserError, OSError) as error:
         asked.error = str(error)  # the model's files went away
-    every, said = set(boxes), asked.said.keys()
-    known_now = len(every & said)
-    return {
-        "known": known_now,
-        "total": len(every),
-        "stages": sum(set(stage) <= said for stage in pursuit.stages),
-        "seconds": round(seconds_for(pursuit.run, len(every) - known_now)),
-        "waking": not said & set(pursuit.stages[0]),
-        "failed": bool(asked.error),
-    }
+    now = how_far(pursuit.stages, asked.said.keys())
+    return now | {"seconds": round(seconds_for(run, now["total"] - now["known"])), "failed": bool(asked.error)}
+
+
+def how_far(stages: Sequence[Iterable[Box]], said: Set[Box]) -> dict[str, Any]:
+    """Of the boxes of all stages, known and total; stages: how many are complete; waking: whether the first one is not."""
+    wanted = [set(stage) for stage in stages]
+    every = set().union(*wanted)
+    complete = [stage <= said for stage in wanted]
+    return {"known": len(every & said), "total": len(every), "stages": sum(complete), "waking": not complete[0]}
 
 
 def _put(client: PredictorClient, asked: Asked, pace: Pace, path: str, part: list[Box]) -> None:

@@ -15,7 +15,7 @@ from app.asking_component import asking
 from app.cam_panels import grown
 from app.figures_view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
 from app.image_routes import asked_url
-from app.opinions import Box, key, known, pursue
+from app.opinions import Box, how_far, key, known, pursue
 from app.view_cards import crops, picture_strip
 from app.widgets import literal, show_figure
 from ccd_core import view_sweeps
@@ -62,16 +62,7 @@ def levels(run: Run, path: Path) -> list[np.ndarray | None]:
 
 def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box]) -> None:
     """How far CLIP has been asked, and on with it; the page, which shows what was known as `drawn`, is drawn anew with every stage."""
-    every = [set(map(key, stage)) for stage in wanted]
-    total = set().union(*every)
-    asking(
-        asked_url(pursue(run, path, wanted)),
-        known=len(drawn & total),
-        total=len(total),
-        stages=sum(stage <= drawn for stage in every),
-        redraw=REDRAW,
-        waking=not drawn & every[0],
-    )
+    asking(asked_url(pursue(run, path, wanted)), how_far([map(key, stage) for stage in wanted], drawn), REDRAW)
 
 
 def pick_sweep(run: Run, path: Path, crop: tuple, truth: list[dict[str, Any]], awake: bool) -> Sweep:
