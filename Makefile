@@ -9,7 +9,7 @@ export CCD_RUNS ?= $(CURDIR)/runs
 .PHONY: app setup test test-fast lint demo clean
 
 app: setup
-	@$(BIN)/python -m ccd_core.data.toy_scenes
+	@$(BIN)/python -m ccd_core.toy.scenes
 	@echo "The app is on http://127.0.0.1:$(PORT)  (Ctrl-C ends it; runs go on)"
 	@$(BIN)/ccd app --port $(PORT)
 

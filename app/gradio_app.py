@@ -24,14 +24,15 @@ if str(ROOT) not in sys.path:  # a Space runs this file without installing the p
 import gradio as gr
 from PIL import Image
 
-from ccd_core import thresholds
-from ccd_core.data import demo_root, open_dataset
+from ccd_core.data import open_dataset
 from ccd_core.data.folder import find_images
 from ccd_core.data.images import image_size
 from ccd_core.errors import UserError
-from ccd_core.overlay import overlay, picture
-from ccd_core.predict import Predictor
-from ccd_core.runs import Run
+from ccd_core.evaluation import thresholds
+from ccd_core.paths import demo_root
+from ccd_core.predict.overlay import overlay, picture
+from ccd_core.predict.predictor import Predictor
+from ccd_core.runs.run import Run
 
 MOST_OVERLAYS = 12
 LONGER_SIDE = 640  # pixels of the overlays

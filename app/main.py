@@ -5,6 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from app.access import middleware
-from app.image_routes import ROUTES
+from app.routes import ROUTES
 
 app = st.App("navigation.py", routes=ROUTES, middleware=middleware())

@@ -26,7 +26,7 @@ def image_url(run_name: str, image: str, size: int = 240) -> str:
 
 
 async def thumb(request: Request) -> Response:
-    from app import loaders  # here: this module is imported before Streamlit's caches can be made
+    from app.reading import runs as loaders  # here: this module is imported before Streamlit's caches can be made
 
     try:
         asked = int(request.query_params.get("size", SIZES[1]))
@@ -49,7 +49,7 @@ def asked_url(token: str) -> str:
 
 
 async def asked(request: Request) -> Response:
-    from app import opinions
+    from app.reading import clip_queue as opinions
 
     told = await anyio.to_thread.run_sync(opinions.look_on, request.path_params["token"])
     return Response("this page is gone", 404) if told is None else JSONResponse(told, headers={"Cache-Control": "no-store"})

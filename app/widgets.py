@@ -12,9 +12,9 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import loaders
+from app.reading import runs as loaders
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 
 @contextmanager

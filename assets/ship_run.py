@@ -12,7 +12,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 KEPT = ("metrics.csv", "log.txt", "global.npz", "bias.json", "view_threshold.json", "views.parquet", "labels.npz")
 

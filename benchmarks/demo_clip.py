@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import torch
 
-from ccd_core.bias import clip_bias
-from ccd_core.clip import ClipTeacher
+from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
-from ccd_core.data.toy_clip import AMBIGUOUS
-from ccd_core.data.toy_scenes import CLASSES, draw_scene
-from ccd_core.metrics import summary
+from ccd_core.evaluation.metrics import summary
+from ccd_core.method.bias import clip_bias
+from ccd_core.toy.scenes import CLASSES, draw_scene
+from ccd_core.toy.train_clip import AMBIGUOUS
 
 SEED, SIZE = 555, 128
 

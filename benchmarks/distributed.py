@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 KINDS = ("initial", "local", "final")
 

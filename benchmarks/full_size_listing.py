@@ -50,7 +50,7 @@ except SystemExit as end:
 """
 
 
-class Pictures:
+class DecodedImages:
     """Names for one small JPEG."""
 
     def __init__(self, folder: Path):
@@ -65,7 +65,7 @@ class Pictures:
 
 
 def write_voc(root: Path, year: int) -> None:
-    base, pictures, rng = root / "VOCdevkit" / f"VOC{year}", Pictures(root), np.random.default_rng(year)
+    base, pictures, rng = root / "VOCdevkit" / f"VOC{year}", DecodedImages(root), np.random.default_rng(year)
     for folder in ("ImageSets/Main", "JPEGImages", "Annotations"):
         (base / folder).mkdir(parents=True)
     begin = 0
@@ -98,7 +98,7 @@ COCO_SIZES = {"train": (82783, 604907), "val": (40504, 291875)}
 
 def write_coco(root: Path) -> None:
     (root / "annotations").mkdir(parents=True)
-    pictures, rng = Pictures(root), np.random.default_rng(2014)
+    pictures, rng = DecodedImages(root), np.random.default_rng(2014)
     categories = [{"supercategory": "thing", "id": number + 1, "name": name} for number, name in enumerate(coco.CLASSES)]
     outline = rng.uniform(0, 600, 60).round(2).tolist()  # about as many numbers as COCO's outlines have on average
     for split, (images, count) in COCO_SIZES.items():
@@ -135,7 +135,7 @@ def nuswide_names(count: int, begin: int = 0) -> list[str]:
 
 
 def write_nuswide(root: Path, sizes: dict[str, int], official: bool) -> None:
-    pictures, rng, begin = Pictures(root), np.random.default_rng(81), 0
+    pictures, rng, begin = DecodedImages(root), np.random.default_rng(81), 0
     for folder in (*(f"Flickr/concept{number:03d}" for number in range(704)), "ImageList", "Groundtruth/TrainTestLabels"):
         (root / folder).mkdir(parents=True)
     for split, count in sizes.items():

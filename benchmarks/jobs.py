@@ -25,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core import jobs
 from ccd_core.config import CCDConfig
-from ccd_core.data.toy_scenes import write_dataset
-from ccd_core.runs import Run
+from ccd_core.jobs import control as jobs
+from ccd_core.runs.run import Run
+from ccd_core.toy.scenes import write_dataset
 
 
 @contextlib.contextmanager

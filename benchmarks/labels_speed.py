@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ccd_core.bias import clip_bias, entropy
 from ccd_core.config import CCDConfig
-from ccd_core.labels import final_labels, initial_labels, local_labels
-from ccd_core.metrics import average_precision, quick_measures, summary
-from ccd_core.relabel import Evidence, LabelStatistics, relabel
+from ccd_core.evaluation.metrics import average_precision, quick_measures, summary
+from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, relabel
+from ccd_core.method.bias import clip_bias, entropy
+from ccd_core.method.labels import final_labels, initial_labels, local_labels
 
 
 def median_ms(work: Callable[[], object], repeat: int) -> float:
@@ -40,7 +40,7 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
     config = CCDConfig.preset("paper").changed(labels={"alpha": 0.3}, bias={"entropy_threshold": 0.8})
 
     began = time.perf_counter()
-    evidence = Evidence.of(p, entropy(p)).with_views(view_image, p_views)
+    evidence = ClipOutputs.of(p, entropy(p)).with_views(view_image, p_views)
     gathering = time.perf_counter() - began
     before = relabel(evidence, config, evidence.p).final
 

@@ -31,9 +31,10 @@ def run_once(images: int, folder: Path) -> None:
     from PIL import Image
 
     from ccd_core import pipeline
-    from ccd_core.clip import ClipTeacher
+    from ccd_core.clip.teacher import ClipTeacher, PromptedClip
     from ccd_core.config import CCDConfig
-    from ccd_core.data import Boxes, Dataset, GroundTruth, ImageList, Paths, loading
+    from ccd_core.data import loading
+    from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 
     rng = np.random.default_rng(0)
     for number in range(FILES):
@@ -69,7 +70,7 @@ def run_once(images: int, folder: Path) -> None:
 
     text = torch.nn.functional.normalize(torch.randn(CLASSES, 1024, generator=torch.Generator().manual_seed(1)), dim=-1)
     pipeline.open_dataset = lambda *_, **__: Dataset("synthetic", names, splits, truths.get)
-    pipeline.load_teacher = lambda *_: (MeanColour(), text)
+    pipeline.load_teacher = lambda settings, *_: PromptedClip(MeanColour(), text, settings)
     config = CCDConfig.preset("paper").changed(
         device="cpu", precision="fp32", data={"spec": "synthetic", "workers": 0}, clip={"size": SIDE, "batch_size": 256},
         classifier={"backbone": "timm:test_resnet", "weights": None, "image_size": SIDE, "cam_size": 4 * SIDE}, views={"frame": SIDE, "offset": 4},

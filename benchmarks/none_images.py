@@ -12,16 +12,20 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from ccd_core.bias import clip_bias
+from ccd_core.clip.teacher import load_teacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
-from ccd_core.data.toy_scenes import write_dataset
-from ccd_core.device import make_accelerator
-from ccd_core.labels import initial_labels
-from ccd_core.metrics import summary
-from ccd_core.none_images import none_images
-from ccd_core.pipeline import global_probabilities, load_teacher, set_none_images_to_zero
-from ccd_core.runs import Progress, Run
+from ccd_core.evaluation.metrics import summary
+from ccd_core.machine.device import make_accelerator
+from ccd_core.method.bias import clip_bias
+from ccd_core.method.labels import initial_labels
+from ccd_core.method.none_images import none_images
+from ccd_core.runs.progress import Progress
+from ccd_core.runs.run import Run
+from ccd_core.runs.work import Work
+from ccd_core.stages.global_labels import global_outputs
+from ccd_core.stages.labels import set_none_images_to_zero
+from ccd_core.toy.scenes import write_dataset
 
 FRESH_SEED, NONE_SHARE = 31_337, 0.2
 
@@ -36,9 +40,11 @@ def main() -> None:
         dataset = open_dataset(config.data.spec)
         truth = dataset.ground_truth("train")
         assert truth is not None
-        teacher, text = load_teacher(config, dataset.classes, make_accelerator(config.device, config.precision))
+        accelerator = make_accelerator(config.device, config.precision)
+        clip = load_teacher(config.clip, dataset.classes, accelerator)
         run = Run.create(Path(folder, "run"), config, dataset.classes)
-        p_global = global_probabilities(teacher, text, dataset.splits["train"], config, run, Progress(run))
+        work = Work(config, accelerator, run, Progress(run))
+        p_global = global_outputs(clip, dataset.splits["train"], work).p
         labels = initial_labels(p_global, clip_bias(p_global, config.bias.entropy_threshold), config)
         without = truth.targets.sum(1) == 0
         print(f"{len(without)} toy scenes, {without.sum()} of them without any class\n")

@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from ccd_core.bias import Bias, clip_bias, entropy
-from ccd_core.classifier import class_maps
-from ccd_core.clip import ClipTeacher
+from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
-from ccd_core.labels import final_labels, initial_labels, local_labels
-from ccd_core.local_views import choose_views
-from ccd_core.losses import ccd_loss
-from ccd_core.metrics import average_precision
-from ccd_core.training import first_local_minimum
-from ccd_core.views import cam_boxes, crop_shape, crop_views
+from ccd_core.evaluation.metrics import average_precision
+from ccd_core.method.bias import Bias, clip_bias, entropy
+from ccd_core.method.classifier import class_maps
+from ccd_core.method.early_stop import first_local_minimum
+from ccd_core.method.labels import final_labels, initial_labels, local_labels
+from ccd_core.method.local_views import choose_views
+from ccd_core.method.losses import ccd_loss
+from ccd_core.method.views import cam_boxes, crop_shape, crop_views
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 REFERENCE, PAPER = CCDConfig.preset("reference"), CCDConfig.preset("paper")
@@ -129,7 +129,7 @@ def step_cases(teacher: ClipTeacher) -> Iterator[Case]:
         image = torch.from_numpy(data[f"small_image_{index}"]).float().repeat_interleave(8, 1).repeat_interleave(8, 2)
         above = 1 / (1 + np.exp(-data["classifier_logits"][index])) >= 0.05
         cams = torch.from_numpy(data["cam"][index])
-        _, classes, _, boxes = choose_views(above[None], cams[None], size, config, np.random.default_rng(0))
+        _, classes, _, boxes = choose_views(above[None], cams[None], size, config.views, np.random.default_rng(0))
         crops = crop_views(image, boxes.tolist(), config.clip.size, config.clip.round_to)
         found += [(index, name, *box, *crop.shape[1:]) for name, box, crop in zip(classes, boxes.tolist(), crops, strict=True)]
         asked += [teacher.probabilities(crop[None], text).numpy() for crop in crops]

@@ -22,9 +22,9 @@ import numpy as np
 
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
-from ccd_core.data.toy_scenes import SPLITS, write_dataset
 from ccd_core.pipeline import run_ccd
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
+from ccd_core.toy.scenes import SPLITS, write_dataset
 
 FRESH_SEED = 31_337
 ROWS = {
@@ -43,21 +43,24 @@ def supervised(config: CCDConfig, out: Path) -> float:
     """Validation mAP of the same classifier trained on ground truth: the ceiling. Not part of the package: no run may do this."""
     import torch
 
-    from ccd_core.data.loading import Pictures
-    from ccd_core.device import make_accelerator
-    from ccd_core.metrics import mean_average_precision
-    from ccd_core.pipeline import make_classifier
-    from ccd_core.runs import Progress, Run
-    from ccd_core.training import Trainer, predict_scores
+    from ccd_core.data.loading import DecodedImages
+    from ccd_core.evaluation.metrics import mean_average_precision
+    from ccd_core.machine.device import make_accelerator
+    from ccd_core.method.classifier import make_classifier
+    from ccd_core.runs.progress import Progress
+    from ccd_core.runs.run import Run
+    from ccd_core.runs.work import Work
+    from ccd_core.training.trainer import Trainer, predict_scores
 
     dataset = open_dataset(config.data.spec)
     run, accelerator = Run.create(out, config, dataset.classes), make_accelerator(config.device, config.precision)
-    splits = {name: Pictures(dataset.splits[name], config.classifier.image_size, config.data.cache_gb) for name in ("train", "val")}
+    splits = {name: DecodedImages(dataset.splits[name], config.classifier.image_size, config.data.cache_gb) for name in ("train", "val")}
     for pictures in splits.values():
         pictures.check(lambda done: None)
     torch.manual_seed(config.seed)
-    trainer = Trainer(make_classifier(config, len(dataset.classes)), config.training, accelerator, run, Progress(run), config.seed)
-    trainer.train(splits["train"], dataset.ground_truth("train").targets, config.training.epochs, "warm-up")
+    model = make_classifier(config.classifier, len(dataset.classes))
+    trainer = Trainer(model, Work(config.changed(labels={"update": False}), accelerator, run, Progress(run)))
+    trainer.warm_up(splits["train"], dataset.ground_truth("train").targets)
     return 100 * mean_average_precision(predict_scores(trainer.plain_model, splits["val"], accelerator), dataset.ground_truth("val").targets)
 
 

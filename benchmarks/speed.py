@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from ccd_core.data import home as kept_by_user
+from ccd_core.paths import home as kept_by_user
 
 
 def held_by(process: psutil.Process) -> int:
@@ -93,7 +93,7 @@ def measure_boxes(repeat: int) -> None:
     import torch
     import torch.nn.functional as F
 
-    from ccd_core.views import cam_boxes
+    from ccd_core.method.views import cam_boxes
 
     def plainly(cams: torch.Tensor) -> None:
         full = F.interpolate(cams[:, None], (640, 640), mode="bilinear", align_corners=False)[:, 0]

@@ -17,22 +17,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.bias import clip_bias, entropy
 from ccd_core.config import CCDConfig
-from ccd_core.data import ImageList, Paths
 from ccd_core.data.coco import CLASSES, FOLDERS
-from ccd_core.labels import final_labels, initial_labels, local_labels
-from ccd_core.local_views import CHUNK, _write_views
-from ccd_core.metrics import average_precision, summary
-from ccd_core.pipeline import make_classifier, measure_bias, write_labels
-from ccd_core.runs import Run, write_arrays, write_atomic, write_json
-from ccd_core.views import add_offset, view_threshold
+from ccd_core.evaluation.metrics import average_precision, summary
+from ccd_core.files import write_arrays, write_atomic, write_json
+from ccd_core.method.bias import clip_bias, entropy
+from ccd_core.method.classifier import make_classifier
+from ccd_core.method.labels import final_labels, initial_labels, local_labels
+from ccd_core.method.views import add_offset, view_threshold
+from ccd_core.runs.run import Run
+from ccd_core.stages.labels import measure_bias, write_labels
+from ccd_core.stages.local_views import CHUNK, write_views
 
 DRAWINGS, FRAME, VIEWS_AN_IMAGE = 300, 640, 8
 
 
 def draw(folder: Path) -> list[Path]:
-    from ccd_core.data.toy_scenes import write_dataset
+    from ccd_core.toy.scenes import write_dataset
 
     return sorted((write_dataset(folder, {"train": DRAWINGS, "val": 1}) / "JPEGImages").glob("train*.jpg"))
 
@@ -99,7 +100,8 @@ def write_run(root: Path, out: Path, targets: dict[str, np.ndarray], ids: dict[s
     initial, after_warmup = initial_labels(p, bias, config), scored(train, 2.0, rng)
     threshold = view_threshold(after_warmup, VIEWS_AN_IMAGE)
     write_json(run.file("view_threshold.json"), {"threshold": threshold, "mean_views": float((after_warmup > threshold).sum() / len(train))})
-    _write_views(run, ImageList(tuple(ids["train"]), Paths(root, ids["train"])), after_warmup, views_in_parts(after_warmup, threshold, train, rng))
+    parts = views_in_parts(after_warmup, threshold, train, rng)
+    write_views(run.file("views.parquet"), tuple(ids["train"]), run.classes, after_warmup, parts)
     rows = {image: row for row, image in enumerate(ids["train"])}
     view_image = run.load_views()["image"].map(rows).to_numpy(int)
     local = local_labels(len(train), view_image, run.load_view_probabilities(), bias, config)
@@ -142,7 +144,7 @@ def write_weights(run: Run, config: CCDConfig) -> None:
     from safetensors.torch import save
 
     torch.manual_seed(0)
-    write_atomic(run.file("checkpoints", "best.safetensors"), save(make_classifier(config, len(CLASSES)).state_dict()))
+    write_atomic(run.file("checkpoints", "best.safetensors"), save(make_classifier(config.classifier, len(CLASSES)).state_dict()))
     write_json(run.file("checkpoints", "best.json"), {"epoch": 5, "kept_because": "synthetic: random weights"})
 
 

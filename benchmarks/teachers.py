@@ -30,7 +30,7 @@ def show_towers() -> None:
     import open_clip
     from open_clip.model import _build_vision_tower
 
-    from ccd_core.clip_towers import any_size
+    from ccd_core.clip.towers import any_size
 
     by_tower: dict[tuple, list[str]] = collections.defaultdict(list)
     for name in open_clip.list_models():
@@ -50,7 +50,7 @@ def random_teacher(model: str, precision: str) -> Any:
     """A listed model of random weights, as `ClipTeacher.load` would make it ready."""
     import open_clip
 
-    from ccd_core.clip import ClipTeacher
+    from ccd_core.clip.teacher import ClipTeacher
 
     network = open_clip.create_model(model, load_weights=False, force_quick_gelu=True)
     return ClipTeacher(network, open_clip.get_tokenizer(model), torch.device("cuda" if torch.cuda.is_available() else "cpu"), precision)
@@ -66,7 +66,7 @@ def write_checkpoint(model: str, path: str) -> None:
 
 
 def hold(model: str, path: str, precision: str, answers: Any) -> None:
-    from ccd_core.clip import ClipTeacher
+    from ccd_core.clip.teacher import ClipTeacher
 
     process = psutil.Process()
     before = process.memory_info().rss
@@ -107,7 +107,7 @@ def show_memory(model: str) -> None:
 
 
 def show_speed(model: str, repeat: int) -> None:
-    from ccd_core.device import make_accelerator
+    from ccd_core.machine.device import make_accelerator
 
     mixed = make_accelerator().mixed_precision
     chosen = "fp32" if mixed == "no" else mixed
@@ -131,9 +131,9 @@ def show_speed(model: str, repeat: int) -> None:
 
 
 def show_views() -> None:
-    from ccd_core.clip import batches_of_equal
-    from ccd_core.local_views import CHUNK
-    from ccd_core.views import crop_shape, random_boxes
+    from ccd_core.clip.teacher import batches_of_equal
+    from ccd_core.method.views import crop_shape, random_boxes
+    from ccd_core.stages.local_views import CHUNK
 
     print(
         f"{CHUNK} images with 10 random views each, batches of at most 32\n| sides in steps of | shapes | batches | mean batch |\n|---|---|---|---|"

@@ -226,6 +226,20 @@ def _sentence(problem: Any) -> str:
     return f"setting {where}: {problem['msg'].lower()} (got {problem['input']!r})"
 
 
+def differences(one: CCDConfig, other: CCDConfig) -> list[str]:
+    """Names of the settings in which two configurations differ."""
+
+    def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+        for key, value in values.items():
+            if isinstance(value, dict):
+                yield from flat(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key, value
+
+    first, second = dict(flat(one.model_dump(mode="json"))), dict(flat(other.model_dump(mode="json")))
+    return [key for key in {**first, **second} if first.get(key) != second.get(key)]
+
+
 def load_config(
     preset: str | None = None,
     config_file: str | Path | None = None,

@@ -6,28 +6,31 @@ this module. Every policy but `cam` and `moved`, which take a run's own views, g
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from ccd_core.bias import clip_bias
-from ccd_core.clip import ClipTeacher
+from ccd_core.clip.teacher import PromptedClip, load_teacher
 from ccd_core.config import CCDConfig
-from ccd_core.data import Box, GroundTruth, ImageList, open_dataset
+from ccd_core.data import open_dataset
 from ccd_core.data.images import image_size
 from ccd_core.data.loading import read_batches
-from ccd_core.device import make_accelerator
+from ccd_core.data.types import Box, GroundTruth, ImageList
 from ccd_core.errors import UserError
-from ccd_core.labels import debiased_local, final_labels, initial_labels, read_local_probabilities
-from ccd_core.local_views import ask_clip
-from ccd_core.pipeline import global_probabilities, load_teacher
-from ccd_core.runs import Progress, Run
-from ccd_core.scoring import Scorer
-from ccd_core.views import moved_boxes, random_boxes
+from ccd_core.evaluation.scorer import Scorer
+from ccd_core.machine.device import make_accelerator
+from ccd_core.method.bias import clip_bias
+from ccd_core.method.labels import debiased_local, final_labels, initial_labels
+from ccd_core.method.local_views import ask_clip
+from ccd_core.method.views import moved_boxes, random_boxes
+from ccd_core.runs.progress import Progress, Reporter
+from ccd_core.runs.run import Run
+from ccd_core.runs.work import Work
+from ccd_core.stages.global_labels import global_outputs
+from ccd_core.stages.labels import read_local_probabilities
 
 VIEWS = 9  # an image (Sec. 3.2)
 RESIZED = (1.0, 0.75, 0.5)  # of the longer side: an image with fewer boxes has them at other sizes, too (footnote 2)
@@ -69,7 +72,7 @@ def study(
     policies: Sequence[str],
     run: Run | None = None,
     limit: int | None = None,
-    report: Callable[[str, int, int, str], None] | None = None,
+    report: Reporter | None = None,
 ) -> dict[str, Any]:
     """{policy: {"views", "local", "final"}}: views an image, and mAP, micro-AP and F1 (percent) of local and final labels on the training images.
 
@@ -83,11 +86,10 @@ def study(
     if run is not None:
         images = _of(images, run.load_labels()["ids"].tolist())
     images = _of(images, list(images.ids[:limit]))
-    accelerator, scorer = make_accelerator(config.device, config.precision), Scorer(dataset)
-    teacher, text = load_teacher(config, dataset.classes, accelerator)
-    with tempfile.TemporaryDirectory() as folder:
-        aside = Run.create(Path(folder) / "study", config, dataset.classes)
-        p_global = global_probabilities(teacher, text, images, config, aside, Progress(aside, report))
+    accelerator = make_accelerator(config.device, config.precision)
+    scorer = Scorer(dataset)
+    clip = load_teacher(config.clip, dataset.classes, accelerator)
+    p_global = global_outputs(clip, images, Work(config, accelerator, progress=Progress(reporter=report))).p
     bias = clip_bias(p_global, config.bias.entropy_threshold)
     initial = initial_labels(p_global, bias, config)
     results: dict[str, Any] = {"initial": {"views": 0.0, "local": None, "final": _measures(scorer, images, initial)}}
@@ -98,7 +100,7 @@ def study(
             p_local, count = p_local[: len(images)], count[: len(images)]
         else:
             places = Places(policy, config, truth, images, run)
-            p_local, count = ask_about(places, teacher, text, images, config, report)
+            p_local, count = ask_about(places, clip, images, config, report)
         local = debiased_local(p_local, bias, config)
         results[policy] = {
             "views": float(count.mean()),
@@ -139,21 +141,21 @@ class Places:
 @torch.inference_mode()
 def ask_about(
     places: Places,
-    teacher: ClipTeacher,
-    text: torch.Tensor,
+    clip: PromptedClip,
     images: ImageList,
     config: CCDConfig,
-    report: Callable[[str, int, int, str], None] | None,
+    report: Reporter | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """[N, C] the maximum of CLIP's probabilities over each image's views, NaN where it has none, and [N] how many it has."""
-    p_local, count = np.full((len(images), len(text)), np.nan, np.float32), np.zeros(len(images), int)
+    p_local, count = np.full((len(images), len(clip.text)), np.nan, np.float32), np.zeros(len(images), int)
     for indices, pixels, _ in read_batches(images, config.views.frame, 8, workers=config.data.workers):
         views: dict[int, list[tuple[int, Box]]] = {}  # by the longer side they are resized to
         for number, row in enumerate(indices):
             for box, longer in zip(*places.of(row), strict=True):
                 views.setdefault(longer, []).append((number, tuple(box.tolist())))
         for longer, some in views.items():
-            p = ask_clip(teacher, text, list(pixels), some, config.clip.model_copy(update={"size": longer}))
+            resized = replace(clip, settings=config.clip.model_copy(update={"size": longer}))
+            p = ask_clip(resized, list(pixels), some)
             for (number, _), said in zip(some, p, strict=True):
                 row = indices[number]
                 p_local[row], count[row] = np.fmax(p_local[row], said), count[row] + 1

@@ -1,4 +1,7 @@
-"""One process of a run on several devices: `python -m ccd_core.rank RUN cpu|cuda PID`, started by `distributed.launch`, never by hand."""
+"""One process of a run on several devices, started by `training.distributed.launch` and never by hand.
+
+    python -m ccd_core.worker RUN cpu|cuda PID
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,27 @@ import sys
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from ccd_core.data import open_dataset
-from ccd_core.device import make_accelerator
-from ccd_core.distributed import team_of
-from ccd_core.pipeline import learn, logged
-from ccd_core.runs import Progress, Run
-from ccd_core.team import leave_with
+from ccd_core.machine.device import make_accelerator
+from ccd_core.pipeline import learn
+from ccd_core.runs.progress import Progress, Silent
+from ccd_core.runs.run import Run
+from ccd_core.runs.session import logged
+from ccd_core.runs.team import end_with_launcher
+from ccd_core.runs.work import Work
+from ccd_core.training.distributed import team_of
 
 
 @record  # what went wrong goes to the launcher
 def main(path: str, device: str, launcher: str) -> None:
-    leave_with(int(launcher))
+    end_with_launcher(int(launcher))
     run = Run.open(path)
     accelerator = make_accelerator(device, run.config.precision)
-    run.team = team_of(accelerator)
+    team = team_of(accelerator)
+    progress = Progress(run) if team.first else Silent()
     logging.getLogger("ccd").propagate = False
-    with logged(run):
-        learn(run, open_dataset(run.config.data.spec, run.config.data.classes), accelerator, Progress(run))
+    with logged(run, logging.INFO if team.first else logging.CRITICAL):
+        dataset = open_dataset(run.config.data.spec, run.config.data.classes)
+        learn(dataset, Work(run.config, accelerator, run, progress, team))
     accelerator.end_training()
 
 

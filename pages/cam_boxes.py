@@ -6,11 +6,12 @@ from typing import NoReturn
 
 import streamlit as st
 
-from app import datasets, loaders
-from app.cam_panels import image_panel, methods_panel, views_panel
-from app.gallery import gallery_pages
+from app.components.gallery import gallery_pages
+from app.parts.cam_boxes import image_panel, methods_panel, views_panel
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
 from app.widgets import choose_image, current_run, empty_state, filter_changed, friendly_errors, page_header, pick_class, pick_image, require
-from ccd_core.browsing import OPINIONS, ORDERS, VERDICTS, select
+from ccd_core.explore.browsing import AGREEMENTS, ORDERS, VERDICTS, select
 
 run = current_run()
 page_header(
@@ -38,7 +39,7 @@ def class_changed() -> None:
 
 chosen = pick_class(run, "Images with a view of", "any class", columns[0], on_change=class_changed)
 opinion = columns[1].selectbox(
-    "CLIP and classifier", OPINIONS, key="opinion", bind="query-params", disabled=not scored, on_change=filter_changed,
+    "CLIP and classifier", AGREEMENTS, key="opinion", bind="query-params", disabled=not scored, on_change=filter_changed,
     help="They disagree where one says yes (over 0.5) and the other no, of the chosen class or of any. CLIP's opinion is its debiased label of the whole image.",
 )  # fmt: skip
 verdict = columns[2].selectbox(

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import datasets, figures_bias, loaders
-from app.evidence import (
+from app.components.gallery import gallery
+from app.figures import bias as figures_bias
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
+from app.reading.labels import (
     class_figure,
     compared_evidence,
     entropy_slider,
@@ -19,11 +22,10 @@ from app.evidence import (
     true_rates,
     which_images,
 )
-from app.gallery import gallery
 from app.widgets import choose_image, current_run, friendly_errors, literal, metric_row, page_header, pick_class, require, show_figure
-from ccd_core.bias import Bias, bias_in_use
-from ccd_core.relabel import Evidence
-from ccd_core.runs import Run
+from ccd_core.explore.relabel import ClipOutputs
+from ccd_core.method.bias import Bias, bias_in_use
+from ccd_core.runs.run import Run
 
 SHOWN = 5  # images of either end
 PART = "bias_part"
@@ -47,7 +49,7 @@ def bias_and_what_it_changes(run: Run) -> None:
             ("Most over least favoured", f"{bias.value.max() / bias.value.min():.1f} x", "The largest bias over the smallest."),
             (
                 "Classes without a measurement",
-                f"{int((~bias.estimated).sum())} of {len(run.classes)}",
+                f"{int((~bias.measured).sum())} of {len(run.classes)}",
                 "No low-entropy image has them first: fallback used.",
             ),
         ]
@@ -60,7 +62,7 @@ def bias_and_what_it_changes(run: Run) -> None:
     draw[pick_part(list(draw), PART)]()
 
 
-def bias_of_classes(run: Run, evidence: Evidence, bias: Bias) -> None:
+def bias_of_classes(run: Run, evidence: ClipOutputs, bias: Bias) -> None:
     classes = run.classes
     least_favoured = classes[int(np.argmin(evidence.bias(run.config.bias.entropy_threshold).value))]
     chosen = pick_class(run, "Class", f"{least_favoured}, the least favoured", help="Or click a class in the figure; its images are below.")
@@ -72,11 +74,11 @@ def bias_of_classes(run: Run, evidence: Evidence, bias: Bias) -> None:
     )
     images_of_class(run, evidence, bias, index)
     with st.expander("Table"):
-        table = {"class": classes, "bias": bias.value, "images": bias.count, "mean probability": evidence.p.mean(1), "measured": bias.estimated}
+        table = {"class": classes, "bias": bias.value, "images": bias.count, "mean probability": evidence.p.mean(1), "measured": bias.measured}
         st.dataframe(table, hide_index=True)
 
 
-def images_of_class(run: Run, evidence: Evidence, bias: Bias, index: int) -> None:
+def images_of_class(run: Run, evidence: ClipOutputs, bias: Bias, index: int) -> None:
     name, (ids, _) = run.classes[index], loaders.image_ids(run)
     st.header(f"Images where CLIP says {literal(name)} first", anchor=False)
     surest, least = evidence.extremes(index, SHOWN)

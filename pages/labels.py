@@ -7,8 +7,12 @@ import shlex
 import numpy as np
 import streamlit as st
 
-from app import datasets, figures_labels, loaders
-from app.evidence import (
+from app.components.gallery import gallery
+from app.components.view_cards import crops, marked_image, view_cards
+from app.figures import labels as figures_labels
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
+from app.reading.labels import (
     Labels,
     class_figure,
     entropy_slider,
@@ -21,12 +25,10 @@ from app.evidence import (
     true_rates,
     which_images,
 )
-from app.gallery import gallery
-from app.image_routes import image_url
-from app.view_cards import crops, marked_image, view_cards
+from app.routes import image_url
 from app.widgets import choose_image, current_run, friendly_errors, literal, metric_row, page_header, pick_class, pick_image, require, show_figure
-from ccd_core.relabel import Relabelled
-from ccd_core.runs import Run
+from ccd_core.explore.relabel import Relabelled
+from ccd_core.runs.run import Run
 
 TOP = 8  # classes of an image that are shown at first
 GAINED = 15  # images whose labels change most

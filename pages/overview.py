@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import figures, loaders
-from app.image_routes import image_url
-from app.pipeline_strip import Step, pipeline_strip
-from app.progress import duration, progress, stages, warm_up
+from app.components.pipeline_strip import Step, pipeline_strip
+from app.figures import theme as figures
+from app.parts.run_progress import duration, progress, stages, warm_up
+from app.reading import runs as loaders
+from app.routes import image_url
 from app.widgets import current_run, empty_state, friendly_errors, metric_row, page_header, show_figure
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 POLL_SECONDS = 2
 

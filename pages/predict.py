@@ -11,10 +11,13 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from app import loaders, predicting, roots
-from app.figures_results import opinion_bars
-from app.gallery import gallery
-from app.predicting import (
+from app.components.gallery import gallery
+from app.figures.results import opinion_bars
+from app.reading import predictions as predicting
+from app.reading import readable_folders as roots
+from app.reading import runs as loaders
+from app.reading.overlays import attended, label_overlay
+from app.reading.predictions import (
     MOST,
     Predicted,
     dataset_folder,
@@ -25,14 +28,13 @@ from app.predicting import (
     steps,
     thresholds_of_link,
 )  # fmt: skip
-from app.seeing import attended, label_overlay
-from app.uploads import MEGABYTES, keep_uploads
+from app.reading.uploads import MEGABYTES, keep_uploads
 from app.widgets import current_run, empty_state, friendly_errors, literal, metric_row, page_header, require, show_figure
-from ccd_core import thresholds
-from ccd_core.answers import CSV_FORMAT, as_csv, as_records
 from ccd_core.data.images import IMAGE_SUFFIXES
-from ccd_core.runs import Run
-from ccd_core.thresholds import Thresholds
+from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.predict.tables import CSV_FORMAT, as_csv, as_records
+from ccd_core.runs.run import Run
 
 PAGE = 24
 SHOWN = 12  # classes of an image to click on

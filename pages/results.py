@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import datasets
-from app.judged import SPLITS, judged, splits_of
-from app.results_classes import classes_part, curves_part
-from app.results_errors import confusion_part, wrong_part
-from app.results_thresholds import thresholds_part
+from app.parts.results_classes import classes_part, curves_part
+from app.parts.results_errors import confusion_part, wrong_part
+from app.parts.results_thresholds import thresholds_part
+from app.reading import ground_truth as datasets
+from app.reading.scores import SPLITS, judged, splits_of
 from app.widgets import current_run, metric_row, page_header, require
 
 run = current_run()

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import config_form, dataset_check, loaders, roots
-from app.cluster_form import place_field
-from app.job_card import confirm_delete, job_card
-from app.progress import duration
+from app.parts import train_data as dataset_check
+from app.parts import train_settings as config_form
+from app.parts.run_progress import duration
+from app.parts.train_cluster import place_field
+from app.parts.train_job import confirm_delete, job_card
+from app.reading import readable_folders as roots
+from app.reading import runs as loaders
 from app.widgets import friendly_errors, page_header
-from ccd_core import estimates, gpu_facts, job_queue, jobs
 from ccd_core.config import PRESETS, CCDConfig, load_config
 from ccd_core.data import KIND_FORMS
 from ccd_core.errors import UserError
+from ccd_core.jobs import control as jobs
+from ccd_core.jobs import estimates
+from ccd_core.jobs import queue as job_queue
+from ccd_core.machine import gpus as gpu_facts
 
 page_header(
     "Train",

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import datasets, loaders
-from app.evidence import debiasing
-from app.figures_view_lab import class_colours
-from app.image_routes import image_url
-from app.opinions import ask, asked_about, key, known
-from app.uploads import MEGABYTES, keep_uploads
-from app.view_lab_component import view_lab
-from app.view_lab_panels import PLACES, Both, filling, levels, maps_panel, pick_sweep, stages, sweep_panel
+from app.components.view_lab import view_lab
+from app.figures.view_lab import class_colours
+from app.parts.view_lab import PLACES, Both, filling, levels, maps_panel, pick_sweep, stages, sweep_panel
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
+from app.reading.clip_queue import ask, asked_about, key, known
+from app.reading.labels import debiasing
+from app.reading.uploads import MEGABYTES, keep_uploads
+from app.routes import image_url
 from app.widgets import current_run, friendly_errors, page_header, pick_class, pick_image, require
-from ccd_core import view_sweeps
 from ccd_core.data.images import IMAGE_SUFFIXES, image_size, read_image
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
+from ccd_core.explore import view_sweeps
+from ccd_core.runs.run import Run
 
 BARS = 10
 START, START_BOX = "0.3, 0.3, 0.7, 0.7", (0.3, 0.3, 0.7, 0.7)

@@ -12,7 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: small models ga
 @pytest.fixture(autouse=True, scope="session")
 def no_embeddings_are_left_behind(tmp_path_factory):
     """CLIP's embeddings of the tests' passing pictures do not go into the user's cache."""
-    from ccd_core import cache
+    from ccd_core.data import cache
 
     home, cache.home = cache.home, lambda: Path(os.environ.get("CCD_HOME") or tmp_path_factory.getbasetemp() / "home")
     yield
@@ -22,7 +22,7 @@ def no_embeddings_are_left_behind(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_scenes(tmp_path_factory) -> Path:
     """A VOC-style data set of 40 + 16 toy scenes."""
-    from ccd_core.data.toy_scenes import write_dataset
+    from ccd_core.toy.scenes import write_dataset
 
     return write_dataset(tmp_path_factory.mktemp("scenes"), {"train": 40, "val": 16})
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ccd_core.bias import bias_in_use, clip_bias, debias, entropy
+from ccd_core.method.bias import bias_in_use, clip_bias, debias, entropy
 
 
 def probabilities(images=st.integers(1, 30), classes=st.integers(1, 8)):
@@ -40,14 +40,14 @@ def test_classes_may_come_in_any_order(p, random):
 def test_a_class_that_never_wins_takes_the_mean_of_the_others():
     p = np.array([[0.8, 0.15, 0.05], [0.3, 0.65, 0.05]], np.float32)
     bias = clip_bias(p, 2.0)
-    assert list(bias.estimated) == [True, True, False]
+    assert list(bias.measured) == [True, True, False]
     assert bias.value[2] == pytest.approx((0.8 + 0.65) / 2)
 
 
 def test_a_class_that_wins_only_in_uncertain_images_is_measured_there():
     p = np.array([[0.98, 0.01, 0.01], [0.3, 0.4, 0.3]], np.float32)
     bias = clip_bias(p, 0.5)
-    assert not bias.estimated[1] and bias.value[1] == pytest.approx(0.4)
+    assert not bias.measured[1] and bias.value[1] == pytest.approx(0.4)
 
 
 def test_tensors_and_arrays_agree():

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ccd_core.browsing import ORDERS, Opinions, mean_views, select, signals
+from ccd_core.explore.browsing import ORDERS, ComparedScores, mean_views, select, signals
 
 IDS = ["cat-1", "Dog-2", "cat-3", "none-4"]
 VIEWS = np.array([3, 0, 7, 2])
 CLIP = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.6], [0.1, 0.1]], np.float32)
 SCORES = np.array([[0.9, 0.1], [0.3, 0.1], [0.2, 0.7], [0.1, 0.6]], np.float32)
 TRUTH = np.array([[1, 0], [1, 0], [0, 1], [np.nan, np.nan]], np.float32)  # nothing is known of the last one
-FOUND = signals(Opinions(CLIP, SCORES, TRUTH))
+FOUND = signals(ComparedScores(CLIP, SCORES, TRUTH))
 
 
 def chosen(**filters) -> list[str]:
@@ -44,14 +44,14 @@ def test_filters_and_orders(filters, expected):
 
 
 def test_of_one_class_only_that_class_counts():
-    one = signals(Opinions(CLIP, SCORES, TRUTH).of(1))
+    one = signals(ComparedScores(CLIP, SCORES, TRUTH).of(1))
     assert [IDS[row] for row in select(IDS, one, VIEWS, opinion="disagree")] == ["none-4"]
     assert not len(select(IDS, one, VIEWS, verdict="missed"))
 
 
 @pytest.mark.parametrize("scores, truth", [(None, None), (SCORES, None)])
 def test_a_run_without_scores_or_ground_truth_can_be_browsed(scores, truth):
-    found = signals(Opinions(CLIP, scores, truth))
+    found = signals(ComparedScores(CLIP, scores, truth))
     for order in ORDERS:
         assert sorted(select(IDS, found, VIEWS, order=order)) == [0, 1, 2, 3]
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from ccd_core import cache
-from ccd_core.clip import ClipTeacher
-from ccd_core.data import ImageList, open_dataset
-from ccd_core.device import make_accelerator
-from ccd_core.pipeline import global_probabilities, load_teacher, teacher_settings
-from ccd_core.runs import Progress, Run
+from ccd_core.clip.teacher import ClipTeacher, load_teacher
+from ccd_core.data import cache, open_dataset
+from ccd_core.data.types import ImageList
+from ccd_core.machine.device import make_accelerator
+from ccd_core.runs.progress import Progress
+from ccd_core.runs.run import Run
+from ccd_core.runs.work import Work
+from ccd_core.stages.global_labels import embedding_settings, global_outputs
 from tests.conftest import tiny_config
 
 
@@ -26,7 +29,8 @@ def ask(tiny_scenes, tmp_path, monkeypatch):
     monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
     config = tiny_config(tiny_scenes)
     dataset = open_dataset(config.data.spec)
-    teacher, text = load_teacher(config, dataset.classes, make_accelerator("cpu", "fp32"))
+    accelerator = make_accelerator("cpu", "fp32")
+    clip = load_teacher(config.clip, dataset.classes, accelerator)
     encoded = []
     encode = ClipTeacher.encode_image
     monkeypatch.setattr(ClipTeacher, "encode_image", lambda self, x: encoded.append(len(x)) or encode(self, x))
@@ -34,7 +38,8 @@ def ask(tiny_scenes, tmp_path, monkeypatch):
     def once(name: str) -> tuple[np.ndarray, int]:
         encoded.clear()
         run = Run.create(tmp_path / name, config, dataset.classes)
-        return global_probabilities(teacher, text, dataset.splits["train"], config, run, Progress(run)), sum(encoded)
+        work = Work(config, accelerator, run, Progress(run))
+        return global_outputs(clip, dataset.splits["train"], work).p, sum(encoded)
 
     return once
 
@@ -59,14 +64,15 @@ def test_a_kept_file_that_cannot_be_read_is_made_again(ask, tmp_path, damage):
 def test_whatever_the_numbers_depend_on_makes_another_name(tiny_scenes, tmp_path):
     config = tiny_config(tiny_scenes)
     dataset = open_dataset(config.data.spec)
-    teacher, _ = load_teacher(config, dataset.classes, make_accelerator("cpu", "fp32"))
+    clip = load_teacher(config.clip, dataset.classes, make_accelerator("cpu", "fp32"))
+    teacher = clip.teacher
     folder = tmp_path / "pictures"
     folder.mkdir()
     paths = tuple(shutil.copy(path, folder) for path in dataset.splits["train"].paths[:2])
     images = ImageList(("a", "b"), tuple(map(type(dataset.splits["train"].paths[0]), paths)))
 
     def name(changes: dict | None = None) -> str:
-        return cache.embeddings_file(images, teacher_settings(teacher, config.changed(**(changes or {})))).name
+        return cache.embeddings_file(images, embedding_settings(replace(clip, settings=config.changed(**(changes or {})).clip))).name
 
     before = name()
     assert name({"bias": {"entropy_threshold": 0.7}, "clip": {"prompt": "one {}"}}) == before  # no embedding changes with these

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ccd_core.cam_methods import METHODS, SHOWN, method_boxes, method_maps
-from ccd_core.classifier import CamClassifier
+from ccd_core.method.classifier import CamClassifier
+from ccd_core.predict.cam_methods import METHODS, SHOWN, method_boxes, method_maps
 
 
 def test_every_method_gives_a_map_and_grad_cam_is_cam_without_its_negative_part():

@@ -63,9 +63,9 @@ def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, t
 
 
 def test_a_report_without_map_counts_as_not_scored(tiny_run, tmp_path, capsys):
-    from ccd_core.cli import _summary, evaluate, print_runs
+    from ccd_core.cli.commands import _summary, evaluate, print_runs
     from ccd_core.errors import UserError
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     shutil.copytree(tiny_run.path, tmp_path / "run")
     run = Run.open(tmp_path / "run")

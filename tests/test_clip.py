@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from benchmarks import parity
-from ccd_core.clip import ClipTeacher
+from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.views import add_offset, cam_boxes, crop_views
+from ccd_core.method.views import add_offset, cam_boxes, crop_views
 
 
 @pytest.fixture(scope="module")

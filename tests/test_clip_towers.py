@@ -11,8 +11,8 @@ import torch
 from open_clip.model import _build_vision_tower
 from safetensors.torch import save_file
 
-from ccd_core.clip import ClipTeacher
-from ccd_core.clip_towers import any_size
+from ccd_core.clip.teacher import ClipTeacher
+from ccd_core.clip.towers import any_size
 from ccd_core.errors import UserError
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}

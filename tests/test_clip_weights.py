@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ccd_core import clip_weights
-from ccd_core.clip import ClipTeacher
+from ccd_core.clip import weights as clip_weights
+from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.errors import UserError
 from tests.test_clip_towers import TOWERS, write_model
 

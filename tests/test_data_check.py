@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ccd_core.cli import app
+from ccd_core.cli.commands import app
 from ccd_core.data.check import examine_dataset
 from ccd_core.data.sources import SOURCES
 from tests.make_datasets import make_coco, make_nuswide, make_voc, picture

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccd_core.data import Boxes, GroundTruth, ImageList, Paths, coco, kept, nuswide, open_dataset, voc
+from ccd_core.data import coco, nuswide, open_dataset, voc
+from ccd_core.data import truth_cache as kept
+from ccd_core.data.types import Boxes, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 from tests.make_datasets import coco_annotations, make_coco, make_nuswide, make_voc, nuswide_labels, nuswide_name, voc_objects
 

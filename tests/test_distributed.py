@@ -16,10 +16,12 @@ import torch
 from safetensors.torch import load_file
 
 from ccd_core.config import CCDConfig
+from ccd_core.machine.device import make_accelerator
 from ccd_core.pipeline import run_ccd
-from ccd_core.runs import Run
-from ccd_core.team import ALONE, Team
-from ccd_core.training import augment
+from ccd_core.runs.run import Run
+from ccd_core.runs.team import ALONE, Team
+from ccd_core.runs.work import Work
+from ccd_core.training.augment import augment
 from tests.conftest import tiny_config
 
 BATCH = 12  # 40 images: three batches of 12 and one of 4, no multiple of anything
@@ -69,7 +71,7 @@ def assert_same_model(one: Run, other: Run) -> None:
 
 
 def ranks(process: subprocess.Popen) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children(recursive=True) if "ccd_core.rank" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if "ccd_core.worker" in " ".join(child.cmdline())]
 
 
 def until(seen, process: subprocess.Popen, seconds: float = 60) -> None:
@@ -115,7 +117,7 @@ def test_a_stopped_run_of_two_goes_on_on_one_device(config, on_one, environment,
 
 
 def test_a_process_leaves_when_its_launcher_is_killed():
-    child = "import time, os; from ccd_core.team import leave_with; leave_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+    child = "import time, os; from ccd_core.runs.team import end_with_launcher; end_with_launcher(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
     parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -132,13 +134,14 @@ def test_chunks_are_dealt_and_put_together_in_order(tiny_run, tmp_path):
 
     def work(rank: int) -> None:
         run = Run(tmp_path, tiny_run.config, tiny_run.classes)
-        run.team = Team(rank, 2, lambda: meeting.wait(10) and None)
+        team = Team(rank, 2, lambda: meeting.wait(10) and None)
+        shared = Work(run.config, make_accelerator("cpu", "fp32"), run, team=team)
 
         def compute(part: slice) -> dict[str, np.ndarray]:
             made[rank].append(part.start)
             return {"number": np.arange(part.start, part.stop)}
 
-        read[rank] = np.concatenate([part["number"] for part in run.chunks("numbers", 43, 10, compute)])
+        read[rank] = np.concatenate([part["number"] for part in shared.chunks("numbers", 43, 10, compute)])
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
     for thread in threads:
@@ -153,7 +156,7 @@ def test_chunks_are_dealt_and_put_together_in_order(tiny_run, tmp_path):
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 16])
 def test_a_batch_is_divided_and_nobody_has_nothing(size, count):
-    parts = [Team(rank, size).part(count) for rank in range(size)]
+    parts = [Team(rank, size).batch_slice(count) for rank in range(size)]
     assert all(part.stop > part.start for part in parts)
     if count >= size:
         assert [i for part in parts for i in range(count)[part]] == list(range(count))
@@ -167,14 +170,14 @@ def test_augmentation_of_a_part_is_that_of_the_whole():
     torch.manual_seed(3)
     whole = augment(pixels, settings, True)
     for rank in range(3):
-        part = Team(rank, 3).part(7)
+        part = Team(rank, 3).batch_slice(7)
         torch.manual_seed(3)
         for all_of_them, own in zip(whole, augment(pixels[part], settings, True, 7, part), strict=True):
             assert torch.equal(all_of_them[part], own)
 
 
 def test_a_single_device_is_a_team_of_one():
-    assert ALONE.first and ALONE.agree(True) and not ALONE.agree(False) and ALONE.share([1, 2, 3]) == [1, 2, 3]
+    assert ALONE.first and ALONE.broadcast_flag(True) and not ALONE.broadcast_flag(False) and ALONE.shard([1, 2, 3]) == [1, 2, 3]
 
 
 def test_devices_that_are_not_there_are_said_before_anything_starts(config, tmp_path):

@@ -16,11 +16,15 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from ccd_core import cli_jobs, gpu_facts, job_queue, jobs, processes
-from ccd_core.cli import app
+from ccd_core.cli import jobs as cli_jobs
+from ccd_core.cli.commands import app
 from ccd_core.errors import UserError
-from ccd_core.processes import claim, process_alive, process_facts, this_process
-from ccd_core.runs import Run
+from ccd_core.jobs import control as jobs
+from ccd_core.jobs import queue as job_queue
+from ccd_core.machine import gpus as gpu_facts
+from ccd_core.machine import processes
+from ccd_core.machine.processes import claim, process_alive, process_facts, this_process
+from ccd_core.runs.run import Run
 from tests.conftest import tiny_config
 from tests.test_pipeline import assert_same_result
 
@@ -67,7 +71,7 @@ def test_a_killed_job_says_so_and_resumes_to_the_same_result(workspace, tiny_sce
     os.kill(run.state["pid"], signal.SIGKILL)
     job = wait_for(lambda: (found := jobs.look(run)).status == "failed" and found)
     assert "without a word" in job.reason and "Resume" in job.reason
-    assert any("16 classes, on" in line for line in jobs.last_words(run))
+    assert any("16 classes, on" in line for line in jobs.output_tail(run))
     jobs.resume(run.path)
     wait_for(lambda: status(run.path) == "finished")
     assert_same_result(tiny_run, run)
@@ -174,7 +178,7 @@ from pathlib import Path
 from ccd_core.job_queue import devices_of, take_ticket, turn
 run, devices, log = Path(sys.argv[1]), devices_of(sys.argv[2]), sys.argv[3]
 sys.stdin.readline()
-with turn(take_ticket(run, devices, os.getpid()), lambda ahead: None):
+with hold_devices(take_ticket(run, devices, os.getpid()), lambda ahead: None):
     with open(log, "a") as file: file.write(f"{run.name} begins\\n")
     time.sleep(0.3)
     with open(log, "a") as file: file.write(f"{run.name} ends\\n")
@@ -190,8 +194,8 @@ def test_the_queue_keeps_the_order_skips_the_dead_and_takes_all_devices_or_none(
     ]
     for number, (process, device) in enumerate(zip(processes, wanted, strict=True)):
         job_queue.take_ticket(workspace / str(number), job_queue.devices_of(device), process.pid)
-    assert [ticket.run.name for ticket in job_queue.before(workspace / "5")] == ["0", "1", "2", "3", "4"]
-    assert [ticket.run.name for ticket in job_queue.before(workspace / "4")] == ["1", "2"]
+    assert [ticket.run.name for ticket in job_queue.ahead_of(workspace / "5")] == ["0", "1", "2", "3", "4"]
+    assert [ticket.run.name for ticket in job_queue.ahead_of(workspace / "4")] == ["1", "2"]
     processes[3].kill()
     for process in reversed(processes):
         if process is not processes[3]:
@@ -271,7 +275,7 @@ def test_a_death_for_want_of_memory_is_told_by_the_kernels_count(workspace, tiny
 
 
 def test_the_heartbeat_beats_without_progress_and_hears_a_request(workspace, tiny_run, monkeypatch):
-    from ccd_core import heartbeat
+    from ccd_core.runs import heartbeat
 
     run = Run.create(workspace / "one", tiny_run.config, tiny_run.classes)
     run.update_state(status="running", **this_process())

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccd_core.labels import aggregate_views, local_probabilities, update_labels
+from ccd_core.method.labels import aggregate_views, local_probabilities, update_labels
 
 
 def test_maximum_over_views():

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccd_core.config import CCDConfig, NoneImageSettings
-from ccd_core.none_images import none_images, split_in_two
+from ccd_core.explore.relabel import ClipOutputs, relabel
+from ccd_core.method.none_images import none_images, split_in_two
 from ccd_core.pipeline import run_ccd
-from ccd_core.relabel import Evidence, relabel
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 from tests.conftest import tiny_config
 
 
@@ -48,8 +48,8 @@ def test_their_labels_are_zero_in_a_run(tiny_run, tiny_scenes, tmp_path):
     np.testing.assert_allclose(rate, run.load_labels()["initial"].mean(0), atol=1e-6)
 
 
-def evidence_of(run: Run) -> Evidence:
+def evidence_of(run: Run) -> ClipOutputs:
     arrays, rows = run.load_global(), {image: row for row, image in enumerate(run.load_global()["ids"].tolist())}
     none = none_images(arrays["p_global"], arrays["similarity"], run.config.none_images)
     views = run.load_views()["image"].map(rows).to_numpy(int)
-    return Evidence.of(arrays["p_global"], arrays["entropy"], none).with_views(views, run.load_view_probabilities())
+    return ClipOutputs.of(arrays["p_global"], arrays["entropy"], none).with_views(views, run.load_view_probabilities())

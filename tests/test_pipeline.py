@@ -16,11 +16,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ccd_core.config import CCDConfig
-from ccd_core.data import GroundTruth
+from ccd_core.data.types import GroundTruth
 from ccd_core.errors import Stopped, UserError
-from ccd_core.labels import update_labels
+from ccd_core.method.labels import update_labels
 from ccd_core.pipeline import run_ccd
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 from tests.conftest import tiny_config
 from tests.test_data import broken_files
 

@@ -9,7 +9,7 @@ import pytest
 
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
-from ccd_core.serving import PredictorClient
+from ccd_core.predict.server import PredictorClient
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_thin_box_is_answered_and_one_without_area_is_a_sentence(client, image
 
 
 def test_a_list_longer_than_a_batch_keeps_its_order_and_its_bad_files(tiny_run, images, tmp_path):
-    from ccd_core.predict import Predictor
+    from ccd_core.predict.predictor import Predictor
 
     (tmp_path / "bad.jpg").write_text("no picture")
     paths = list(images.values())[:11]
@@ -79,7 +79,7 @@ def test_a_list_longer_than_a_batch_keeps_its_order_and_its_bad_files(tiny_run, 
 
 
 def test_attending_gives_the_boxes_that_explaining_gives(client, tiny_run, images):
-    from ccd_core.predict import SHOWN_THRESHOLD as threshold
+    from ccd_core.predict.predictor import SHOWN_THRESHOLD as threshold
 
     path = str(next(iter(images.values())))
     whole = client.ask("explain", path=path, thresholds=[threshold])

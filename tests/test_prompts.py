@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ccd_core.clip import ClipTeacher
+from ccd_core.clip.teacher import ClipTeacher, PromptedClip
 from ccd_core.config import CCDConfig, ClipSettings, load_config
 from ccd_core.errors import UserError
-from ccd_core.local_views import ask_clip
+from ccd_core.method.local_views import ask_clip
 from ccd_core.prompts import prompts_of, templates
 from tests.test_clip_towers import TOWERS, write_model
 
@@ -89,7 +89,7 @@ def test_views_of_many_frames_asked_together_are_answered_as_alone(demo):
     rng = torch.Generator().manual_seed(0)
     frames = [torch.randint(256, (3, 96, 96), dtype=torch.uint8, generator=rng) for _ in range(3)]
     views = [(0, (0, 0, 96, 96)), (2, (10, 0, 60, 90)), (1, (5, 5, 55, 95)), (0, (0, 40, 96, 80)), (2, (0, 0, 96, 96))]
-    text, settings = demo.encode_text(CLASSES), ClipSettings(model="demo", size=128, batch_size=2)
-    together = ask_clip(demo, text, frames, views, settings)
-    alone = np.concatenate([ask_clip(demo, text, frames, [view], settings) for view in views])
+    clip = PromptedClip(demo, demo.encode_text(CLASSES), ClipSettings(model="demo", size=128, batch_size=2))
+    together = ask_clip(clip, frames, views)
+    alone = np.concatenate([ask_clip(clip, frames, [view]) for view in views])
     np.testing.assert_allclose(together, alone, atol=1e-5)

@@ -7,11 +7,11 @@ import pytest
 
 from benchmarks import parity
 from ccd_core.config import CCDConfig, MeanViews
-from ccd_core.local_views import choose_views
+from ccd_core.method.early_stop import first_local_minimum
+from ccd_core.method.local_views import choose_views
+from ccd_core.method.views import searched_threshold
 from ccd_core.pipeline import run_ccd
 from ccd_core.presets import TABLE
-from ccd_core.training import first_local_minimum
-from ccd_core.views import searched_threshold
 from tests.conftest import tiny_config
 
 
@@ -92,5 +92,5 @@ def test_no_quirk_in_the_others(tiny_run):
     cams[0, 1, 0, 1] = cams[0, 1, 1, 3] = cams[0, 1, 3, 2] = 1
     views = {}
     for preset in ("paper", "reference"):
-        *_, views[preset] = choose_views(above, parity.torch.from_numpy(cams), (320, 320), CCDConfig.preset(preset), np.random.default_rng(0))
+        *_, views[preset] = choose_views(above, parity.torch.from_numpy(cams), (320, 320), CCDConfig.preset(preset).views, np.random.default_rng(0))
     assert (views["paper"][1] != views["reference"][1]).any()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccd_core.bias import clip_bias, entropy
 from ccd_core.config import CCDConfig
-from ccd_core.labels import final_labels, initial_labels, local_labels
-from ccd_core.metrics import average_precision, quick_measures, summary
-from ccd_core.relabel import Evidence, LabelStatistics, relabel
+from ccd_core.evaluation.metrics import average_precision, quick_measures, summary
+from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, relabel
+from ccd_core.method.bias import clip_bias, entropy
+from ccd_core.method.labels import final_labels, initial_labels, local_labels
 
 
 def opinions(images: int, classes: int, views: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,19 +31,19 @@ def test_labels_are_those_of_a_run(preset, mode, alpha, floor, threshold):
     initial = initial_labels(p, bias, config)
     expected = final_labels(initial, local_labels(len(p), view_image, p_views, bias, config), config)
 
-    made = relabel(Evidence.of(p, entropy(p)).with_views(view_image, p_views), config, compared_with=np.ascontiguousarray(p.T))
+    made = relabel(ClipOutputs.of(p, entropy(p)).with_views(view_image, p_views), config, compared_with=np.ascontiguousarray(p.T))
     np.testing.assert_array_equal(made.final.T, expected)
     np.testing.assert_array_equal(made.bias.value, bias.value)
     np.testing.assert_allclose(made.change, np.abs(expected - p).max(1))
     np.testing.assert_array_equal(made.changed_class, np.abs(expected - p).argmax(1))
 
-    without_views = relabel(Evidence.of(p, entropy(p)), config, compared_with=np.ascontiguousarray(p.T))
+    without_views = relabel(ClipOutputs.of(p, entropy(p)), config, compared_with=np.ascontiguousarray(p.T))
     np.testing.assert_array_equal(without_views.final.T, initial)
 
 
 def test_surest_and_least_sure_images_are_those_of_the_class_and_no_image_is_both():
     p = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]], np.float32)
-    evidence = Evidence.of(p, entropy(p))
+    evidence = ClipOutputs.of(p, entropy(p))
     surest, least = evidence.extremes(0, 5)
     assert surest.tolist() == [0, 3] and least.tolist() == [1]
     assert [rows.tolist() for rows in evidence.extremes(1, 5)] == [[2], []]
@@ -53,7 +53,7 @@ def test_mean_initial_label():
     p = opinions(50, 5, 0, seed=2)[0]
     config = CCDConfig.preset("paper")
     expected = initial_labels(p, clip_bias(p), config).mean(0)
-    np.testing.assert_allclose(Evidence.of(p, entropy(p)).mean_initial(clip_bias(p).value, 0.05), expected, rtol=1e-5)
+    np.testing.assert_allclose(ClipOutputs.of(p, entropy(p)).mean_initial(clip_bias(p).value, 0.05), expected, rtol=1e-5)
 
 
 def test_statistics_of_labels():

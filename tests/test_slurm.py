@@ -8,11 +8,12 @@ import time
 
 import pytest
 
-from app import dataset_check
-from ccd_core import jobs, slurm
+from app.parts import train_data as dataset_check
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
-from ccd_core.slurm import SlurmOptions
+from ccd_core.jobs import control as jobs
+from ccd_core.jobs import slurm
+from ccd_core.jobs.slurm import SlurmOptions
+from ccd_core.runs.run import Run
 from tests.conftest import tiny_config
 from tests.slurm import cluster
 from tests.test_pipeline import assert_same_result
@@ -152,7 +153,7 @@ def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_pat
 def test_wrong_places_are_said(words, message, tmp_path):
     from typer.testing import CliRunner
 
-    from ccd_core.cli import app
+    from ccd_core.cli.commands import app
 
     result = CliRunner().invoke(app, ["jobs", "start", "--preset", "demo", "--workspace", str(tmp_path), *words])
     assert isinstance(result.exception, UserError) and message in str(result.exception)

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from ccd_core.cli import app
+from ccd_core.cli.commands import app
 from ccd_core.config import load_config
 from ccd_core.errors import UserError
 from ccd_core.study import POLICIES, around_boxes, grid_boxes, in_frame, study
@@ -27,7 +27,7 @@ def test_the_table_of_a_run(tiny_run):
 
 
 def test_a_narrow_terminal_shows_every_word(tiny_run, monkeypatch):
-    monkeypatch.setattr("ccd_core.cli_study.console", Console(width=60))
+    monkeypatch.setattr("ccd_core.cli.study.console", Console(width=60))
     answer = CliRunner().invoke(app, ["study", str(tiny_run.path), "--device", "cpu", "--images", "4", "--policy", "moved", "--policy", "grid"])
     assert answer.exit_code == 0, answer.output
     table = [line for line in answer.stdout.splitlines() if "\u2502" in line or "\u2503" in line]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
 
-from ccd_core import thresholds
 from ccd_core.errors import UserError
-from ccd_core.ranking import Ranking
-from ccd_core.runs import Run
+from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.sorted_scores import SortedScores
+from ccd_core.runs.run import Run
 
 N, C = 24, 3
 CLASSES = ("a", "b", "c")
@@ -26,14 +26,14 @@ TARGETS = arrays(np.int8, (N, C), elements=st.integers(0, 1))
 @given(SCORES, TARGETS)
 @settings(max_examples=60, deadline=None)
 def test_best_f1_is_what_trying_every_score_finds(scores, targets):
-    chosen = thresholds.choose("f1", Ranking(scores, targets), CLASSES).array(CLASSES)
+    chosen = thresholds.choose("f1", SortedScores(scores, targets), CLASSES).array(CLASSES)
     for c in range(C):
         if targets[:, c].any():
             best = max(f1_score(targets[:, c], scores[:, c] >= limit, zero_division=0) for limit in scores[:, c])
             assert f1_score(targets[:, c], scores[:, c] >= np.float32(chosen[c]), zero_division=0) == pytest.approx(best)
         else:
             assert chosen[c] == thresholds.DEFAULT
-    one = thresholds.choose("f1", Ranking.of_all_entries(scores, targets), CLASSES)
+    one = thresholds.choose("f1", SortedScores.of_all_entries(scores, targets), CLASSES)
     if targets.any():
         best = max(f1_score(targets.ravel(), scores.ravel() >= limit, zero_division=0) for limit in np.unique(scores))
         assert not one.per_class and len(set(one.values.values())) == 1
@@ -44,7 +44,7 @@ def test_best_f1_is_what_trying_every_score_finds(scores, targets):
 @settings(max_examples=60, deadline=None)
 def test_measures_are_scikit_learns(scores, targets, limit):
     limit = np.float32(limit)
-    measured = Ranking(scores, targets).measures(np.full(C, limit))
+    measured = SortedScores(scores, targets).measures(np.full(C, limit))
     for c in range(C):
         predicted = scores[:, c] >= limit
         assert measured.labelled[c] == predicted.sum() and measured.right[c] == (predicted & (targets[:, c] == 1)).sum()
@@ -60,7 +60,7 @@ def test_measures_are_scikit_learns(scores, targets, limit):
 @given(SCORES, TARGETS, st.floats(0.1, 1))
 @settings(max_examples=60, deadline=None)
 def test_a_target_precision_is_kept_at_the_highest_recall(scores, targets, target):
-    chosen = thresholds.choose("precision", Ranking(scores, targets), CLASSES, target).array(CLASSES)
+    chosen = thresholds.choose("precision", SortedScores(scores, targets), CLASSES, target).array(CLASSES)
     for c in range(C):
 
         def precision(limit, c=c):
@@ -76,7 +76,7 @@ def test_a_target_precision_is_kept_at_the_highest_recall(scores, targets, targe
 @given(SCORES, st.floats(0, C))
 @settings(max_examples=60, deadline=None)
 def test_a_label_rate_is_met_as_closely_as_ties_allow(scores, rate):
-    one = thresholds.choose("rate", Ranking.of_all_entries(scores), CLASSES, rate)
+    one = thresholds.choose("rate", SortedScores.of_all_entries(scores), CLASSES, rate)
     wanted = round(rate * N)
     count = sum(len(one.labels(CLASSES, row)) for row in scores)
     assert count <= wanted
@@ -84,14 +84,14 @@ def test_a_label_rate_is_met_as_closely_as_ties_allow(scores, rate):
     if rest.size:
         assert count + (rest == rest.max()).sum() > wanted
     shares = np.array([0.5, 0.3, 0.2])
-    each = thresholds.choose("rate", Ranking(scores), CLASSES, rate, shares).array(CLASSES)
+    each = thresholds.choose("rate", SortedScores(scores), CLASSES, rate, shares).array(CLASSES)
     assert ((scores >= each.astype(np.float32)).sum(0) <= np.rint(rate * N * shares)).all()
 
 
 @given(SCORES, TARGETS)
 @settings(max_examples=30, deadline=None)
 def test_the_curve_holds_the_average_precision(scores, targets):
-    ranking = Ranking(scores, targets)
+    ranking = SortedScores(scores, targets)
     for c in range(C):
         if targets[:, c].any():
             curve = ranking.curve(c)
@@ -103,7 +103,7 @@ def test_the_curve_holds_the_average_precision(scores, targets):
 def test_a_long_curve_is_thinned_and_keeps_its_ends():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 2, (5000, 1))
-    ranking = Ranking(rng.random((5000, 1)) + targets * 0.3, targets)
+    ranking = SortedScores(rng.random((5000, 1)) + targets * 0.3, targets)
     curve = ranking.curve(0, points=200)
     assert len(curve["recall"]) <= 202 and curve["recall"][-1] == 1 and curve["threshold"][0] == ranking.scores[0, 0]
 
@@ -117,11 +117,11 @@ def run(tiny_run, tmp_path) -> Run:
 def test_what_is_saved_comes_back_and_says_where_it_is_from(run):
     assert thresholds.of_run(run) is None
     scores = run.load_scores("val")["scores"]
-    chosen = thresholds.choose("rate", Ranking(scores), run.classes, 1.5, split="val")
+    chosen = thresholds.choose("rate", SortedScores(scores), run.classes, 1.5, split="val")
     stored = json.loads(thresholds.save(run, chosen).read_text())
     assert stored["uses_ground_truth"] is False and "1.5" in stored["how"] and stored["images"] == len(scores)
     assert thresholds.of_run(run) == chosen
-    truth = thresholds.choose("f1", Ranking(scores, scores > 0.5), run.classes, split="val")
+    truth = thresholds.choose("f1", SortedScores(scores, scores > 0.5), run.classes, split="val")
     assert json.loads(thresholds.save(run, truth).read_text())["uses_ground_truth"] is True
 
 

@@ -12,12 +12,13 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from ccd_core.classifier import CamClassifier
-from ccd_core.clip import DEMO_CLIP, ClipTeacher
+from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
-from ccd_core.data.toy_scenes import CLASSES, draw_scene, write_dataset
 from ccd_core.errors import UserError
+from ccd_core.method.classifier import CamClassifier
+from ccd_core.paths import DEMO_CLIP
+from ccd_core.toy.scenes import CLASSES, draw_scene, write_dataset
 
 
 def test_same_seed_same_scenes(tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ccd_core.losses import ccd_loss
-from ccd_core.metrics import average_precision
+from ccd_core.evaluation.metrics import average_precision
+from ccd_core.method.losses import ccd_loss
 
 
 def test_consistency_does_not_pull_the_weak_prediction():

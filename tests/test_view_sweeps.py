@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccd_core.view_sweeps import WHOLE, across, grid, growing, parse_box
+from ccd_core.explore.view_sweeps import WHOLE, across, grid, growing, parse_box
 
 
 def inside(boxes: np.ndarray) -> bool:

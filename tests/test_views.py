@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccd_core.views import cam_box, crop_views, moved_boxes, normalize_cam, random_boxes, view_threshold
+from ccd_core.method.views import cam_box, crop_views, moved_boxes, normalize_cam, random_boxes, view_threshold
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -5.0])

@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.image_routes import image_url
-from ccd_core.runs import Run
+from app.routes import image_url
+from ccd_core.runs.run import Run
 
 PAGE = 24
 

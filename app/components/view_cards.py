@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from app.figures.theme import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from ccd_core.data.images import read_image
 
 COLOURS = (VERMILION, BLUE, ORANGE, GREEN, PURPLE, SKY)

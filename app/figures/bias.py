@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures import BLUE, GREEN, GREY, MARGIN, ORANGE, SKY, VERMILION, class_axis, layout, shown
-from ccd_core.bias import Bias
+from app.figures.theme import BLUE, GREEN, GREY, MARGIN, ORANGE, SKY, VERMILION, class_axis, layout, shown
+from ccd_core.method.bias import Bias
 
 ROW = 24  # pixels a class
 COUNT_COLOURS = {"ground truth": GREY, "CLIP top-1": SKY, "pseudo-label > 0.5": GREEN}
@@ -83,7 +83,7 @@ def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndar
     """
     order = np.argsort(-bias.value, kind="stable")
     names, members = [classes[i] for i in order], [by_class[i] for i in order]
-    value, measured, estimated = bias.value[order], bias.count[order], bias.estimated[order]
+    value, measured, estimated = bias.value[order], bias.count[order], bias.measured[order]
     total = np.array([len(rows) for rows in members])
     bars = {"type": "bar", "orientation": "h", "y": names, "showlegend": False, "constraintext": "none"}
     said = [

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures import BLUE, GREEN, GREY, KINDS, MARGIN, SKY, VALUES, VERMILION, layout
-from app.figures_bias import joined, rows_figure
+from app.figures.bias import joined, rows_figure
+from app.figures.theme import BLUE, GREEN, GREY, KINDS, MARGIN, SKY, VALUES, VERMILION, layout
 
 RUN, SET = "this run", "as set"
 GIVEN = 0.2  # a local label below this is no claim that the class is there

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VALUES, VERMILION, _layout, class_axis, shown
+from app.figures.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VALUES, VERMILION, _layout, class_axis, shown
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY)
 AT = "threshold %{customdata:.3f}<br>precision %{y:.1%}<br>recall %{x:.1%}<extra>%{fullData.name}</extra>"

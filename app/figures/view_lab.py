@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, layout
+from app.figures.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, layout
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import datasets, loaders
-from app.evidence import debiasing
-from app.image_component import BoxState, cam_box_view
-from app.image_routes import image_url
-from app.view_cards import marked_image
-from app.view_components import cam_methods_view, view_cards
+from app.components.cam_boxes import BoxState, cam_box_view
+from app.components.view_cards import marked_image
+from app.components.view_components import cam_methods_view, view_cards
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
+from app.reading.labels import debiasing
+from app.routes import image_url
 from app.widgets import literal
 from ccd_core.data.images import image_size
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
 MOST_OFFSET = 240  # frame pixels, where the run's own is not larger

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import figures_results as figures
-from app import loaders
-from app.evidence import SCROLLS_FROM
-from app.judged import SPLITS, judged, ranking
+from app.figures import results as figures
+from app.reading import runs as loaders
+from app.reading.labels import SCROLLS_FROM
+from app.reading.scores import SPLITS, judged, ranking
 from app.widgets import show_figure
-from ccd_core.runs import Run, differences
+from ccd_core.config import differences
+from ccd_core.runs.run import Run
 
 FEW = 6  # classes whose curves are shown at first
 SMALL = 96  # small curves a page: 1,000 at once take a browser a minute

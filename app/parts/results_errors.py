@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import figures_results as figures
-from app import loaders
-from app.gallery import gallery
-from app.judged import confusion, judged, most_wrong
-from app.seeing import label_overlay
+from app.components.gallery import gallery
+from app.figures import results as figures
+from app.reading import runs as loaders
+from app.reading.overlays import label_overlay
+from app.reading.scores import confusion, judged, most_wrong
 from app.widgets import choose_image, friendly_errors, literal, pick_class, show_figure
-from ccd_core import thresholds
-from ccd_core.runs import Run
+from ccd_core.evaluation import thresholds
+from ccd_core.runs.run import Run
 
 MANY = 25  # classes from which on a matrix cannot be read
 FEWEST = 5  # images below which a rate says nothing

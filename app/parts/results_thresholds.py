@@ -7,15 +7,15 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from app import figures_results as figures
-from app import loaders
-from app.evidence import follow_run
-from app.judged import Key, changed, judged, ranking
+from app.figures import results as figures
+from app.reading import runs as loaders
+from app.reading.labels import follow_run
+from app.reading.scores import Key, changed, judged, ranking
 from app.widgets import Metric, friendly_errors, literal, metric_row, show_figure
-from ccd_core import thresholds
-from ccd_core.ranking import Measures
-from ccd_core.runs import Run
-from ccd_core.thresholds import Thresholds
+from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.sorted_scores import Measures
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.runs.run import Run
 
 WITH_TRUTH = {"hand": "By hand", "f1": "Best F1", "precision": "Precision", "rate": "Labels an image"}
 WITHOUT = {"hand": "By hand", "rate": "Labels an image"}

@@ -6,10 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from app import datasets, loaders
-from ccd_core import estimates
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
 from ccd_core.errors import UserError
-from ccd_core.runs import STAGES, Run
+from ccd_core.jobs import estimates
+from ccd_core.runs.progress import STAGES
+from ccd_core.runs.run import Run
 
 COLOURS = {"finished": "green", "running": "blue", "queued": "orange", "failed": "red"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 from pydantic import ValidationError
 
-from app import roots
-from ccd_core import slurm
+from app.reading import readable_folders as roots
 from ccd_core.errors import UserError
-from ccd_core.slurm import SlurmOptions
+from ccd_core.jobs import slurm
+from ccd_core.jobs.slurm import SlurmOptions
 
 
 def place_field() -> SlurmOptions | None:

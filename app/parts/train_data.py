@@ -13,7 +13,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import datasets, figures, roots
+from app.figures import theme as figures
+from app.reading import ground_truth as datasets
+from app.reading import readable_folders as roots
 from app.widgets import show_figure
 from ccd_core.data.check import DatasetReport, SplitReport, examine_dataset
 from ccd_core.errors import UserError

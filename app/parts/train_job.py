@@ -12,12 +12,16 @@ import pandas as pd
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from app import datasets, figures, loaders
-from app.figures import ORANGE, VERMILION
-from app.progress import COLOURS, doing, progress, stages, warm_up
+from app.figures import theme as figures
+from app.figures.theme import ORANGE, VERMILION
+from app.parts.run_progress import COLOURS, doing, progress, stages, warm_up
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
 from app.widgets import friendly_errors, show_figure
-from ccd_core import gpu_facts, job_queue, jobs
-from ccd_core.runs import Run
+from ccd_core.jobs import control as jobs
+from ccd_core.jobs import queue as job_queue
+from ccd_core.machine import gpus as gpu_facts
+from ccd_core.runs.run import Run
 
 SHOWN = 6  # pictures of what has been made so far
 
@@ -46,7 +50,7 @@ def job_card(job: jobs.Job, opened: bool) -> None:
             st.caption(f"Stopped at {doing(job.state)}. Resume goes on from the last checkpoint.")
         if job.reason:
             (st.error if job.status == "failed" else st.info)(job.reason)
-            if not opened and (lines := jobs.last_words(run, 8)):
+            if not opened and (lines := jobs.output_tail(run, 8)):
                 st.code("\n".join(lines[-8:]), language=None, wrap_lines=True)
         if opened:
             _details(job)
@@ -136,7 +140,7 @@ def _details(job: jobs.Job) -> None:
         else:
             st.caption("Learning curves begin after the first epoch.")
     with right:
-        lines = jobs.last_words(run, 60) if job.status == "failed" else run.log_tail(60)
+        lines = jobs.output_tail(run, 60) if job.status == "failed" else run.log_tail(60)
         st.code("\n".join(lines) or "Nothing logged yet.", language=None, height=320, wrap_lines=True)
     with friendly_errors():
         _made(run)
@@ -154,7 +158,7 @@ def _load(job: jobs.Job) -> None:
             memory = f"{gpu.memory_used / 2**30:.1f} of {gpu.memory_total / 2**30:.0f} GiB"
             use = "" if gpu.utilisation is None else f"{gpu.utilisation} % busy, "
             shown.append((f"{gpu.device}, {gpu.name}", use + memory + (f", {gpu.temperature} °C" if gpu.temperature is not None else "")))
-    load = gpu_facts.load_of(job.state["pid"]) if jobs.is_here(job.state) else None
+    load = gpu_facts.load_of(job.state["pid"]) if jobs.is_local(job.state) else None
     if load:
         before, seen = st.session_state.get(f"load_{job.run.name}"), (time.time(), load.cpu_seconds)
         if not before or seen[0] - before[0] > 1:

@@ -13,8 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ccd_core.config import PRESETS, CCDConfig, MeanViews, SearchedViews
-from ccd_core.runs import differences
+from ccd_core.config import PRESETS, CCDConfig, MeanViews, SearchedViews, differences
 
 # What most people change; the rest is folded. Data set, device and name have places of their own on the page.
 COMMON = ("training.epochs", "views.threshold", "labels.alpha", "bias.entropy_threshold", "seed")

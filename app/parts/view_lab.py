@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import loaders
-from app.asking_component import asking
-from app.cam_panels import grown
-from app.figures_view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
-from app.image_routes import asked_url
-from app.opinions import Box, how_far, key, known, pursue
-from app.view_cards import crops, picture_strip
+from app.components.clip_progress import asking
+from app.components.view_cards import crops, picture_strip
+from app.figures.view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
+from app.parts.cam_boxes import grown
+from app.reading import runs as loaders
+from app.reading.clip_queue import Box, how_far, key, known, pursue
+from app.routes import asked_url
 from app.widgets import literal, show_figure
-from ccd_core import view_sweeps
 from ccd_core.data.images import image_size
-from ccd_core.runs import Run
+from ccd_core.explore import view_sweeps
+from ccd_core.runs.run import Run
 
 # Sizes of crops as shares of the image's sides, and how many places along a side each is tried at: so many that between them a class's
 # probability is met by blending to about 0.045 on average, which large crops need fewer for (measured on toy scenes).

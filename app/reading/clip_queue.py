@@ -19,10 +19,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 import streamlit as st
 
-from app import datasets, loaders
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
-from ccd_core.serving import PredictorClient
+from ccd_core.predict.server import PredictorClient
+from ccd_core.runs.run import Run
 
 PATIENCE = 0.2  # seconds that a page waits before it goes on with what is known
 A_QUESTION = 0.12  # seconds that one question is to take, so that others get in between

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from ccd_core.data import Box, Dataset, GroundTruth, open_dataset
+from ccd_core.data import open_dataset
+from ccd_core.data.types import Box, Dataset, GroundTruth
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 LOOK_AGAIN_SECONDS = 60  # how often a data set is opened once more for an image that it does not have
 

@@ -11,26 +11,27 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import datasets, loaders
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
 from app.widgets import show_figure
-from ccd_core.bias import bias_in_use, debias
-from ccd_core.metrics import ClassMeasures, quick_measures
-from ccd_core.none_images import none_images
-from ccd_core.relabel import Evidence, LabelStatistics, Relabelled, relabel
-from ccd_core.runs import Run
+from ccd_core.evaluation.metrics import ClassMeasures, quick_measures
+from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, Relabelled, relabel
+from ccd_core.method.bias import bias_in_use, debias
+from ccd_core.method.none_images import none_images
+from ccd_core.runs.run import Run
 
 SCROLLS_FROM = 700  # pixels; a taller figure is shown in a box of this height
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading what CLIP said of the images ...")
-def _evidence(path: str, changed: float) -> Evidence:
+def _evidence(path: str, changed: float) -> ClipOutputs:
     run = Run.open(path)
     arrays = run.load_global()
     none = none_images(arrays["p_global"], arrays.get("similarity"), run.config.none_images)
-    return Evidence.of(arrays["p_global"], arrays["entropy"], none)
+    return ClipOutputs.of(arrays["p_global"], arrays["entropy"], none)
 
 
-def global_evidence(run: Run) -> Evidence:
+def global_evidence(run: Run) -> ClipOutputs:
     """What CLIP said of the whole images; shared between sessions, not to be written to."""
     return _evidence(str(run.path), run.file("global.npz").stat().st_mtime)
 
@@ -75,13 +76,13 @@ def which_images(run: Run) -> str:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _compared_evidence(path: str, changed: float, data: datasets.Key) -> Evidence:
+def _compared_evidence(path: str, changed: float, data: datasets.Key) -> ClipOutputs:
     run = Run.open(path)
     rows = compared_rows(run)
-    return global_evidence(run) if rows is None else global_evidence(run).only(rows)
+    return global_evidence(run) if rows is None else global_evidence(run).subset(rows)
 
 
-def compared_evidence(run: Run) -> Evidence:
+def compared_evidence(run: Run) -> ClipOutputs:
     """`global_evidence` of the images that are counted beside the truth."""
     return _compared_evidence(str(run.path), run.file("global.npz").stat().st_mtime, datasets.key(run))
 
@@ -153,14 +154,14 @@ def pick_part(parts: list[str], key: str) -> str:
 
 
 @st.cache_resource(max_entries=1, show_spinner="Reading what CLIP said of the local views ...")
-def _evidence_with_views(path: str, changed: float) -> Evidence:
+def _evidence_with_views(path: str, changed: float) -> ClipOutputs:
     run = Run.open(path)
     rows = loaders.image_ids(run)[1]
     view_image = loaders.views(run)["image"].map(rows).to_numpy(int)
     return global_evidence(run).with_views(view_image, loaders.view_probabilities(run))
 
 
-def label_evidence(run: Run) -> Evidence:
+def label_evidence(run: Run) -> ClipOutputs:
     """What CLIP said of whole images and of local views, where the run has any; shared between sessions, not to be written to."""
     if not run.has("views.parquet"):
         return global_evidence(run)

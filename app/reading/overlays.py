@@ -9,9 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import datasets, loaders
-from ccd_core.overlay import overlay, picture
-from ccd_core.runs import Run
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
+from ccd_core.predict.overlay import overlay, picture
+from ccd_core.runs.run import Run
 
 LONGER_SIDE = 720
 

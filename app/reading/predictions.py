@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import datasets, loaders, roots
-from ccd_core import thresholds
+from app.reading import ground_truth as datasets
+from app.reading import readable_folders as roots
+from app.reading import runs as loaders
 from ccd_core.data.folder import find_images
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
+from ccd_core.evaluation import thresholds
+from ccd_core.runs.run import Run
 
 MOST = 300  # uploads at once
 SLIDERS = 60  # thresholds of classes on the page at once; the others are found by name

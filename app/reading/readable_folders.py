@@ -13,7 +13,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import loaders
+from app.reading import runs as loaders
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
 

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import datasets
-from ccd_core.browsing import Opinions, Signals, mean_views, signals
+from app.reading import ground_truth as datasets
 from ccd_core.data.images import read_image
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
-from ccd_core.serving import PredictorClient
+from ccd_core.explore.browsing import ComparedScores, Signals, mean_views, signals
+from ccd_core.predict.server import PredictorClient
+from ccd_core.runs.run import Run
 
 DEMO_RUN = Path(__file__).resolve().parent.parent / "assets" / "demo_run"
 
@@ -142,7 +142,7 @@ def view_probabilities(run: Run) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _opinions(path: str, labels: float, scored: float, data: datasets.Key) -> Opinions:
+def _opinions(path: str, labels: float, scored: float, data: datasets.Key) -> ComparedScores:
     run = Run.open(path)
     arrays = label_arrays(run)
     given = scores(run, "train")["scores"] if scored else None
@@ -151,7 +151,7 @@ def _opinions(path: str, labels: float, scored: float, data: datasets.Key) -> Op
     if found is not None:
         truth = np.full(arrays["initial"].shape, np.nan, np.float32)
         truth[found[0]] = found[1]
-    return Opinions(arrays["initial"], given, truth)
+    return ComparedScores(arrays["initial"], given, truth)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

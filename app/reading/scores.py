@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from app import datasets, loaders
-from ccd_core.ranking import Ranking
-from ccd_core.runs import Run
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
+from ccd_core.evaluation.sorted_scores import SortedScores
+from ccd_core.runs.run import Run
 
 SPLITS = {"val": "validation", "train": "training images"}
 Key = tuple[float, datasets.Key]
@@ -49,12 +50,12 @@ def judged(run: Run, split: str) -> Judged:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Sorting the scores ...")
-def _ranking(path: str, split: str, written: Key, one: bool, _run: Run) -> Ranking:
+def _ranking(path: str, split: str, written: Key, one: bool, _run: Run) -> SortedScores:
     known = judged(_run, split)
-    return Ranking.of_all_entries(known.scores, known.targets) if one else Ranking(known.scores, known.targets)
+    return SortedScores.of_all_entries(known.scores, known.targets) if one else SortedScores(known.scores, known.targets)
 
 
-def ranking(run: Run, split: str, one_threshold: bool = False) -> Ranking:
+def ranking(run: Run, split: str, one_threshold: bool = False) -> SortedScores:
     """The images of every class sorted by score; with `one_threshold` all entries as if of one class."""
     return _ranking(str(run.path), split, changed(run, split), one_threshold, run)
 

@@ -12,10 +12,10 @@ from uuid import uuid4
 
 import streamlit as st
 
-from app import loaders
+from app.reading import runs as loaders
 from ccd_core.data.images import IMAGE_SUFFIXES
 from ccd_core.errors import UserError
-from ccd_core.runs import write_atomic
+from ccd_core.files import write_atomic
 
 MEGABYTES = 20  # most of one upload
 DAY = 24 * 3600  # seconds after which a session's uploads go

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from ccd_core.cli_options import Workspace
+from ccd_core.cli.options import Workspace
 from ccd_core.errors import UserError
 
 console = Console()
@@ -39,7 +39,7 @@ def browser_app(
     _guard(address, port, token)
     root = Path(__file__).resolve().parent.parent
     if run_path:
-        from ccd_core.runs import Run
+        from ccd_core.runs.run import Run
 
         Run.open(run_path)
         os.environ["CCD_OPEN_RUN"] = str(run_path.resolve())

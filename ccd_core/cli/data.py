@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ccd_core.cli_options import ClassesFile, Json
+from ccd_core.cli.options import ClassesFile, Json
 
 if TYPE_CHECKING:
     from ccd_core.data.check import DatasetReport, SplitReport

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ccd_core.cli_options import RunPath
+from ccd_core.cli.options import RunPath
 from ccd_core.errors import UserError
 
 console = Console()
@@ -44,7 +44,7 @@ def gradio_app(
 
     Its examples are the images in RUN/examples, else some of the run's own.
     """
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     Run.open(path)
     settings = {"CCD_RUN": str(path.resolve()), "CCD_DEVICE": device, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": address}
@@ -59,7 +59,7 @@ def space(path: RunPath, folder: Annotated[Path, typer.Argument(metavar="FOLDER"
 
     hf upload NAME/my-space my-space . --repo-type space
     """
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     run = Run.open(path)
     if not run.has("checkpoints", "best.safetensors"):

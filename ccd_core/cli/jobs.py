@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ccd_core.cli_options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
+from ccd_core.cli.options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:
-    from ccd_core.jobs import Job
+    from ccd_core.jobs.control import Job
 
 jobs_app = typer.Typer(no_args_is_help=True, help="Runs in the background: start, list, show, logs, watch, stop, resume.")
 console = Console()
@@ -29,8 +29,8 @@ def _folder(run: Path, workspace: Path) -> Path:
 
 
 def _look(run: Path, workspace: Path) -> Job:
-    from ccd_core import jobs
-    from ccd_core.runs import Run
+    from ccd_core.jobs import control as jobs
+    from ccd_core.runs.run import Run
 
     return jobs.look(Run.open(_folder(run, workspace)))
 
@@ -62,8 +62,9 @@ def start(
     """
     from pydantic import ValidationError
 
-    from ccd_core import jobs, slurm
     from ccd_core.config import load_config
+    from ccd_core.jobs import control as jobs
+    from ccd_core.jobs import slurm
 
     if place not in jobs.LAUNCHERS:
         raise UserError(f"There is no place {place!r} for a job; use {' or '.join(jobs.LAUNCHERS)}.")
@@ -85,7 +86,7 @@ def list_all(
     workspace: Workspace = Path("runs"), as_json: Json = False, active: Annotated[bool, typer.Option(help="Only jobs that run or wait.")] = False
 ) -> None:
     """The jobs of the workspace, newest first."""
-    from ccd_core import jobs
+    from ccd_core.jobs import control as jobs
 
     found = [job for job in jobs.list_jobs(workspace) if job.active or not active]
     if as_json:
@@ -126,10 +127,10 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of the end.")] = 40,
 ) -> None:
     """The end of a job's log. With --follow, exit code 1 if the job fails or is stopped."""
-    from ccd_core.jobs import last_words
+    from ccd_core.jobs.control import output_tail
 
     job = _look(run, workspace)
-    for line in last_words(job.run, lines):
+    for line in output_tail(job.run, lines):
         print(line)
     if follow:
         path = job.run.file("log.txt")
@@ -183,7 +184,7 @@ def stop(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Come back when it is gone, or at once.")] = True,
 ) -> None:
     """Ask jobs to write a checkpoint and leave; one that has not left after 20 s is ended."""
-    from ccd_core import jobs
+    from ccd_core.jobs import control as jobs
 
     for run in runs:
         jobs.stop(_folder(run, workspace), wait=False)
@@ -198,7 +199,7 @@ def resume(
     workspace: Workspace = Path("runs"),
 ) -> None:
     """Go on with jobs that were stopped or failed, in the background, from their last checkpoint."""
-    from ccd_core import jobs
+    from ccd_core.jobs import control as jobs
 
     for run in runs:
         jobs.resume(_folder(run, workspace))

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ccd_core.cli_options import Json
+from ccd_core.cli.options import Json
 
 console = Console()
 
@@ -29,9 +29,9 @@ def study(
 
     ccd study voc2012:/data/VOCdevkit --policy boxes --policy grid
     """
-    from ccd_core.cli import StageBars
+    from ccd_core.cli.commands import StageBars
     from ccd_core.config import CCDConfig
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
     from ccd_core.study import NEEDS_RUN, POLICIES
     from ccd_core.study import study as measure
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
 from torch import Tensor, nn
 
-from ccd_core.clip_towers import FixedTower, any_size
-from ccd_core.clip_weights import load_network
+from ccd_core.clip.towers import FixedTower, any_size
+from ccd_core.clip.weights import load_network
+from ccd_core.config import ClipSettings
 from ccd_core.errors import UserError
+from ccd_core.paths import DEMO_CLIP
 from ccd_core.prompts import Names, prompts_of
 
-DEMO_CLIP = Path(__file__).resolve().parent.parent / "assets" / "demo_clip"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PROMPTS_A_PASS = 256
 _PRECISION = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -149,6 +151,49 @@ class ClipTeacher:
         """Pixels [..., 3, H, W] of 0-255 to what the tower expects; `statistics` clip (its own) or imagenet (the code's)."""
         mean, std = (self.mean, self.std) if statistics == "clip" else (IMAGENET_MEAN, IMAGENET_STD)
         return normalise(pixels, mean, std)
+
+
+@dataclass(frozen=True)
+class PromptedClip:
+    """A CLIP, the embeddings of a run's classes, and the settings that it is asked with.
+
+    teacher: the frozen CLIP. text: [C, D] unit-length float32 embeddings of the classes.
+    """
+
+    teacher: ClipTeacher
+    text: Tensor
+    settings: ClipSettings
+
+    @property
+    def side(self) -> int:
+        """The side in pixels that whole images are squeezed to."""
+        return self.teacher.side(self.settings.size)
+
+    @property
+    def round_to(self) -> int:
+        """Sides of local views are multiples of this many pixels."""
+        return self.settings.round_to or self.teacher.stride
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """[B, D] unit-length float32 embeddings of images [B, 3, H, W] uint8."""
+        on_device = pixels.to(self.teacher.device)
+        return self.teacher.encode_image(self.teacher.normalise(on_device, self.settings.normalisation))
+
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """[B, C] float32 probabilities of images [B, 3, H, W] of 0-255 (Eq. 1-2)."""
+        return self.teacher.classify(self.embed(pixels), self.text)
+
+
+def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Accelerator) -> PromptedClip:
+    """The CLIP that `settings` name, on the accelerator's device and in its precision, with prompts of the classes.
+
+    Raises UserError where there is no such CLIP, or where its tower does not take images of `settings.size`.
+    """
+    precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+    sigmoid = settings.probabilities == "sigmoid"
+    teacher = ClipTeacher.load(settings.model, settings.pretrained, accelerator.device, precision, sigmoid)
+    teacher.side(settings.size)
+    return PromptedClip(teacher, teacher.encode_text(classes, settings.prompt, settings.names), settings)
 
 
 def batches_of_equal(shapes: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ccd_core.clip.weight_files import first_line, read_weights
 from ccd_core.errors import UserError
-from ccd_core.weight_files import first_line, read_weights
 
 log = logging.getLogger("ccd")
 HUB_SECONDS = 3.0  # a hub that has not answered by then is not there

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ccd_core.data import ImageList, home
+from ccd_core.data.types import ImageList
 from ccd_core.files import replacing, write_json
+from ccd_core.paths import home
 
 log = logging.getLogger("ccd")
 LIMIT_BYTES = 4_000_000_000  # of embeddings
@@ -113,7 +114,7 @@ def read_decoded(path: Path, count: int, size: int) -> tuple[Decoded, dict[str, 
         return None
 
 
-def keep_decoded(path: Path, unusable: dict[str, str], limit_gb: float) -> None:
+def store_decoded(path: Path, unusable: dict[str, str], limit_gb: float) -> None:
     """Say of the pictures just written to `path` which images are not among them, and make room."""
     write_json(path.with_suffix(".json"), unusable)
     _drop_oldest(path.parent, limit_gb * 1e9)

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ccd_core.data import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
-from ccd_core.data.kept import kept_or_read, load, save
 from ccd_core.data.sources import archives_in_words, find_base
+from ccd_core.data.truth_cache import cached_truth, load, save
+from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 
 log = logging.getLogger("ccd")
@@ -70,7 +70,7 @@ def read_split(base: Path, split: str) -> GroundTruth:
     def read() -> GroundTruth:
         return _read_apart(path) if path.stat().st_size > LARGE_BYTES else read_annotations(path)
 
-    truth = kept_or_read([path], "coco 1", read)
+    truth = cached_truth([path], "coco 1", read)
     ids = tuple(f"{FOLDERS[split]}/{name}" for name in truth.ids)
     return GroundTruth(ids, truth.targets, truth.boxes)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ccd_core.data import Dataset, Progress, demo_root
-from ccd_core.data.toy_scenes import CLASSES, SPLITS, write_dataset
+from ccd_core.data.types import Dataset, Progress
 from ccd_core.data.voc import voc_dataset
 from ccd_core.errors import UserError
+from ccd_core.paths import demo_root
+from ccd_core.toy.scenes import CLASSES, SPLITS, write_dataset
 
 
 def open_demo(spec: str, root: Path, progress: Progress | None = None) -> Dataset:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.data.images import IMAGE_SUFFIXES
+from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 
 

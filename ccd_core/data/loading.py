@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ccd_core import cache
-from ccd_core.data import ImageList
+from ccd_core.data import cache
 from ccd_core.data.images import read_image, resize
+from ccd_core.data.types import ImageList
 from ccd_core.errors import ImageError, UserError
 from ccd_core.files import replacing
 
 
-class _Squares(Dataset):
+class _SquareImages(Dataset):
     """Image i of a list as [3, S, S] uint8, or the reason why it cannot be read."""
 
     def __init__(self, images: ImageList, size: int):
@@ -53,7 +53,7 @@ def _read(images: ImageList, size: int, batches: Sequence[Any], workers: int) ->
     cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # as many as torch's launcher started share them
     count = min(max(1, cores), 8) if workers < 0 else workers
     sampler = [[int(index) for index in batch] for batch in batches]
-    yield from DataLoader(_Squares(images, size), batch_sampler=sampler, num_workers=count if len(sampler) > 4 else 0, collate_fn=_collate)
+    yield from DataLoader(_SquareImages(images, size), batch_sampler=sampler, num_workers=count if len(sampler) > 4 else 0, collate_fn=_collate)
 
 
 def read_usable(
@@ -77,7 +77,7 @@ def _collate(items: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, 
     return [index for index, _ in good], pixels, bad
 
 
-class Pictures:
+class DecodedImages:
     """The images of a split at one size, [3, S, S] uint8 each; kept decoded on disk where they fit into `cache_gb`.
 
     Reading them once at the start finds those that cannot be used.
@@ -115,11 +115,15 @@ class Pictures:
                 advance(done)
         if path:
             self._decoded = cache.Decoded(path, self.size)
-            cache.keep_decoded(path, reasons, self.cache_gb)
+            cache.store_decoded(path, reasons, self.cache_gb)
         return reasons
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.images.ids
 
     def batches(self, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Yield (indices [B], pixels [B, 3, S, S] uint8) of each of `batches`. Raises UserError for an image that cannot be read any more."""

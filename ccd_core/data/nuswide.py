@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data import Boxes, Dataset, GroundTruth, ImageList, Paths
-from ccd_core.data.kept import kept_or_read
 from ccd_core.data.sources import find_base
+from ccd_core.data.truth_cache import cached_truth
+from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 
 CLASSES = (  # the order of ConceptsList/Concepts81.txt, which is that of the labels' columns
@@ -52,7 +52,7 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
         def parse() -> GroundTruth:
             return GroundTruth(ids, read_targets(base, split, len(ids)), Boxes.none(len(ids)))
 
-        return kept_or_read([list_file(base, split), *label_files(base, split)], "nuswide 1", parse)
+        return cached_truth([list_file(base, split), *label_files(base, split)], "nuswide 1", parse)
 
     return Dataset(spec, CLASSES, splits, read)
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data import Boxes, GroundTruth, home
+from ccd_core.data.types import Boxes, GroundTruth
 from ccd_core.files import replacing
+from ccd_core.paths import home
 
 log = logging.getLogger("ccd")
 WORTH_KEEPING_SECONDS = 0.2
@@ -24,7 +25,7 @@ FILES_KEPT = 24
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
-def kept_or_read(sources: Iterable[Path], how: str, read: Callable[[], GroundTruth]) -> GroundTruth:
+def cached_truth(sources: Iterable[Path], how: str, read: Callable[[], GroundTruth]) -> GroundTruth:
     """What `read()` makes of the files `sources`; from the last time, unless one of them has changed or reading is quick.
 
     `how` says whatever else the result depends on: the reader's version and the names of the classes.

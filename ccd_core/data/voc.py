@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
-from ccd_core.data.kept import kept_or_read
 from ccd_core.data.sources import archives_in_words, find_base
+from ccd_core.data.truth_cache import cached_truth
+from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 
 CLASSES = (
@@ -51,7 +51,7 @@ def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str
     def read(split: str) -> GroundTruth:
         ids = splits[split].ids
         files = Paths(base / "Annotations", ids, ".xml")
-        return kept_or_read(files, f"voc 1 {classes}", lambda: _read_annotations(files, ids, classes))
+        return cached_truth(files, f"voc 1 {classes}", lambda: _read_annotations(files, ids, classes))
 
     return Dataset(spec, tuple(classes), splits, read)
 

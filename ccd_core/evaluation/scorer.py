@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ccd_core.data import Dataset
-from ccd_core.metrics import average_precision, mean_average_precision, summary
+from ccd_core.data.types import Dataset
+from ccd_core.evaluation.metrics import average_precision, mean_average_precision, summary
 
 
 class Scorer:

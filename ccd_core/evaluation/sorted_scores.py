@@ -21,7 +21,7 @@ class Measures:
     f1: np.ndarray | None = None
 
 
-class Ranking:
+class SortedScores:
     """The images of every class from the surest down.
 
     scores: [N, C]; targets: [N, C] of 0 and 1, or None where there is no ground truth. An image has a label from its class's
@@ -42,7 +42,7 @@ class Ranking:
         self._curves: dict[tuple[int, int], dict[str, np.ndarray]] = {}
 
     @classmethod
-    def of_all_entries(cls, scores: np.ndarray, targets: np.ndarray | None = None) -> Ranking:
+    def of_all_entries(cls, scores: np.ndarray, targets: np.ndarray | None = None) -> SortedScores:
         """Every (image, class) entry as if it were of one class: what a threshold for all classes has to do with (micro measures)."""
         return cls(np.reshape(scores, (-1, 1)), None if targets is None else np.reshape(targets, (-1, 1)))
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ccd_core.errors import UserError
-from ccd_core.ranking import Ranking
-from ccd_core.runs import Run, write_json
+from ccd_core.evaluation.sorted_scores import SortedScores
+from ccd_core.files import write_json
+from ccd_core.runs.run import Run
 
 DEFAULT = 0.5
 METHODS = {
@@ -65,7 +66,7 @@ class Thresholds:
 
 def choose(
     method: str,
-    ranking: Ranking,
+    ranking: SortedScores,
     classes: Sequence[str],
     target: float | None = None,
     shares: np.ndarray | None = None,

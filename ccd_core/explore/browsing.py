@@ -11,22 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 SURE = 0.5  # a label or probability above it says that the class is there
-OPINIONS = ("any", "disagree", "agree")  # CLIP (debiased initial label) and the classifier
+AGREEMENTS = ("any", "disagree", "agree")  # CLIP (debiased initial label) and the classifier
 VERDICTS = ("any", "wrong", "missed", "false alarm", "right")  # the classifier against ground truth
 ORDERS = ("data set", "surest", "least sure", "most disputed", "most wrong", "most views")
 
 
 @dataclass(frozen=True)
-class Opinions:
+class ComparedScores:
     """What is compared, [N, C] each: CLIP's debiased labels, the classifier's probabilities or None, targets or None (NaN rows: unknown)."""
 
     clip: np.ndarray
     classifier: np.ndarray | None
     truth: np.ndarray | None
 
-    def of(self, cls: int) -> Opinions:
+    def of(self, cls: int) -> ComparedScores:
         """The same of one class, [N, 1] each."""
-        return Opinions(*(None if part is None else part[:, cls : cls + 1] for part in (self.clip, self.classifier, self.truth)))  # type: ignore[arg-type]
+        return ComparedScores(*(None if part is None else part[:, cls : cls + 1] for part in (self.clip, self.classifier, self.truth)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Signals:
     surest: np.ndarray
 
 
-def signals(opinions: Opinions) -> Signals:
+def signals(opinions: ComparedScores) -> Signals:
     """What `select` filters and sorts by; of one class where `opinions` holds one."""
     clip, scores, truth = opinions.clip, opinions.classifier, opinions.truth
     none = np.full(len(clip), -1)

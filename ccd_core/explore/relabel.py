@@ -12,13 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
-from ccd_core.bias import Bias, bias_from_top, bias_in_use, debias
 from ccd_core.config import CCDConfig
-from ccd_core.labels import local_probabilities, update_labels
+from ccd_core.method.bias import Bias, bias_from_top, bias_in_use, debias
+from ccd_core.method.labels import local_probabilities, update_labels
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ClipOutputs:
     """What CLIP said of N images: p, local [C, N] float32 (local: the maximum over views, NaN without any), entropy, top_p [N], top [N] int.
 
     none: rows of the images that are taken to show no class, whose labels are zero.
@@ -32,12 +32,12 @@ class Evidence:
     none: np.ndarray
 
     @classmethod
-    def of(cls, p_global: np.ndarray, entropy: np.ndarray, none: np.ndarray | None = None) -> Evidence:
+    def of(cls, p_global: np.ndarray, entropy: np.ndarray, none: np.ndarray | None = None) -> ClipOutputs:
         """Without local views: p_global [N, C], its entropy [N] and what `none_images` says of them, [N] bool."""
         rows = np.flatnonzero(np.zeros(len(p_global), bool) if none is None else none)
         return cls(np.ascontiguousarray(p_global.T), None, entropy, p_global.argmax(1), p_global.max(1), rows)
 
-    def with_views(self, view_image: np.ndarray, p_views: np.ndarray) -> Evidence:
+    def with_views(self, view_image: np.ndarray, p_views: np.ndarray) -> ClipOutputs:
         """The same with the views' probabilities [V, C]; view_image [V] int says which image each is of."""
         return replace(self, local=np.ascontiguousarray(local_probabilities(len(self.top), view_image, p_views).T))
 
@@ -47,11 +47,11 @@ class Evidence:
         order = np.lexsort((self.top_p, self.top))
         return np.split(order, np.cumsum(np.bincount(self.top, minlength=len(self.p)))[:-1])
 
-    def only(self, rows: np.ndarray) -> Evidence:
+    def subset(self, rows: np.ndarray) -> ClipOutputs:
         """The same of the images `rows` [n] int."""
         local = None if self.local is None else self.local[:, rows]
         none = np.flatnonzero(np.isin(rows, self.none))
-        return Evidence(np.ascontiguousarray(self.p[:, rows]), local, self.entropy[rows], self.top[rows], self.top_p[rows], none)
+        return ClipOutputs(np.ascontiguousarray(self.p[:, rows]), local, self.entropy[rows], self.top[rows], self.top_p[rows], none)
 
     def bias(self, entropy_threshold: float) -> Bias:
         """`clip_bias` of these images."""
@@ -97,7 +97,7 @@ class Relabelled:
     changed_class: np.ndarray
 
 
-def relabel(evidence: Evidence, config: CCDConfig, compared_with: np.ndarray) -> Relabelled:
+def relabel(evidence: ClipOutputs, config: CCDConfig, compared_with: np.ndarray) -> Relabelled:
     """The final labels that `config` makes of the evidence, and how far each image's lie from `compared_with` [C, N]."""
     bias = evidence.bias(config.bias.entropy_threshold)
     divisor = bias_in_use(bias.value, config.bias.mode)

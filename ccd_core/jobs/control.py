@@ -22,14 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ccd_core import gpu_facts, job_queue, slurm
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.errors import Stopped, UserError
-from ccd_core.heartbeat import GRACE_SECONDS
-from ccd_core.processes import end_group, memory_kills, process_alive, process_facts, reap, this_process
-from ccd_core.runs import Run, list_runs
-from ccd_core.slurm import SlurmOptions
+from ccd_core.jobs import queue as job_queue
+from ccd_core.jobs import slurm
+from ccd_core.jobs.slurm import SlurmOptions
+from ccd_core.machine import gpus as gpu_facts
+from ccd_core.machine.processes import end_group, memory_kills, process_alive, process_facts, reap, this_process
+from ccd_core.runs.heartbeat import GRACE_SECONDS
+from ccd_core.runs.run import Run, list_runs
 
 ACTIVE = ("running", "queued")
 
@@ -93,7 +95,7 @@ def resume(run_path: str | Path) -> None:
     """Go on with a run that was stopped, failed or was never started, where it was. Raises UserError where somebody works on it."""
     run = Run.open(run_path)
     with run.claimed():  # two people may press Resume at the same moment
-        if is_here(run.state):
+        if is_local(run.state):
             end_group(run.state)  # what a killed run left behind
         LAUNCHERS[run.state.get("place", "local")](run)
 
@@ -143,7 +145,7 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
                 beat = time.time()
                 os.utime(run.file("state.json"))
 
-        with job_queue.turn(ticket, waiting):
+        with job_queue.hold_devices(ticket, waiting):
             run.update_state(
                 status="running", stage="starting", detail="loading PyTorch", done=0, total=0, began=time.time(), memory_kills=memory_kills()
             )
@@ -165,7 +167,7 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
         slurm.cancel(run)
     elif run.stop_asked(state) is None:
         run.ask_to_stop()
-    if is_here(state):
+    if is_local(state):
         os.kill(state["pid"], signal.SIGTERM)
     until = time.time() + GRACE_SECONDS + 10
     while wait and time.time() < until:
@@ -174,7 +176,7 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
         time.sleep(0.1)
 
 
-def is_here(state: dict[str, Any]) -> bool:
+def is_local(state: dict[str, Any]) -> bool:
     """Whether the process that `state` names is, or was, one of this machine, and ours to look after rather than SLURM's."""
     return state.get("place") != "slurm" and state.get("host") == this_process()["host"] and "pid" in state
 
@@ -182,14 +184,14 @@ def is_here(state: dict[str, Any]) -> bool:
 def look(run: Run, line: list[job_queue.Ticket] | None = None) -> Job:
     """The run as a job, now. Whoever looks also insists: a process that was asked to stop and is still there after the grace is ended."""
     state, asked = run.state, run.stop_asked()
-    here = is_here(state)
+    here = is_local(state)
     if here and state.get("status") in ACTIVE:
         reap(state["pid"])
         if asked is not None and time.time() - asked > GRACE_SECONDS and process_alive(state):
             end_group(state)
     status, place = run.status, state.get("place", "local")
     state = run.state if place == "slurm" else state  # asking for the status may have put it right
-    ahead = len(job_queue.before(run.path.resolve(), line)) if status == "queued" and here else 0
+    ahead = len(job_queue.ahead_of(run.path.resolve(), line)) if status == "queued" and here else 0
     reason = slurm.waits_for(state) if status == "queued" and place == "slurm" else why_failed(run, state, status)
     return Job(run, status, state, place, ahead, asked if status in ACTIVE else None, reason)
 
@@ -217,7 +219,7 @@ def list_jobs(workspace: str | Path) -> list[Job]:
     return [look(run, line) for run in list_runs(workspace)]
 
 
-def last_words(run: Run, lines: int = 40) -> list[str]:
+def output_tail(run: Run, lines: int = 40) -> list[str]:
     """The end of what the run logged and of what its process printed (a traceback, say, that never came to the log)."""
     log, printed = run.log_tail(lines), _tail(run.file("job.log"), lines)
     return ([*log, "", "-- job.log --", *printed] if printed else log)[-2 * lines :]

@@ -14,7 +14,7 @@ from statistics import median
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 RUNS_ASKED = 5
 PARAMETERS = {"resnet18": 11.2e6, "resnet34": 21.3e6, "resnet50": 23.5e6, "resnet101": 42.5e6, "resnet152": 58.1e6}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +19,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ccd_core import gpu_facts
-from ccd_core.data import home
-from ccd_core.errors import UserError
 from ccd_core.files import write_json
-from ccd_core.processes import process_alive, process_facts
+from ccd_core.machine.processes import process_alive, process_facts
+from ccd_core.paths import home
 
 POLL_SECONDS = 0.5
 
@@ -43,24 +40,6 @@ def queue_folder() -> Path:
     return folder
 
 
-def devices_of(setting: str) -> tuple[str, ...]:
-    """The devices that a run with `device=setting` works on, sorted: "auto" and "cuda" name one, "cuda:0,1" names two, "cuda:all" every GPU.
-
-    Raises UserError for what names no device.
-    """
-    if setting == "auto":
-        return ("cuda:0",) if gpu_facts.gpu_names() else ("cpu",)
-    if setting in ("cpu", "cuda"):
-        return ("cpu",) if setting == "cpu" else ("cuda:0",)
-    if setting == "cuda:all":
-        return tuple(sorted(gpu.device for gpu in gpu_facts.gpus())) or ("cuda:0",)
-    match = re.fullmatch(r"(cpu|cuda):(\d+(?:,(?:\1:)?\d+)*)", setting)
-    if not match:
-        raise UserError(f"There is no device {setting!r}; use auto, cpu, cuda, cuda:N, cuda:N,M or cuda:all.")
-    kind, numbers = match.groups()
-    return tuple(f"{kind}:{number}" for number in sorted({int(part.rpartition(":")[2]) for part in numbers.split(",")}))
-
-
 def tickets() -> list[Ticket]:
     """Everybody who works or waits on this machine, oldest first."""
     found = []
@@ -72,7 +51,7 @@ def tickets() -> list[Ticket]:
     return found
 
 
-def before(run: Path, line: list[Ticket] | None = None) -> list[Ticket]:
+def ahead_of(run: Path, line: list[Ticket] | None = None) -> list[Ticket]:
     """The tickets that the run at `run` waits for: older ones that want one of its devices. Empty where it has none or is next."""
     line = tickets() if line is None else line
     own = next((ticket for ticket in line if ticket.run == run), None)
@@ -101,11 +80,11 @@ def _file(ticket: Ticket) -> Path:
 
 
 @contextmanager
-def turn(ticket: Ticket, waiting: Callable[[int], None]) -> Iterator[None]:
+def hold_devices(ticket: Ticket, waiting: Callable[[int], None]) -> Iterator[None]:
     """Wait for the ticket's devices, hold them, give them back; waiting(jobs before this one) is called now and then."""
     try:
         while True:
-            ahead = before(ticket.run)
+            ahead = ahead_of(ticket.run)
             with ExitStack() as locks:
                 if not ahead and _acquire(ticket.devices, locks):
                     yield

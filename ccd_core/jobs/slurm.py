@@ -21,10 +21,10 @@ from pydantic import Field, field_validator
 
 from ccd_core.config import Section
 from ccd_core.errors import UserError
-from ccd_core.processes import process_alive
+from ccd_core.machine.processes import process_alive
 
 if TYPE_CHECKING:
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
 LOOK_SECONDS = 2  # SLURM is asked about a job at most this often
 REQUEUES = 1000  # times that a job whose time is up is queued again

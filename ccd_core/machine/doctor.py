@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from ccd_core.clip import DEMO_CLIP
+from ccd_core.paths import DEMO_CLIP
 
 
 @dataclass(frozen=True)

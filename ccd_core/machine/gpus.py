@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
+
+from ccd_core.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,24 @@ def gpus() -> list[GpuFacts]:
 
 def gpu_names() -> list[str]:
     return [gpu.name for gpu in gpus()]
+
+
+def devices_of(setting: str) -> tuple[str, ...]:
+    """The devices that a run with `device=setting` works on, sorted: "auto" and "cuda" name one, "cuda:0,1" names two, "cuda:all" every GPU.
+
+    Raises UserError for what names no device.
+    """
+    if setting == "auto":
+        return ("cuda:0",) if gpu_names() else ("cpu",)
+    if setting in ("cpu", "cuda"):
+        return ("cpu",) if setting == "cpu" else ("cuda:0",)
+    if setting == "cuda:all":
+        return tuple(sorted(gpu.device for gpu in gpus())) or ("cuda:0",)
+    match = re.fullmatch(r"(cpu|cuda):(\d+(?:,(?:\1:)?\d+)*)", setting)
+    if not match:
+        raise UserError(f"There is no device {setting!r}; use auto, cpu, cuda, cuda:N, cuda:N,M or cuda:all.")
+    kind, numbers = match.groups()
+    return tuple(f"{kind}:{number}" for number in sorted({int(part.rpartition(":")[2]) for part in numbers.split(",")}))
 
 
 def devices() -> dict[str, str]:

@@ -15,12 +15,20 @@ SMALLEST = 1e-6  # a class that CLIP never favours at all must not be divided by
 
 @dataclass(frozen=True)
 class Bias:
-    """value [C] float32 in (0, 1]; count [C] int: images it was measured on; used [N] bool; estimated [C] bool."""
+    """value [C] float32 in (0, 1]; count [C] int: images it was measured on; used [N] bool: whether its entropy is low.
+
+    measured [C] bool: whether the value comes from low-entropy images; False for a fallback.
+    """
 
     value: np.ndarray
     count: np.ndarray
     used: np.ndarray
-    estimated: np.ndarray
+    measured: np.ndarray
+
+    @property
+    def estimated(self) -> np.ndarray:
+        """The old name of `measured`; bias.json still has it."""
+        return self.measured
 
 
 def entropy(p: Any) -> Any:
@@ -37,7 +45,7 @@ def clip_bias(p: Any, entropy_threshold: float = 0.5) -> Bias:
 
     p: [N, C] softmax probabilities of whole images. A class that no low-entropy image has as its top-1 gets
     the same statistic over all images; a class that is never top-1 the mean of the other classes' bias; both have
-    `estimated` False. Never NaN. Raises ValueError for an empty or ill-shaped `p`.
+    `measured` False. Never NaN. Raises ValueError for an empty or ill-shaped `p`.
     """
     p = _numpy(p)
     if p.ndim != 2 or 0 in p.shape:
@@ -49,11 +57,11 @@ def bias_from_top(top: np.ndarray, probability: np.ndarray, used: np.ndarray, cl
     """`clip_bias` from each image's top class [N] int, its probability [N], and whether the image's entropy is low [N] bool."""
     value, count = _mean_by_class(top[used], probability[used], classes)
     everywhere, _ = _mean_by_class(top, probability, classes)
-    estimated = count > 0
-    value = np.where(estimated, value, everywhere)
+    measured = count > 0
+    value = np.where(measured, value, everywhere)
     known = np.isfinite(value)
     value = np.where(known, value, value[known].mean())
-    return Bias(np.maximum(value, SMALLEST).astype(np.float32), count, used, estimated)
+    return Bias(np.maximum(value, SMALLEST).astype(np.float32), count, used, measured)
 
 
 def _mean_by_class(top: np.ndarray, probability: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ccd_core.clip.weight_files import first_line, read_weights
+from ccd_core.config import ClassifierSettings
 from ccd_core.errors import UserError
-from ccd_core.weight_files import first_line, read_weights
 
 
 class CamClassifier(nn.Module):
@@ -36,6 +37,12 @@ class CamClassifier(nn.Module):
         cam = class_maps(self.backbone(x), self.head.weight, self.head.bias, self.cam_boost)
         logits = cam.mean((2, 3))
         return (logits, cam) if return_cam else logits
+
+
+def make_classifier(settings: ClassifierSettings, classes: int) -> CamClassifier:
+    """The classifier that `settings` describe, for `classes` classes. Raises UserError as `CamClassifier` does."""
+    options = settings.backbone_options
+    return CamClassifier(settings.backbone, classes, settings.weights, settings.cam_boost, **options)
 
 
 def class_maps(features: Tensor, weight: Tensor, bias: Tensor | None, boost: float = 1.0) -> Tensor:
@@ -80,7 +87,7 @@ class ClipTower(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from ccd_core.clip import ClipTeacher
+        from ccd_core.clip.teacher import ClipTeacher
 
         visual = ClipTeacher.load("demo").model.visual.requires_grad_(True)
         visual.attnpool = nn.Identity()

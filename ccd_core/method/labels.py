@@ -5,14 +5,12 @@ Needs neither torch nor a browser to be imported. `aggregate_views` and `update_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ccd_core.bias import Bias, bias_in_use, debias
 from ccd_core.config import CCDConfig
-from ccd_core.runs import Run
+from ccd_core.method.bias import Bias, bias_in_use, debias
 
 
 def aggregate_views(view_probs: Any) -> Any:
@@ -55,17 +53,6 @@ def take_maximum(local: np.ndarray, view_image: np.ndarray, view_probs: np.ndarr
     if len(first):
         rows = view_image[first]
         local[rows] = np.fmax(local[rows], np.fmax.reduceat(view_probs, first, axis=0))
-
-
-def read_local_probabilities(run: Run, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """[N, C] `local_probabilities` of a run's images and [N] how many views each has, without holding all views in memory."""
-    row_of = {image: row for row, image in enumerate(ids)}
-    local, count = np.full((len(ids), len(run.classes)), np.nan, np.float32), np.zeros(len(ids), int)
-    for images, p in run.view_probabilities():
-        rows = np.array([row_of[image] for image in images], int)
-        take_maximum(local, rows, p)
-        count += np.bincount(rows, minlength=len(ids))
-    return local, count
 
 
 def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ccd_core.bias import entropy
 from ccd_core.config import NoneImageSettings
+from ccd_core.method.bias import entropy
 
 
 def none_images(p_global: np.ndarray, similarity: np.ndarray | None, settings: NoneImageSettings) -> np.ndarray:
@@ -37,3 +37,8 @@ def split_in_two(values: np.ndarray) -> float:
     below, above = sums[:-1] / count, (sums[-1] - sums[:-1]) / (len(ordered) - count)
     split = int((count * (len(ordered) - count) * (below - above) ** 2).argmax())
     return float((ordered[split] + ordered[split + 1]) / 2)
+
+
+def zero_none_images(labels: np.ndarray, none: np.ndarray) -> np.ndarray:
+    """Labels [N, C] with rows of zeros for the images `none` [N] bool, which show no class (supplement, Sec. 8)."""
+    return np.where(none[:, None], np.float32(0), labels) if none.any() else labels

@@ -23,7 +23,7 @@ def normalize_cam(cam: Tensor) -> Tensor:
     return (cam - low) / (high - low + EPSILON)
 
 
-class Profile:
+class AxisMaxima:
     """Highest normalised value of every row and column of each map: enough to give its box at any threshold.
 
     cams: [M, h, w] raw maps. They are resized bilinearly to `size` (H, W) and only then normalised, each on its own. Between two
@@ -34,10 +34,10 @@ class Profile:
     def __init__(self, cams: Tensor, size: tuple[int, int]):
         self.cams, self.size = cams.float(), size
         down, across = (_Axis(pixels, cells, cams.device) for pixels, cells in zip(size, cams.shape[1:], strict=True))
-        wide = across.resize(self.cams, 2, across.turns)  # columns before rows, as torch does, so that rounding is the same
+        wide = across.resize(self.cams, 2, across.breakpoints)  # columns before rows, as torch does, so that rounding is the same
         rows = down.resize(wide, 1).amax(2)  # [M, H]
-        columns = down.resize(across.resize(self.cams, 2), 1, down.turns).amax(1)  # [M, W]
-        low = down.resize(wide, 1, down.turns).amin((1, 2))
+        columns = down.resize(across.resize(self.cams, 2), 1, down.breakpoints).amax(1)  # [M, W]
+        low = down.resize(wide, 1, down.breakpoints).amin((1, 2))
         self.low, self.range = low[:, None], (rows.amax(1) - low + EPSILON)[:, None]
         self.rows = ((rows - self.low) / self.range).cpu().numpy()
         self.columns = ((columns - self.low) / self.range).cpu().numpy()
@@ -68,7 +68,7 @@ class _Axis:
         self.weight = place - self.before
         change = self.before.diff() > 0
         edge = torch.ones(1, dtype=torch.bool, device=device)
-        self.turns = (torch.cat([change, edge]) | torch.cat([edge, change])).nonzero()[:, 0]  # [T] pixels beside a cell's centre
+        self.breakpoints = (torch.cat([change, edge]) | torch.cat([edge, change])).nonzero()[:, 0]  # [T] pixels beside a cell's centre
 
     def resize(self, maps: Tensor, axis: int, pixels: Tensor | None = None) -> Tensor:
         """`maps` [M, h, w] with `axis` (1 or 2) resized."""
@@ -91,7 +91,7 @@ def add_offset(boxes: np.ndarray, offset: int, size: tuple[int, int]) -> np.ndar
 
 def cam_boxes(cams: Tensor, size: tuple[int, int], threshold: float = 0.95, offset: int = 80, box: str = "extent") -> np.ndarray:
     """[M, 4] int boxes of the maps [M, h, w] in a frame of `size` (H, W), -1 where a map is flat."""
-    profile = Profile(cams, size)
+    profile = AxisMaxima(cams, size)
     boxes = profile.extents(threshold) if box == "extent" else profile.first_last(threshold)
     return add_offset(boxes, offset, size)
 

@@ -15,8 +15,8 @@ from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor
 
-from ccd_core.classifier import CamClassifier
-from ccd_core.views import Profile, normalize_cam
+from ccd_core.method.classifier import CamClassifier
+from ccd_core.method.views import AxisMaxima, normalize_cam
 
 METHODS: dict[str, Callable[..., Any]] = {"Grad-CAM": GradCAM, "Grad-CAM++": GradCAMPlusPlus, "LayerCAM": LayerCAM, "Eigen-CAM": EigenCAM}
 SHOWN = 40  # side of the maps that are handed out
@@ -38,7 +38,7 @@ def method_boxes(maps: dict[str, Tensor], frame: int, thresholds: list[float]) -
     """By method: its map for display, at most `SHOWN` a side in [0, 1], and its CAM box at each threshold (None for a flat map)."""
     answer = {}
     for name, raw in maps.items():
-        profile = Profile(raw[None], (frame, frame))
+        profile = AxisMaxima(raw[None], (frame, frame))
         boxes = [profile.extents(threshold)[0].tolist() for threshold in thresholds]
         small = raw if max(raw.shape) <= SHOWN else F.adaptive_avg_pool2d(raw[None], SHOWN)[0]
         answer[name] = {"map": normalize_cam(small).numpy().round(3).tolist(), "boxes": [None if box[0] < 0 else box for box in boxes]}

@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 
-from ccd_core.classifier import CamClassifier
-from ccd_core.clip import ClipTeacher, normalise
+from ccd_core.clip.teacher import PromptedClip, load_teacher, normalise
 from ccd_core.data.images import read_image, resize
-from ccd_core.device import make_accelerator
 from ccd_core.errors import ImageError, UserError
-from ccd_core.local_views import ask_clip, class_maps_of
-from ccd_core.pipeline import load_teacher, make_classifier
-from ccd_core.runs import Run
-from ccd_core.thresholds import Thresholds
-from ccd_core.views import Profile, normalize_cam
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.machine.device import make_accelerator
+from ccd_core.method.classifier import CamClassifier, make_classifier
+from ccd_core.method.local_views import ask_clip, class_maps_of
+from ccd_core.method.views import AxisMaxima, normalize_cam
+from ccd_core.runs.run import Run
+from ccd_core.training.checkpoint import load_model_weights
 
 SHOWN_THRESHOLD = 0.5  # share of a map's range above which its part of the image is framed for people
 
@@ -61,11 +60,11 @@ class Predictor:
             raise UserError(f"Run {run.name} has no trained model yet (status {run.status}); let it finish, or resume it.")
         self.run, self.classes = run, run.classes
         self.accelerator = make_accelerator(device, precision)
-        config = run.config.changed(classifier={"weights": None})  # all weights come from the run
-        self.model = make_classifier(config, len(run.classes))
+        settings = run.config.classifier.model_copy(update={"weights": None})  # all weights come from the run
+        self.model = make_classifier(settings, len(run.classes))
         self.model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
         self.model.eval().to(self.accelerator.device)
-        self._teacher: tuple[ClipTeacher, torch.Tensor] | None = None
+        self._prompted: PromptedClip | None = None
         self._warmed_up: CamClassifier | None = None
 
     @classmethod
@@ -123,11 +122,11 @@ class Predictor:
         _, cam = class_maps_of(self.model, pixels, settings.classifier.cam_size, self.accelerator)
         maps = cam[0][chosen.to(cam.device)]
         frame = settings.views.frame
-        extents = Profile(maps, (frame, frame)).extents(SHOWN_THRESHOLD) if len(chosen) else np.empty((0, 4))
+        extents = AxisMaxima(maps, (frame, frame)).extents(SHOWN_THRESHOLD) if len(chosen) else np.empty((0, 4))
         return {
             "cam": normalize_cam(maps).cpu().numpy().round(3).tolist(),
             "boxes": [None if box[0] < 0 else (box / frame).tolist() for box in extents],
-            "clip": self._clip_opinion(Path(path)) if clip else None,
+            "clip": self._global_probabilities(Path(path)) if clip else None,
         }
 
     @torch.inference_mode()
@@ -142,7 +141,7 @@ class Predictor:
         pixels = self._square(Path(path), frame)[None]
         model = self._after_warmup() if warmed_up else self.model
         logits, cam = class_maps_of(model, pixels, settings.classifier.cam_size, self.accelerator)
-        profile = Profile(cam[0], (frame, frame))
+        profile = AxisMaxima(cam[0], (frame, frame))
         extents = [profile.extents(threshold) for threshold in thresholds]
         boxes = [[None if row[c][0] < 0 else [int(v) for v in row[c]] for row in extents] for c in range(len(self.classes))]
         return {
@@ -150,12 +149,12 @@ class Predictor:
             "cam": normalize_cam(cam[0]).cpu().numpy().round(4).tolist(),
             "boxes": boxes,
             "frame": frame,
-            "clip": self._clip_opinion(Path(path)),
+            "clip": self._global_probabilities(Path(path)),
         }
 
     def cam_methods(self, path: str | Path, cls: int, thresholds: Sequence[float]) -> dict[str, dict[str, Any]]:
         """By CAM method: the map of class `cls` and its box at each threshold, as `method_boxes` gives them."""
-        from ccd_core.cam_methods import method_boxes, method_maps
+        from ccd_core.predict.cam_methods import method_boxes, method_maps
 
         size = self.run.config.classifier.cam_size
         pixels = self._square(Path(path), size)[None].to(self.accelerator.device)
@@ -167,10 +166,8 @@ class Predictor:
             path = self.run.file("checkpoints", "warmup.safetensors")
             if not path.is_file():
                 raise UserError(f"Run {self.run.name} has not kept its classifier as it was after warm-up.")
-            self._warmed_up = make_classifier(self.run.config.changed(classifier={"weights": None}), len(self.classes))
-            with safe_open(path, framework="pt") as file:
-                kept = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys() if name.startswith("model.")}  # noqa: SIM118
-            self._warmed_up.load_state_dict(kept)
+            self._warmed_up = make_classifier(self.run.config.classifier.model_copy(update={"weights": None}), len(self.classes))
+            self._warmed_up.load_state_dict(load_model_weights(path))
             self._warmed_up.eval().to(self.accelerator.device)
         return self._warmed_up
 
@@ -189,24 +186,22 @@ class Predictor:
         pixels = np.rint(places * frame).astype(int)
         pixels[:, :2] = np.minimum(pixels[:, :2], frame - 1)
         pixels[:, 2:] = np.maximum(pixels[:, 2:], pixels[:, :2] + 1)
-        teacher, text = self._clip()
         views = [(0, box) for box in pixels.tolist()]
-        return ask_clip(teacher, text, [self._square(Path(path), frame)], views, settings.clip)
+        return ask_clip(self._clip(), [self._square(Path(path), frame)], views)
 
-    def _clip(self) -> tuple[ClipTeacher, torch.Tensor]:
+    def _clip(self) -> PromptedClip:
         """The run's CLIP and the embeddings of its classes, loaded when first needed."""
-        if self._teacher is None:
-            self._teacher = load_teacher(self.run.config, self.classes, self.accelerator)
-        return self._teacher
+        if self._prompted is None:
+            self._prompted = load_teacher(self.run.config.clip, self.classes, self.accelerator)
+        return self._prompted
 
-    def _clip_opinion(self, path: Path) -> list[float] | None:
+    def _global_probabilities(self, path: Path) -> list[float] | None:
         """CLIP's probabilities of the whole image; None where its weights are not on this machine."""
         try:
-            teacher, text = self._clip()
+            clip = self._clip()
         except UserError:
             return None
-        pixels = self._square(path, teacher.side(self.run.config.clip.size))[None].to(teacher.device)
-        return teacher.probabilities(teacher.normalise(pixels, self.run.config.clip.normalisation), text)[0].tolist()
+        return clip.probabilities(self._square(path, clip.side)[None])[0].tolist()
 
     @staticmethod
     def _square(path: Path, size: int) -> torch.Tensor:

@@ -89,7 +89,7 @@ class PredictorClient:
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
-            command = [sys.executable, "-m", "ccd_core.serving", self.run_path]
+            command = [sys.executable, "-m", "ccd_core.predict.server", self.run_path]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=BESIDE_OTHERS | os.environ)
         return self._process
 
@@ -107,7 +107,7 @@ def serve(run_path: str) -> None:
         question = json.loads(line)
         try:
             if predictor is None:
-                from ccd_core.predict import Predictor
+                from ccd_core.predict.predictor import Predictor
 
                 predictor = Predictor.open(run_path)
             answer = QUESTIONS[question.pop("ask")](predictor, **question)

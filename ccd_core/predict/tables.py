@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ccd_core.thresholds import Thresholds
+from ccd_core.evaluation.thresholds import Thresholds
 
 CSV_FORMAT = (
     "One row an image: its name, its labels (surest first, joined by ;), then one column a class with the score from 0 to 1. UTF-8, comma-separated."

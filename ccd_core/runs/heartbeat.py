@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from ccd_core.processes import end_group, this_process
-from ccd_core.runs import Run
+from ccd_core.machine.processes import end_group, this_process
+from ccd_core.runs.run import Run
 
 BEAT_SECONDS = 5
 LISTEN_SECONDS = 1

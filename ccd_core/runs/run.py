@@ -7,15 +7,9 @@ chunk or epoch it was in. This module needs neither torch nor a browser.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import logging
-import platform
-import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -27,24 +21,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from ccd_core import slurm
-from ccd_core.config import CCDConfig, build
+from ccd_core.config import CCDConfig, build, differences
 from ccd_core.errors import UserError
-from ccd_core.files import read_arrays, reading, write_arrays, write_atomic, write_json
-from ccd_core.processes import claim, process_alive, this_process
-from ccd_core.team import ALONE
-
-STAGES = ("images", "global", "warm-up", "views", "training", "scores", "done")
-ENDINGS = ("finished", "stopped", "failed")
-HEARTBEAT_SECONDS = 0.5
+from ccd_core.files import read_arrays, reading, write_atomic, write_json
+from ccd_core.jobs import slurm
+from ccd_core.machine.processes import claim, process_alive, this_process
+from ccd_core.runs.provenance import surroundings
 
 
 class Run:
     """One run on disk. `Run.open(path)` reads one back, `Run.create(path, config)` starts one."""
 
     def __init__(self, path: Path, config: CCDConfig, classes: tuple[str, ...]):
-        self.path, self.config, self.classes = Path(path), config, classes
-        self.team = ALONE  # the processes that work on it together; the first of them writes
+        self.path = Path(path)
+        self.config = config
+        self.classes = classes
 
     # -- making and opening ------------------------------------------------------------------
 
@@ -55,7 +46,7 @@ class Run:
         run = cls(path, config, classes)
         if (path / "config.yaml").is_file():
             there = cls.open(path)
-            if there.config != config.changed(device=there.config.device):  # where a run goes on makes no other run of it
+            if there.config != config.changed(device=there.config.device):  # a run can be resumed on another device
                 raise UserError(
                     f"{path} holds a run with other settings ({', '.join(differences(there.config, config))}); "
                     "choose another --out, or --resume without changing settings."
@@ -105,8 +96,6 @@ class Run:
             return {}
 
     def update_state(self, **changes: Any) -> None:
-        if not self.team.first:
-            return
         write_json(self.path / "state.json", self.state | changes | {"heartbeat": time.time()})
 
     @property
@@ -254,88 +243,15 @@ class Run:
             return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
-        if self.team.first:
-            write_atomic(self.file("metrics.csv"), pd.DataFrame(rows).to_csv(index=False))
+        write_atomic(self.file("metrics.csv"), pd.DataFrame(rows).to_csv(index=False))
 
     def log_tail(self, lines: int = 40) -> list[str]:
         path = self.file("log.txt")
         return path.read_text(errors="replace").splitlines()[-lines:] if path.is_file() else []
 
-    # -- long work ---------------------------------------------------------------------------
-
-    def chunks(self, name: str, count: int, size: int, compute: Callable[[slice], dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
-        """Compute arrays chunk by chunk, keeping finished chunks on disk, and yield them in order, one in memory at a time.
-
-        A chunk's bounds depend on `count` and `size` alone, so that a resumed run, and one on several devices,
-        batches as an undisturbed one on one device would and gives the same numbers.
-        """
-        paths = {self.file("partial", f"{name}-{begin:08d}.npz"): slice(begin, min(begin + size, count)) for begin in range(0, count, size)}
-        for path in self.team.share(list(paths)):
-            if not path.is_file():
-                write_arrays(path, **compute(paths[path]))
-        self.team.wait()
-        return self.read_chunks(name)
-
-    def read_chunks(self, name: str) -> Iterator[dict[str, np.ndarray]]:
-        """What `chunks` computed, in order, one in memory at a time."""
-        return map(read_arrays, sorted(self.file("partial").glob(f"{name}-*.npz")))
-
-    def drop_chunks(self, name: str) -> None:
-        for path in self.file("partial").glob(f"{name}-*.npz"):
-            path.unlink()
-
-    def restart_from(self, stage: str) -> None:
-        """Forget what `stage` and all later ones made, so that they run again: "views", "training" or "scores"."""
-        made = {
-            "views": ["views.parquet", "labels.npz", "view_threshold.json"],
-            "training": ["checkpoints/best.safetensors", "checkpoints/best.json"],
-            "scores": ["scores"],
-        }
-        if stage not in made:
-            raise UserError(f"A run can be restarted from {', '.join(made)}, not from {stage!r}.")
-        for later in list(made)[list(made).index(stage) :]:
-            for name in made[later]:
-                path = self.file(name)
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        self.drop_chunks("views")
-
 
 def _scored(report: dict[str, Any] | None) -> dict[str, Any] | None:
     return report if report and report.get("mAP") is not None else None
-
-
-def surroundings() -> dict[str, Any]:
-    """What a result may depend on beside its settings."""
-    packages = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "accelerate")
-    versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
-    try:
-        root = Path(__file__).resolve().parent
-        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        commit = ""
-    return {"python": platform.python_version(), "versions": versions, "git_commit": commit or None, "host": socket.gethostname()}
-
-
-def _installed(package: str) -> bool:
-    try:
-        importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def differences(one: CCDConfig, other: CCDConfig) -> list[str]:
-    """Names of the settings in which two configurations differ."""
-
-    def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-        for key, value in values.items():
-            if isinstance(value, dict):
-                yield from flat(value, f"{prefix}{key}.")
-            else:
-                yield prefix + key, value
-
-    first, second = dict(flat(one.model_dump(mode="json"))), dict(flat(other.model_dump(mode="json")))
-    return [key for key in {**first, **second} if first.get(key) != second.get(key)]
 
 
 def list_runs(workspace: str | Path) -> list[Run]:
@@ -350,42 +266,3 @@ def list_runs(workspace: str | Path) -> list[Run]:
         except UserError:
             continue
     return sorted(found, key=lambda run: run.file("config.yaml").stat().st_mtime, reverse=True)
-
-
-class Progress:
-    """How far a stage is, for state.json and for whoever listens (the terminal's bars).
-
-    `reporter(stage, done, total)` is called now and then; the file is written at most twice a second.
-    """
-
-    def __init__(self, run: Run, reporter: Callable[[str, int, int, str], None] | None = None):
-        self.run, self.reporter = run, reporter
-        self.written = 0.0
-
-    def preparing(self, what: str) -> None:
-        """Say what must be done before a stage can begin: loading a model takes seconds, or minutes where it is fetched first."""
-        self.run.update_state(stage="starting", detail=what, done=0, total=0, eta_seconds=None)
-
-    @contextmanager
-    def stage(self, name: str, total: int, detail: str = "", begin: int = 0) -> Iterator[Callable[[int], None]]:
-        """Yields `advance(done)`, to be called with the number of items done so far; `begin` of them in an earlier session."""
-        began = time.time()
-        state: dict[str, tuple[float, int] | None] = {"first": None}
-        timings = self.run.state.get("seconds", {})
-
-        def advance(done: int) -> None:
-            now = time.time()
-            if state["first"] is None:
-                state["first"] = (now, done)  # what an earlier session did is not this one's speed
-            since, before = state["first"] or (now, done)
-            eta = (now - since) / (done - before) * (total - done) if done > before else None
-            if self.reporter and self.run.team.first:
-                self.reporter(name, done, total, detail)
-            if now - self.written > HEARTBEAT_SECONDS or done >= total:
-                self.written = now
-                self.run.update_state(stage=name, detail=detail, done=int(done), total=int(total), eta_seconds=eta)
-
-        logging.getLogger("ccd").debug("stage %s: %d to do", name, total)
-        advance(begin)
-        yield advance
-        self.run.update_state(seconds=timings | {name: round(timings.get(name, 0) + time.time() - began, 2)})

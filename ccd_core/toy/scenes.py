@@ -1,6 +1,6 @@
 """Toy scenes: drawn multi-label images with known boxes, written as a VOC-style data set.
 
-    python -m ccd_core.data.toy_scenes [DIR]      # draws the demo's data set, unless it is there
+    python -m ccd_core.toy.scenes [DIR]      # draws the demo's data set, unless it is there
 
 `draw_scene` makes image `index` of a world from `(seed, index)` alone, at any size. Scenes have one
 to five classes (or none), uneven class frequencies, places that favour some classes, classes that
@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ccd_core.data.toy_shapes import CLUTTER, DRAWINGS, Stroke, hsv
+from ccd_core.toy.shapes import CLUTTER, DRAWINGS, Stroke, hsv
 
 CLASSES = tuple(DRAWINGS)
 FREQUENCY = dict(
@@ -303,7 +303,7 @@ if __name__ == "__main__":
 
     from tqdm import tqdm
 
-    from ccd_core.data import demo_root
+    from ccd_core.paths import demo_root
 
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else demo_root()
     with tqdm(total=sum(SPLITS.values()), desc="drawing toy scenes", unit="image", disable=None) as bar:

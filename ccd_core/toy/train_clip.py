@@ -1,6 +1,6 @@
 """Train the demo CLIP: a small open_clip model that has seen captioned toy drawings only.
 
-    python -m ccd_core.data.toy_clip --out assets/demo_clip
+    python -m ccd_core.toy.train_clip --out assets/demo_clip
 
 The drawings come from other seeds than the demo's data set. Every training picture is a random crop
 of a scene with one caption, and the caption names one thing only: most often the object that is
@@ -27,9 +27,9 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from ccd_core.clip import normalise
-from ccd_core.clip_towers import resize_positions
-from ccd_core.data.toy_scenes import CLASSES, PLACES, Scene, draw_scene, drawing_pool
+from ccd_core.clip.teacher import normalise
+from ccd_core.clip.towers import resize_positions
+from ccd_core.toy.scenes import CLASSES, PLACES, Scene, draw_scene, drawing_pool
 
 MODEL: dict[str, Any] = {
     "embed_dim": 128,
@@ -211,7 +211,7 @@ def main(out: Path, stages: Sequence[tuple[int, int]] = STAGES, pool_size: int =
     model, history = train(stages, pool_size)
     save(model, out)
     settings = {
-        "command": "python -m ccd_core.data.toy_clip --out assets/demo_clip",
+        "command": "python -m ccd_core.toy.train_clip --out assets/demo_clip",
         "model": MODEL,
         "stages": [{"steps": steps, "size": size} for steps, size in stages],
         "batch": BATCH,

@@ -1,6 +1,6 @@
 """One run on several devices: a process a device, through torch.distributed's own launcher.
 
-`launch` is called in the process that owns the run (its claim, its state, its log); what it starts is `ccd_core.rank`. Labels are made
+`launch` is called in the process that owns the run (its claim, its state, its log); what it starts is `ccd_core.worker`. Labels are made
 in chunks that are dealt to the processes, so they are those of one device to the bit; training divides every batch.
 """
 
@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import MethodType
 from typing import Any
@@ -25,11 +25,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ccd_core.errors import Stopped, UserError
-from ccd_core.heartbeat import meanwhile
-from ccd_core.runs import Run
-from ccd_core.team import ALONE, Team
-
-Reporter = Callable[[str, int, int, str], None]
+from ccd_core.runs.heartbeat import meanwhile
+from ccd_core.runs.progress import Reporter
+from ccd_core.runs.run import Run
+from ccd_core.runs.team import ALONE, Team
 
 
 def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -> None:
@@ -55,7 +54,7 @@ def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -
     kind = devices[0].partition(":")[0]
     with _surroundings(devices), _relayed(run, reporter):
         try:
-            elastic_launch(config, sys.executable)("-m", "ccd_core.rank", str(run.path), kind, str(os.getpid()))
+            elastic_launch(config, sys.executable)("-m", "ccd_core.worker", str(run.path), kind, str(os.getpid()))
         except SignalException as ending:
             raise (KeyboardInterrupt if ending.sigval == signal.SIGINT else Stopped) from None
         except ChildFailedError as error:
@@ -109,14 +108,14 @@ def team_of(accelerator: Accelerator) -> Team:
     if accelerator.num_processes == 1:
         return ALONE
 
-    def add_up(values: np.ndarray) -> np.ndarray:
+    def all_reduce(values: np.ndarray) -> np.ndarray:
         """Exact where all but one hold zeros."""
         return accelerator.reduce(torch.from_numpy(values).to(accelerator.device), "sum").cpu().numpy()
 
-    return Team(accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone, add_up)
+    return Team(accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone, all_reduce)
 
 
-def divided(model: nn.Module, accelerator: Accelerator) -> nn.Module:
+def wrap_ddp(model: nn.Module, accelerator: Accelerator) -> nn.Module:
     """`model` so that each process gives it its part of a batch and the gradients are those of the whole batch.
 
     Batch normalisation takes its statistics from the whole batch, too; the names of the parameters stay.

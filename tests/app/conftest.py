@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import dataset_check
+from app.parts import train_data as dataset_check
 
 
 @pytest.fixture

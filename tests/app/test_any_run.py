@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from app import loaders
-from ccd_core import jobs
+from app.reading import runs as loaders
+from ccd_core.jobs import control as jobs
 from ccd_core.pipeline import run_ccd
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 from tests.app.test_pages import PAGES
 from tests.conftest import tiny_config
 

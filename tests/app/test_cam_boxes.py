@@ -9,8 +9,8 @@ import pytest
 import yaml
 from streamlit.testing.v1 import AppTest
 
-from app import image_component
-from app.image_component import BoxState, _checked
+from app.components import cam_boxes as image_component
+from app.components.cam_boxes import BoxState, _checked
 
 
 def shown(test) -> int:

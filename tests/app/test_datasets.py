@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import datasets, loaders
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
 from ccd_core.config import CCDConfig
-from ccd_core.data import Boxes, GroundTruth
+from ccd_core.data.types import Boxes, GroundTruth
 from ccd_core.errors import UserError
 from ccd_core.pipeline import run_ccd
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 from tests.conftest import tiny_config
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app import figures, figures_bias, figures_labels, figures_results
-from ccd_core.bias import clip_bias, entropy
-from ccd_core.relabel import Evidence
+from app.figures import bias as figures_bias
+from app.figures import labels as figures_labels
+from app.figures import results as figures_results
+from app.figures import theme as figures
+from ccd_core.explore.relabel import ClipOutputs
+from ccd_core.method.bias import clip_bias, entropy
 
 
 @pytest.fixture(params=[16, 20, 80, 81])
@@ -20,11 +23,11 @@ def many(request):
 
 def test_classes_go_from_the_most_favoured_down_and_fallbacks_are_marked(many):
     classes, p, bias = many
-    figure = figures_bias.bias_by_class(classes, bias, Evidence.of(p, entropy(p)).by_class, p.max(1), chosen=2)
+    figure = figures_bias.bias_by_class(classes, bias, ClipOutputs.of(p, entropy(p)).by_class, p.max(1), chosen=2)
     bars = figure.data[0]
     assert (np.diff(bars.x) <= 0).all() and list(bars.y) == [classes[i] for i in np.argsort(-bias.value, kind="stable")]
     hatched = {name for name, shape in zip(bars.y, bars.marker.pattern.shape, strict=True) if shape}
-    assert hatched == {name for name, estimated in zip(classes, bias.estimated, strict=True) if not estimated} and classes[1] in hatched
+    assert hatched == {name for name, estimated in zip(classes, bias.measured, strict=True) if not estimated} and classes[1] in hatched
     assert figure.layout.height >= 20 * len(classes)  # every class has room for its name
     drawn = sum(shape.path.count("M") for shape in figure.layout.shapes)
     assert min(len(p), 1500) <= drawn + len(classes) < 6000  # the images, however many there are, two marks for the browser to draw
@@ -56,7 +59,7 @@ def test_classes_named_like_numbers_or_marks_are_categories_with_their_names():
     p = np.random.default_rng(0).dirichlet(np.full(5, 0.2), 60).astype(np.float32)
     ap, values, many = dict.fromkeys(names, 50.0), p[0], np.arange(5)
     of_rows = [
-        figures_bias.bias_by_class(names, clip_bias(p, 1.0), Evidence.of(p, entropy(p)).by_class, p.max(1)),
+        figures_bias.bias_by_class(names, clip_bias(p, 1.0), ClipOutputs.of(p, entropy(p)).by_class, p.max(1)),
         figures_bias.count_bars(names, {"ground truth": many}),
         figures_bias.before_and_after(names, values, p[1], None, ("a", "b"), "c"),
         figures_labels.label_bars(names, {"final": values}, range(5)),

@@ -25,10 +25,10 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from typer.testing import CliRunner
 
-from ccd_core import thresholds
-from ccd_core.cli import app
-from ccd_core.runs import Run
-from ccd_core.thresholds import Thresholds
+from ccd_core.cli.commands import app
+from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.runs.run import Run
 
 
 def link_packages(required: list[str], folder: Path) -> None:

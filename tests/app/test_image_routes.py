@@ -9,8 +9,8 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from app import opinions
-from app.image_routes import ROUTES, asked_url, image_url
+from app.reading import clip_queue as opinions
+from app.routes import ROUTES, asked_url, image_url
 
 
 @pytest.fixture

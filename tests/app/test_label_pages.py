@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ccd_core.labels import final_labels, initial_labels, local_labels
-from ccd_core.metrics import summary
+from ccd_core.evaluation.metrics import summary
+from ccd_core.method.labels import final_labels, initial_labels, local_labels
 
 ALL, CHANGED = "The whole data set", "Images that change most"
 
@@ -93,8 +93,8 @@ def test_every_slider_follows_the_run_wherever_it_was_chosen(app, tiny_run, tmp_
 
 
 def test_measures_are_those_of_a_run_with_these_settings(app, tiny_run):
-    from ccd_core.bias import clip_bias
     from ccd_core.data import open_dataset
+    from ccd_core.method.bias import clip_bias
 
     test = app("labels", show=ALL)
     test.slider(key="alpha").set_value(0.8).run()
@@ -117,8 +117,8 @@ def test_the_runs_own_settings_change_nothing(app):
 
 
 def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_path, monkeypatch):
-    from ccd_core.pipeline import set_none_images_to_zero
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
+    from ccd_core.stages.labels import set_none_images_to_zero
 
     shutil.copytree(tiny_run.path, tmp_path / "filtered")
     config = tmp_path / "filtered" / "config.yaml"
@@ -144,7 +144,7 @@ def test_an_image_in_the_link_is_shown_with_its_views(app, tiny_run):
 
 @pytest.mark.parametrize("page", ["clip_bias", "labels"])
 def test_a_run_that_has_just_begun_gets_a_hint(app, tiny_run, tmp_path, monkeypatch, page):
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     Run.create(tmp_path / "young", tiny_run.config, tiny_run.classes)
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
@@ -164,7 +164,7 @@ def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, 
 
 
 def test_statistics_need_no_truth():
-    from app.figures_labels import differences, label_histogram
+    from app.figures.labels import differences, label_histogram
 
     figure = differences(["a", "b", "c"], np.array([0.1, 0.2, np.nan]), np.array([0.3, 0.1, np.nan]), np.array([0.2, 0.2, 0.0]), "AP")
     assert list(figure.data[-1].y) == ["a", "b"] and figure.data[-1].x[0] == pytest.approx(0.2)
@@ -184,7 +184,7 @@ def test_the_view_lab_sweeps_around_true_objects(app, tiny_run):
 
 def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
     def page():
-        from app.view_cards import marked_image
+        from app.components.view_cards import marked_image
 
         marked_image("x.jpg", "x", [(0.1, 0.1, 0.5, 0.5), (0.1, 0.1, 0.9, 0.9), (0.1, 0.12, 0.5, 0.9)])
 
@@ -197,7 +197,7 @@ def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
 def partly(tiny_run, tiny_scenes, tmp_path, monkeypatch):
     """A run on the same images, of which every third has ground truth: rows and targets of those."""
     from ccd_core.data import open_dataset
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -220,8 +220,9 @@ def partly(tiny_run, tiny_scenes, tmp_path, monkeypatch):
 
 
 def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, tiny_run, partly):
-    from app import evidence, loaders
-    from ccd_core.runs import Run
+    from app.reading import labels as evidence
+    from app.reading import runs as loaders
+    from ccd_core.runs.run import Run
 
     rows, targets = partly
     said = f"the {len(rows)} of 40 images with ground truth"
@@ -241,7 +242,7 @@ def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, ti
 @pytest.fixture
 def with_settings(tiny_run, tmp_path, monkeypatch):
     """`with_settings("mode: class", "mode: none")`: a copy of the run under the name `set` whose settings say the other thing."""
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     def copied(before: str, after: str) -> Run:
         shutil.copytree(tiny_run.path, tmp_path / "set")
@@ -256,9 +257,9 @@ def with_settings(tiny_run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["none", "constant"])
 def test_pages_debias_as_the_run_does(app, with_settings, mode):
-    from app.evidence import debiasing
-    from ccd_core.bias import clip_bias
-    from ccd_core.labels import initial_labels
+    from app.reading.labels import debiasing
+    from ccd_core.method.bias import clip_bias
+    from ccd_core.method.labels import initial_labels
 
     run = with_settings("mode: class", f"mode: {mode}")
     p = run.load_global()["p_global"]
@@ -282,7 +283,7 @@ def test_an_image_without_views_is_said_to_have_the_labels_that_the_settings_giv
 
 
 def test_an_image_taken_to_show_no_class_is_said_to_have_no_labels(app, with_settings):
-    from app.evidence import global_evidence
+    from app.reading.labels import global_evidence
 
     run = with_settings("filter: 'off'", "filter: entropy")
     image = run.load_labels()["ids"][global_evidence(run).none[0]]

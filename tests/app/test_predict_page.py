@@ -12,13 +12,13 @@ import pytest
 import streamlit as st
 from typer.testing import CliRunner
 
-from app import predicting
-from app.predicting import MOST, images_in
-from ccd_core import thresholds
-from ccd_core.cli import app as command
+from app.reading import predictions as predicting
+from app.reading.predictions import MOST, images_in
+from ccd_core.cli.commands import app as command
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
-from ccd_core.thresholds import Thresholds
+from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.runs.run import Run
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_read_is_named_in_a_sentence(app, tiny_run, tmp_
     def refuse(path):  # as to anybody but root
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("app.predicting.os.scandir", refuse)
+    monkeypatch.setattr("app.reading.predictions.os.scandir", refuse)
     with pytest.raises(UserError, match="closed cannot be read: Permission denied"):
         images_in(tiny_run, str(closed))
 

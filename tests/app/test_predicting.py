@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.predicting import link_of_thresholds, steps, thresholds_of_link
+from app.reading.predictions import link_of_thresholds, steps, thresholds_of_link
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=30))

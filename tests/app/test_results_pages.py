@@ -12,11 +12,12 @@ import plotly.graph_objects as go
 import pytest
 from sklearn.metrics import f1_score
 
-from app import figures_results, results_classes
-from app.judged import Judged, confusion
-from ccd_core import thresholds
-from ccd_core.runs import Run
-from ccd_core.thresholds import Thresholds
+from app.figures import results as figures_results
+from app.parts import results_classes
+from app.reading.scores import Judged, confusion
+from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.runs.run import Run
 
 
 @pytest.fixture

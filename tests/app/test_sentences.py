@@ -16,15 +16,16 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app import datasets, loaders
 from app.access import TokenAccess, cookie_name
-from app.cam_panels import _number
-from app.evidence import global_evidence
-from app.uploads import keep_uploads
+from app.parts.cam_boxes import _number
+from app.reading import ground_truth as datasets
+from app.reading import runs as loaders
+from app.reading.labels import global_evidence
+from app.reading.uploads import keep_uploads
 from app.widgets import friendly_errors
-from ccd_core import estimates
 from ccd_core.errors import UserError
-from ccd_core.runs import Run
+from ccd_core.jobs import estimates
+from ccd_core.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
 ALL = "The whole data set"

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from app import config_form, dataset_check, roots
-from ccd_core import estimates, jobs
+from app.parts import train_data as dataset_check
+from app.parts import train_settings as config_form
+from app.reading import readable_folders as roots
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.data.check import examine_dataset
-from ccd_core.processes import this_process
-from ccd_core.runs import Run
+from ccd_core.jobs import control as jobs
+from ccd_core.jobs import estimates
+from ccd_core.machine.processes import this_process
+from ccd_core.runs.run import Run
 
 
 def labelled(elements, label):

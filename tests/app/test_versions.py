@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import loaders, opinions, predicting, seeing
+from app.reading import clip_queue as opinions
+from app.reading import overlays as seeing
+from app.reading import predictions as predicting
+from app.reading import runs as loaders
 from ccd_core.config import CCDConfig
-from ccd_core.runs import Run
+from ccd_core.runs.run import Run
 
 
 class Predictors:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app import loaders, opinions
-from app.figures_view_lab import place_maps, sweep_curves
-from app.opinions import ask, asked_about, known, look_on
+from app.figures.view_lab import place_maps, sweep_curves
+from app.reading import clip_queue as opinions
+from app.reading import runs as loaders
+from app.reading.clip_queue import ask, asked_about, known, look_on
 from ccd_core.errors import UserError
-from ccd_core.view_sweeps import grid
+from ccd_core.explore.view_sweeps import grid
 
 BOXES = grid(0.4, 5).reshape(-1, 4)
 

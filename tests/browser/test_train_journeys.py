@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_run_is_started_watched_stopped_and_deleted(page, address, tiny_run, tiny_scenes):
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     page.goto(f"{address}/train?from=tiny&set=training.epochs=3")
     name = page.get_by_role("textbox", name="Run name", exact=True)

@@ -15,12 +15,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ccd_core.cli_app import browser_app
-from ccd_core.cli_data import data_app
-from ccd_core.cli_gradio import gradio_app, space
-from ccd_core.cli_jobs import jobs_app
-from ccd_core.cli_options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, RunPath, Workspace
-from ccd_core.cli_study import study
+from ccd_core.cli.app import browser_app
+from ccd_core.cli.data import data_app
+from ccd_core.cli.gradio import gradio_app, space
+from ccd_core.cli.jobs import jobs_app
+from ccd_core.cli.options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, RunPath, Workspace
+from ccd_core.cli.study import study
 from ccd_core.errors import UserError
 
 app = typer.Typer(
@@ -67,7 +67,7 @@ def run(
     `ccd settings` prints every setting that --set or a --config file may change.
     """
     from ccd_core.config import load_config
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     if resume:
         if out is None:
@@ -83,7 +83,7 @@ def run(
             raise UserError(f"{out} already holds a run; add --resume to go on with it, or choose another --out.")
     settings = settings.changed(device=device) if device else settings
     if queue and not resume:  # what waits is a run that others see
-        from ccd_core import jobs
+        from ccd_core.jobs import control as jobs
 
         jobs.create(settings, out)
     elif not settings.data.spec.startswith("demo"):  # before torch is loaded, so that a wrong path is said at once; the demo may need drawing
@@ -97,8 +97,8 @@ def _run(settings: Any, out: Path, queue: bool) -> None:
     from contextlib import nullcontext
 
     from ccd_core.errors import Stopped
-    from ccd_core.jobs import device_queue
-    from ccd_core.runs import Run
+    from ccd_core.jobs.control import device_queue
+    from ccd_core.runs.run import Run
 
     logging.getLogger("ccd").propagate = False  # the log goes to the run's log.txt; here there are bars and a summary
     began = time.time()
@@ -186,7 +186,7 @@ def settings(
 @app.command("eval")
 def evaluate(path: RunPath, as_json: Json = False, split: Annotated[str, typer.Option(help="val or train.")] = "val") -> None:
     """Average precision of a run's classifier, per class and mean, in percent."""
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     opened = Run.open(path)
     report = opened.load_ap().get(split)
@@ -220,9 +220,9 @@ def predict(
 
     ccd predict runs/first photos/ --csv predicted.csv
     """
-    from ccd_core.answers import as_csv, as_records
-    from ccd_core.predict import Predictor
-    from ccd_core.runs import write_atomic
+    from ccd_core.files import write_atomic
+    from ccd_core.predict.predictor import Predictor
+    from ccd_core.predict.tables import as_csv, as_records
 
     if thresholds and threshold is not None:
         raise UserError("--thresholds and --threshold say the same thing twice; leave one out.")
@@ -250,7 +250,7 @@ def predict(
 
 
 def _limits(opened: Any, file: Path | None, threshold: float | None) -> Any:
-    from ccd_core import thresholds
+    from ccd_core.evaluation import thresholds
 
     if threshold is not None:
         return thresholds.Thresholds.same(opened.classes, threshold)
@@ -289,7 +289,7 @@ def runs_list(
 
 
 def print_runs(workspace: Path, as_json: bool = False) -> None:
-    from ccd_core.runs import list_runs
+    from ccd_core.runs.run import list_runs
 
     rows = [
         {
@@ -313,7 +313,7 @@ def print_runs(workspace: Path, as_json: bool = False) -> None:
 @runs_app.command("show")
 def runs_show(path: RunPath) -> None:
     """State and settings of a run, as JSON."""
-    from ccd_core.runs import Run
+    from ccd_core.runs.run import Run
 
     opened = Run.open(path)
     print(
@@ -326,8 +326,8 @@ def runs_show(path: RunPath) -> None:
 @runs_app.command("delete")
 def runs_delete(path: RunPath, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete a run's folder."""
-    from ccd_core import jobs
-    from ccd_core.runs import Run
+    from ccd_core.jobs import control as jobs
+    from ccd_core.runs.run import Run
 
     Run.open(path)
     if yes or typer.confirm(f"Delete {path} for good?"):
@@ -337,7 +337,7 @@ def runs_delete(path: RunPath, yes: Annotated[bool, typer.Option("--yes", help="
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """What this machine has, and what to do about what it lacks. Exit code 1 if a run could not work."""
-    from ccd_core.doctor import examine
+    from ccd_core.machine.doctor import examine
 
     findings = examine()
     if as_json:

@@ -1,0 +1,1 @@
+"""Components with JavaScript and CSS of their own."""

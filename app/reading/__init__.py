@@ -1,0 +1,1 @@
+"""What pages read, cached by file and time of change."""

@@ -1,0 +1,1 @@
+"""Scoring against ground truth: measures, curves, thresholds."""

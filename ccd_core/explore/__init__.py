@@ -1,0 +1,1 @@
+"""What the app computes over a finished run: labels under other settings, browsing, view sweeps."""

@@ -1,0 +1,1 @@
+"""Runs as background jobs: start, stop, resume, queue, SLURM, estimates."""

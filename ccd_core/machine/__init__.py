@@ -1,0 +1,1 @@
+"""This machine: devices, GPUs, processes, signals, and what `ccd doctor` finds."""

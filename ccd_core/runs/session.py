@@ -1,0 +1,64 @@
+"""A run's time in one process: its claim, state and log file, signs of life, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ccd_core.errors import Stopped, UserError
+from ccd_core.machine.processes import this_process
+from ccd_core.machine.signals import stoppable
+from ccd_core.runs.heartbeat import heartbeat
+from ccd_core.runs.run import Run
+
+log = logging.getLogger("ccd")
+
+
+@contextmanager
+def session(run: Run) -> Iterator[None]:
+    """Claim the run, log to its folder and keep its state; SIGTERM and Ctrl-C stop it without loss."""
+    with run.claimed(), logged(run), stoppable() as listening:
+        run.update_state(status="running", error=None, **this_process())
+        try:
+            with heartbeat(run, stoppable=listening):
+                yield
+            run.update_state(status="finished", stage="done", eta_seconds=0)
+            log.info("finished")
+        except (Stopped, KeyboardInterrupt):
+            run.update_state(status="stopped", eta_seconds=None)
+            log.info("stopped; `ccd run --resume --out %s` goes on", run.path)
+            raise
+        except BaseException as error:
+            error = _as_user_error(error, run)
+            run.update_state(status="failed", error=str(error), eta_seconds=None)
+            log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
+            raise error from None if isinstance(error, UserError) else error.__cause__
+
+
+@contextmanager
+def logged(run: Run, level: int = logging.INFO) -> Iterator[None]:
+    """What the block logs, from `level` on, goes to the run's log.txt."""
+    handler = logging.FileHandler(run.file("log.txt"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _as_user_error(error: BaseException, run: Run) -> BaseException:
+    """A sentence for running out of memory or disk, which the user can put right; every other error as it is."""
+    if type(error).__name__ == "OutOfMemoryError":  # torch's; this module does without torch
+        stage = run.state.get("stage", "start")
+        key = "training.batch_size" if stage in ("warm-up", "training") else "clip.batch_size"
+        section, _, name = key.partition(".")
+        value = getattr(getattr(run.config, section), name)
+        smaller = max(1, value // 2)
+        return UserError(f"The GPU ran out of memory in stage {stage}; try --set {key}={smaller} in a new run.")
+    if isinstance(error, OSError) and error.errno == 28:
+        return UserError(f"The disk that holds {run.path} is full; free some space and resume.")
+    return error

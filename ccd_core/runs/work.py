@@ -1,0 +1,84 @@
+"""Where and with whom images are computed: what every stage of a run is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+
+from ccd_core.config import CCDConfig
+from ccd_core.files import read_arrays, write_arrays
+from ccd_core.runs.progress import Progress
+from ccd_core.runs.run import Run
+from ccd_core.runs.team import ALONE, Team
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run's settings and folder, the device, the processes that share the work, and the progress that they report.
+
+    run: None for a measurement that leaves no files; its results then stay in memory.
+    """
+
+    config: CCDConfig
+    accelerator: Accelerator
+    run: Run | None = None
+    progress: Progress = field(default_factory=Progress)
+    team: Team = ALONE
+
+    @property
+    def folder(self) -> Run:
+        """The run, for a stage that cannot do without its folder."""
+        assert self.run is not None, "this stage needs the folder of a run"
+        return self.run
+
+    def has(self, name: str) -> bool:
+        """Whether the run has the file `name`, as the first process sees it."""
+        return self.run is not None and self.team.broadcast_flag(self.run.has(name))
+
+    def once(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
+        """What `compute()` gives. The first process writes it to the run's file `name`; where that is there already, it is read.
+
+        The chunks that `compute` kept on disk are removed when its result is.
+        """
+        if self.run is None:
+            return compute()
+        if not self.has(name):
+            arrays = compute()
+            if self.team.first:
+                write_arrays(self.run.file(name), **arrays)
+            self.team.wait()
+            if self.team.first:
+                self.drop_chunks(Path(name).stem)
+        return read_arrays(self.run.file(name))
+
+    def chunks(self, name: str, count: int, size: int, compute: Callable[[slice], Arrays]) -> Iterator[Arrays]:
+        """Compute arrays chunk by chunk, and yield them in order, one in memory at a time.
+
+        Finished chunks are kept in the run's folder, so that a killed run loses one at most. The processes share them.
+        A chunk's bounds depend on `count` and `size` alone. So a resumed run, and one on several devices, batches as an
+        undisturbed one on one device would and gives the same numbers.
+        """
+        parts = [slice(begin, min(begin + size, count)) for begin in range(0, count, size)]
+        if self.run is None:
+            return map(compute, parts)
+        paths = {self.run.file("partial", f"{name}-{part.start:08d}.npz"): part for part in parts}
+        for path in self.team.shard(list(paths)):
+            if not path.is_file():
+                write_arrays(path, **compute(paths[path]))
+        self.team.wait()
+        return self.read_chunks(name)
+
+    def read_chunks(self, name: str) -> Iterator[Arrays]:
+        """What `chunks` computed, in order, one in memory at a time."""
+        return map(read_arrays, sorted(self.folder.file("partial").glob(f"{name}-*.npz")))
+
+    def drop_chunks(self, name: str) -> None:
+        """Remove the chunks that `chunks` kept under `name`."""
+        for path in self.folder.file("partial").glob(f"{name}-*.npz"):
+            path.unlink()

@@ -1,0 +1,94 @@
+"""The labels of a run, between its other stages: bias, images without a class, local probabilities, labels.npz."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from ccd_core.files import write_arrays, write_json
+from ccd_core.method.bias import Bias, clip_bias
+from ccd_core.method.labels import take_maximum
+from ccd_core.method.none_images import none_images
+from ccd_core.runs.run import Run
+from ccd_core.runs.work import Work
+from ccd_core.stages.global_labels import GlobalOutputs
+
+log = logging.getLogger("ccd")
+
+
+def measure_bias(p_global: np.ndarray, work: Work) -> Bias:
+    """The CLIP bias of each class, written to bias.json together with how it was measured (Sec. 3.3)."""
+    settings = work.config.bias
+    run = work.folder
+    bias = clip_bias(p_global, settings.entropy_threshold)
+    rows = {
+        name: {
+            "bias": float(bias.value[index]),
+            "count": int(bias.count[index]),
+            "mean_probability": float(p_global[:, index].mean()),
+            "estimated": bool(bias.measured[index]),  # the file's old word for measured
+        }
+        for index, name in enumerate(run.classes)
+    }
+    how = {
+        "entropy_threshold": settings.entropy_threshold,
+        "mode": settings.mode,
+        "images_used": int(bias.used.sum()),
+    }
+    if work.team.first:
+        write_json(run.file("bias.json"), how | {"classes": rows})
+    unmeasured = [name for name, row in rows.items() if not row["estimated"]]
+    if unmeasured:
+        log.warning(
+            "no low-entropy image has %s as its top class; their bias is taken from all images instead",
+            ", ".join(unmeasured),
+        )
+    return bias
+
+
+def find_none_images(clip: GlobalOutputs, work: Work) -> np.ndarray:
+    """[N] bool, the images that are taken to show no class (supplement, Sec. 8). All False where the filter is off."""
+    none = none_images(clip.p, clip.similarity, work.config.none_images)
+    if work.config.none_images.filter != "off":
+        log.info("%d of %d images are taken to show no class", none.sum(), len(none))
+    return none
+
+
+def read_local_probabilities(run: Run, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """[N, C] maximum over each image's views (Eq. 5-6), NaN where it has none, and [N] how many views it has.
+
+    The views are read part by part, so that they are never all in memory.
+    """
+    row_of = {image: row for row, image in enumerate(ids)}
+    local = np.full((len(ids), len(run.classes)), np.nan, np.float32)
+    count = np.zeros(len(ids), int)
+    for images, p in run.view_probabilities():
+        rows = np.array([row_of[image] for image in images], int)
+        take_maximum(local, rows, p)
+        count += np.bincount(rows, minlength=len(ids))
+    return local, count
+
+
+def write_labels(
+    work: Work,
+    ids: Sequence[str],
+    initial: np.ndarray,
+    local: np.ndarray | None = None,
+    final: np.ndarray | None = None,
+    n_views: np.ndarray | None = None,
+) -> None:
+    """labels.npz: initial, local and final labels [N, C] and [N] how many views each image has.
+
+    Without an update, local labels are NaN, the final ones are the initial ones, and no image has views.
+    """
+    if work.team.first:
+        write_arrays(
+            work.folder.file("labels.npz"),
+            ids=np.array(ids),
+            initial=initial,
+            local=np.full_like(initial, np.nan) if local is None else local,
+            final=initial if final is None else final,
+            n_views=np.zeros(len(ids), int) if n_views is None else n_views,
+        )

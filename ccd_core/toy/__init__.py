@@ -1,0 +1,1 @@
+"""The demo's world: drawn scenes and the small CLIP that is trained on them."""

@@ -1,0 +1,1 @@
+"""Training of the classifier: epochs, checkpoints, augmentation, several devices."""

@@ -1,0 +1,45 @@
+"""The weak and the strong copy of a batch (Sec. 3.4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from ccd_core.clip.teacher import normalise
+from ccd_core.config import TrainingSettings
+
+
+def augment(
+    pixels: Tensor,
+    settings: TrainingSettings,
+    with_strong: bool,
+    batch: int | None = None,
+    part: slice = slice(None),
+) -> tuple[Tensor, Tensor | None]:
+    """Weak copy: random flip. Strong copy: random flip and colour jitter (Sec. 3.4).
+
+    pixels: [B, 3, S, S] uint8; the copies are normalised float32 of the same shape. Where `pixels` are only `part` of a batch
+    of `batch` images, each is treated as it would be among the whole batch.
+    """
+    count = len(pixels) if batch is None else batch
+    flip = torch.rand(count) < 0.5
+    weak = _flip(pixels, flip[part])
+    if not with_strong:
+        return to_network(weak), None
+    other = flip if settings.shared_flip else torch.rand(count) < 0.5
+    amount = settings.jitter
+    jitter = v2.ColorJitter(amount, amount, amount, min(amount, 0.5))
+    draws = [jitter.make_params([]) for _ in range(count)]
+    flipped = _flip(pixels, other[part])
+    strong = torch.stack([jitter.transform(image, draw) for image, draw in zip(flipped, draws[part], strict=True)])
+    return to_network(weak), to_network(strong)
+
+
+def _flip(pixels: Tensor, which: Tensor) -> Tensor:
+    return torch.where(which.to(pixels.device)[:, None, None, None], pixels.flip(-1), pixels)
+
+
+def to_network(pixels: Tensor) -> Tensor:
+    """Pixels [B, 3, S, S] of 0-255 as the classifier takes them: normalised float32, channels last in memory."""
+    return normalise(pixels).contiguous(memory_format=torch.channels_last)
