@@ -39,7 +39,9 @@ class TokenAccess:
             await self.app(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        cookies = cookie_parser(headers.get(b"cookie", ""))  # as browsers write them; those of other apps on this host are among them
+        cookies = cookie_parser(
+            headers.get(b"cookie", "")
+        )  # as browsers write them; those of other apps on this host are among them
         if self._is_token(cookies.get(cookie_name(), "")):
             await self.app(scope, receive, send)
             return
@@ -47,8 +49,17 @@ class TokenAccess:
         if scope["type"] == "http" and scope["method"] == "GET" and self._is_token(said):
             address = URL(scope=scope).remove_query_params("token")
             place = "/" + address.path.lstrip("/")  # never //another.host
-            response = RedirectResponse(f"{place}?{address.query}".rstrip("?"), 303)  # the token stays in no address bar
-            response.set_cookie(cookie_name(), self.token, httponly=True, samesite="lax", secure=scope["scheme"] == "https", max_age=30 * 86400)
+            response = RedirectResponse(
+                f"{place}?{address.query}".rstrip("?"), 303
+            )  # the token stays in no address bar
+            response.set_cookie(
+                cookie_name(),
+                self.token,
+                httponly=True,
+                samesite="lax",
+                secure=scope["scheme"] == "https",
+                max_age=30 * 86400,
+            )
             response.headers["Referrer-Policy"] = "no-referrer"
             await response(scope, receive, send)
         elif scope["type"] == "http":

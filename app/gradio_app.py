@@ -42,9 +42,13 @@ HOUR = 3600  # seconds between sweeps of uploaded files, and their age when they
 
 def upload() -> gr.Image:
     """An image as the file that was uploaded: `read_image` decodes it, whose sentence says what is wrong with a bad one."""
-    image = gr.Image(type="filepath", image_mode=None, label="Image", sources=["upload", "clipboard", "webcam"], height=360)
+    image = gr.Image(
+        type="filepath", image_mode=None, label="Image", sources=["upload", "clipboard", "webcam"], height=360
+    )
     decode = image.preprocess
-    image.preprocess = lambda payload: payload.path if payload is not None and payload.path else decode(payload)  # type: ignore[method-assign]
+    image.preprocess = lambda payload: (
+        payload.path if payload is not None and payload.path else decode(payload)
+    )  # type: ignore[method-assign]
     return image
 
 
@@ -69,7 +73,9 @@ class Answers:
         """The thresholds that are saved with the run now."""
         return thresholds.of_run(self.run)
 
-    def predict(self, image: str | None, threshold: float, use_saved: bool) -> tuple[dict[str, float], list[tuple[Image.Image, str]], dict[str, Any]]:
+    def predict(
+        self, image: str | None, threshold: float, use_saved: bool
+    ) -> tuple[dict[str, float], list[tuple[Image.Image, str]], dict[str, Any]]:
         """Scores of all classes; overlays; and {"labels": [{label, score, threshold, box}], "scores": {...}}, boxes [x0, y0, x1, y1] in pixels."""
         if not image:
             raise gr.Error("Choose an image first.", print_exception=False)
@@ -83,7 +89,9 @@ class Answers:
             limits = (use_saved and self.saved) or thresholds.Thresholds.same(classes, threshold)
         labels = limits.labels(classes, answer.scores)
         chosen = [classes.index(label) for label in labels]
-        seen = self.predictor.attend(image, chosen, clip=False)  # CLIP may be a gigabyte that a Space does not have
+        seen = self.predictor.attend(
+            image, chosen, clip=False
+        )  # CLIP may be a gigabyte that a Space does not have
         width, height = image_size(image)
         small = picture(image, LONGER_SIDE)
         overlays: list[tuple[Image.Image, str]] = []
@@ -91,11 +99,22 @@ class Answers:
         for label, cam, box in zip(labels, seen["cam"], seen["boxes"], strict=True):
             score = float(answer.scores[classes.index(label)])
             pixels = box and [round(side * size) for side, size in zip(box, (width, height) * 2, strict=True)]
-            rows.append({"label": label, "score": round(score, 5), "threshold": round(limits.values.get(label, 0.5), 5), "box": pixels})
+            rows.append(
+                {
+                    "label": label,
+                    "score": round(score, 5),
+                    "threshold": round(limits.values.get(label, 0.5), 5),
+                    "box": pixels,
+                }
+            )
             if len(overlays) < MOST_OVERLAYS:
                 overlays.append((overlay(small, cam, box), f"{label} {score:.2f}"))
         scores = dict(zip(classes, map(float, answer.scores), strict=True))
-        details = {"labels": rows, "scores": {name: round(value, 5) for name, value in scores.items()}, "size": [width, height]}
+        details = {
+            "labels": rows,
+            "scores": {name: round(value, 5) for name, value in scores.items()},
+            "size": [width, height],
+        }
         return scores, overlays, details
 
     def examples(self, count: int = 6) -> list[str]:
@@ -117,8 +136,14 @@ class Answers:
 def saved_choice(answers: Answers) -> gr.Checkbox:
     """Whether to label by the thresholds saved with the run, and which those are."""
     saved = answers.saved
-    said = f"Saved: {saved.in_words}." if saved else "None are saved yet; the page Results of `ccd app` makes some."
-    return gr.Checkbox(saved is not None, label="Use the run's saved thresholds", info=said, interactive=saved is not None)
+    said = (
+        f"Saved: {saved.in_words}."
+        if saved
+        else "None are saved yet; the page Results of `ccd app` makes some."
+    )
+    return gr.Checkbox(
+        saved is not None, label="Use the run's saved thresholds", info=said, interactive=saved is not None
+    )
 
 
 def build(answers: Answers) -> gr.Blocks:
@@ -131,16 +156,32 @@ def build(answers: Answers) -> gr.Blocks:
         with gr.Row():
             with gr.Column(scale=2):
                 image = upload()
-                threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold", info="A class scored at or above it is a label.", interactive=True)
+                threshold = gr.Slider(
+                    0,
+                    1,
+                    0.5,
+                    step=0.01,
+                    label="Threshold",
+                    info="A class scored at or above it is a label.",
+                    interactive=True,
+                )
                 use_saved = saved_choice(answers)
                 button = gr.Button("Label it", variant="primary")
             with gr.Column(scale=3):
-                overlays = gr.Gallery(label="Labels and why", elem_id="overlays", height=400, object_fit="contain", format="jpeg")
+                overlays = gr.Gallery(
+                    label="Labels and why",
+                    elem_id="overlays",
+                    height=400,
+                    object_fit="contain",
+                    format="jpeg",
+                )
                 gr.Markdown(
                     "Heat: what in the picture speaks for the label (its class activation map). Frame: the part above half of the map's range."
                 )
                 scores = gr.Label(label="Scores", num_top_classes=8, show_heading=False)
-        with gr.Accordion("JSON, as the API gives it; boxes are [x0, y0, x1, y1] in pixels of the image", open=False):
+        with gr.Accordion(
+            "JSON, as the API gives it; boxes are [x0, y0, x1, y1] in pixels of the image", open=False
+        ):
             details = gr.JSON(label="Details", open=True)
         asked: dict[str, Any] = {
             "inputs": [image, threshold, use_saved],
@@ -148,30 +189,47 @@ def build(answers: Answers) -> gr.Blocks:
             "concurrency_id": "model",
             "concurrency_limit": 1,
         }
-        page.load(sentences_shown()(partial(saved_choice, answers)), None, use_saved, api_visibility="private")
+        page.load(
+            sentences_shown()(partial(saved_choice, answers)), None, use_saved, api_visibility="private"
+        )
         button.click(answers.predict, **asked, api_name="predict")
         image.upload(answers.predict, **asked, api_visibility="private")
         threshold.release(_only_with_image(answers), **asked, api_visibility="private")
         use_saved.input(_only_with_image(answers), **asked, api_visibility="private")
         examples = answers.examples()
         if examples:
-            shown = gr.Examples([[path] for path in examples], [image], cache_examples=False, api_visibility="private")
+            shown = gr.Examples(
+                [[path] for path in examples], [image], cache_examples=False, api_visibility="private"
+            )
             shown.load_input_event.then(answers.predict, **asked, api_visibility="private")
     return page.queue(max_size=32)
 
 
 def _only_with_image(answers: Answers):
     """A moved threshold labels the image that is there; without one there is nothing to complain of."""
-    return lambda image, threshold, use_saved: answers.predict(image, threshold, use_saved) if image else (None, None, None)
+    return lambda image, threshold, use_saved: (
+        answers.predict(image, threshold, use_saved) if image else (None, None, None)
+    )
 
 
 def main() -> None:
     try:
-        page = build(Answers(Path(os.environ.get("CCD_RUN") or ROOT / "run"), os.environ.get("CCD_DEVICE", "auto")))
+        page = build(
+            Answers(Path(os.environ.get("CCD_RUN") or ROOT / "run"), os.environ.get("CCD_DEVICE", "auto"))
+        )
     except UserError as error:
         sys.exit(f"Error: {error}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server ends in order and removes what was uploaded
-    page.launch(max_file_size="20mb", show_error=True, run_history=False, footer_links=["api"], theme=gr.themes.Soft(primary_hue="blue"), css=TILES)
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # as Ctrl-C: the server ends in order and removes what was uploaded
+    page.launch(
+        max_file_size="20mb",
+        show_error=True,
+        run_history=False,
+        footer_links=["api"],
+        theme=gr.themes.Soft(primary_hue="blue"),
+        css=TILES,
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,11 @@ from starlette.routing import Route
 from ccd_core.errors import UserError
 
 SIZES = (160, 240, 320, 640, 960)  # longer sides that are served; few, so that a cache is hit
-HEADERS = {"Cache-Control": "private, max-age=60", "Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
+HEADERS = {
+    "Cache-Control": "private, max-age=60",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def image_url(run_name: str, image: str, size: int = 240) -> str:
@@ -26,7 +30,9 @@ def image_url(run_name: str, image: str, size: int = 240) -> str:
 
 
 async def thumb(request: Request) -> Response:
-    from app.reading import runs as loaders  # here: this module is imported before Streamlit's caches can be made
+    from app.reading import (
+        runs as loaders,
+    )  # here: this module is imported before Streamlit's caches can be made
 
     try:
         asked = int(request.query_params.get("size", SIZES[1]))
@@ -34,7 +40,9 @@ async def thumb(request: Request) -> Response:
         return Response("size is a number of pixels", 400)
     size = next((size for size in SIZES if size >= asked), SIZES[-1])
     try:
-        path, changed = await anyio.to_thread.run_sync(loaders.image_of, request.path_params["run"], request.path_params["image"])
+        path, changed = await anyio.to_thread.run_sync(
+            loaders.image_of, request.path_params["run"], request.path_params["image"]
+        )
         tag = f'"{changed:x}-{size}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=HEADERS | {"ETag": tag})
@@ -52,7 +60,14 @@ async def asked(request: Request) -> Response:
     from app.reading import clip_queue as opinions
 
     told = await anyio.to_thread.run_sync(opinions.look_on, request.path_params["token"])
-    return Response("this page is gone", 404) if told is None else JSONResponse(told, headers={"Cache-Control": "no-store"})
+    return (
+        Response("this page is gone", 404)
+        if told is None
+        else JSONResponse(told, headers={"Cache-Control": "no-store"})
+    )
 
 
-ROUTES = [Route("/thumb/{run}/{image:path}", thumb, methods=["GET"]), Route("/asked/{token}", asked, methods=["GET"])]
+ROUTES = [
+    Route("/thumb/{run}/{image:path}", thumb, methods=["GET"]),
+    Route("/asked/{token}", asked, methods=["GET"]),
+]

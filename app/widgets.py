@@ -30,7 +30,9 @@ def friendly_errors() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        st.error(f"{error.filename} cannot be used: {error.strerror}. If it was deleted or moved while this page was open, reload the page.")
+        st.error(
+            f"{error.filename} cannot be used: {error.strerror}. If it was deleted or moved while this page was open, reload the page."
+        )
 
 
 def pick_run() -> None:
@@ -46,18 +48,28 @@ def pick_run() -> None:
         return
     asked = st.query_params.get("run")
     if asked and asked not in runs:
-        st.error(f"There is no run {asked!r} in {loaders.workspace()}; showing another one. Choose a run on the left.")
+        st.error(
+            f"There is no run {asked!r} in {loaders.workspace()}; showing another one. Choose a run on the left."
+        )
     before = Path(st.session_state.get("run_path") or "").name  # the sidebar's links to pages name no run
     name = next((name for name in (asked, before) if name in runs), None) or loaders.default_run(runs)
     if not asked:
         st.query_params["run"] = name
     st.session_state["run"] = name
-    st.sidebar.selectbox("Run", list(runs), key="run", on_change=_name_run_in_link, help=f"Runs in {loaders.workspace()}, and the demo.")
+    st.sidebar.selectbox(
+        "Run",
+        list(runs),
+        key="run",
+        on_change=_name_run_in_link,
+        help=f"Runs in {loaders.workspace()}, and the demo.",
+    )
     st.session_state["run_path"] = str(runs[name])
     run = loaders.open_run(runs[name])
     st.sidebar.caption(f"{run.status} · {run.config.data.spec} · {len(run.classes)} classes")
     if run.config.data.spec.partition(":")[0] == "demo":
-        st.sidebar.caption("Numbers on this run are measured on **toy scenes**, drawings made by this project; they say nothing about photographs.")
+        st.sidebar.caption(
+            "Numbers on this run are measured on **toy scenes**, drawings made by this project; they say nothing about photographs."
+        )
 
 
 def _name_run_in_link() -> None:
@@ -67,7 +79,12 @@ def _name_run_in_link() -> None:
 def current_run() -> Run:
     """The chosen run; ends the page with what to do where there is none."""
     if not st.session_state.get("run_path"):
-        empty_state("No run to look at yet", "A run labels the images of a folder and trains a classifier on them.", "train", "Start a run")
+        empty_state(
+            "No run to look at yet",
+            "A run labels the images of a folder and trains a classifier on them.",
+            "train",
+            "Start a run",
+        )
         st.stop()
     return loaders.open_run(Path(st.session_state["run_path"]))
 
@@ -88,14 +105,22 @@ def require(run: Run, file: str, what: str) -> None:
     st.stop()
 
 
-def empty_state(title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:") -> None:
+def empty_state(
+    title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:"
+) -> None:
     """What stands where there is nothing to show: why, and a link to the page (its file's name) where that changes."""
     with st.container(border=True, horizontal_alignment="center"):
         st.header(f"{icon} {title}", anchor=False, text_alignment="center")
         st.markdown(text, text_alignment="center")
         if page:
             query = {"run": st.session_state["run"]} if st.session_state.get("run") else None
-            st.page_link(f"../pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=query, width="content")
+            st.page_link(
+                f"../pages/{page}.py",
+                label=label,
+                icon=":material/arrow_forward:",
+                query_params=query,
+                width="content",
+            )
 
 
 def page_header(title: str, lead: str, text: str, equation: str | None = None) -> None:
@@ -150,7 +175,9 @@ def pick_class(run: Run, label: str, otherwise: str, place: Any = st, **options:
     if st.session_state.get("class") not in run.classes:
         st.session_state.pop("class", None)  # another run's
     options = {"on_change": filter_changed} | options
-    return place.selectbox(label, run.classes, None, key="class", bind="query-params", placeholder=otherwise, **options)
+    return place.selectbox(
+        label, run.classes, None, key="class", bind="query-params", placeholder=otherwise, **options
+    )
 
 
 # -- the chosen image: `?image=` of every page's link ----------------------------------------------
@@ -188,9 +215,19 @@ def pick_image(ids: Sequence[str], every: Container[str]) -> str | None:
     One of `every` that was asked for is shown also where it is not among them. None where there are no `ids` and none was asked for.
     """
     bar = st.container(horizontal=True, vertical_alignment="center")  # breaks into rows where it is narrow
-    back, forward, place, search = bar.container(width=130), bar.container(width=130), bar.container(width=130), bar.container()
+    back, forward, place, search = (
+        bar.container(width=130),
+        bar.container(width=130),
+        bar.container(width=130),
+        bar.container(),
+    )
     wanted = search.text_input(
-        "Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed", on_change=filter_changed
+        "Find by file name",
+        key="find",
+        bind="query-params",
+        placeholder="Find by file name",
+        label_visibility="collapsed",
+        on_change=filter_changed,
     )
     if wanted:
         found = [name for name in ids if wanted.lower() in name.lower()]
@@ -204,11 +241,28 @@ def pick_image(ids: Sequence[str], every: Container[str]) -> str | None:
     at = ids.index(image) if inside else 0
     before, after = (ids[at - 1], ids[(at + 1) % len(ids) if inside else 0]) if ids else ("", "")
     still = len(ids) < (2 if inside else 1)
-    back.button("Previous", icon=":material/arrow_back:", shortcut="Left", on_click=choose_image, args=(before,), disabled=still, width="stretch")
-    forward.button("Next", icon=":material/arrow_forward:", shortcut="Right", on_click=choose_image, args=(after,), disabled=still, width="stretch")
+    back.button(
+        "Previous",
+        icon=":material/arrow_back:",
+        shortcut="Left",
+        on_click=choose_image,
+        args=(before,),
+        disabled=still,
+        width="stretch",
+    )
+    forward.button(
+        "Next",
+        icon=":material/arrow_forward:",
+        shortcut="Right",
+        on_click=choose_image,
+        args=(after,),
+        disabled=still,
+        width="stretch",
+    )
     place.markdown(f"**{f'{at + 1:,}' if inside else '–'}** of {len(ids):,}", text_alignment="center")
     if not inside:
         st.caption(
-            f"{literal(image)} is outside of these filters. " + ("Previous and Next lead to the images that fit." if ids else "No image fits.")
+            f"{literal(image)} is outside of these filters. "
+            + ("Previous and Next lead to the images that fit." if ids else "No image fits.")
         )
     return image

@@ -14,7 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from ccd_core.runs.run import Run
 
-KEPT = ("metrics.csv", "log.txt", "global.npz", "bias.json", "view_threshold.json", "views.parquet", "labels.npz")
+KEPT = (
+    "metrics.csv",
+    "log.txt",
+    "global.npz",
+    "bias.json",
+    "view_threshold.json",
+    "views.parquet",
+    "labels.npz",
+)
 
 
 def ship(source: Path, target: Path) -> None:
@@ -26,7 +34,9 @@ def ship(source: Path, target: Path) -> None:
     for name in KEPT:
         shutil.copy(run.file(name), target / name)
     (target / "config.yaml").write_text(run.settings_to_share(), encoding="utf-8")
-    state = {key: value for key, value in run.state.items() if key not in ("host", "pid", "pid_created", "boot")}
+    state = {
+        key: value for key, value in run.state.items() if key not in ("host", "pid", "pid_created", "boot")
+    }
     (target / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
     (target / "checkpoints").mkdir()
     shutil.copy(run.file("checkpoints", "best.json"), target / "checkpoints")

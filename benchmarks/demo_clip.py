@@ -33,7 +33,9 @@ def main() -> None:
     text = teacher.encode_text(CLASSES)
 
     def ask(pictures: list[np.ndarray]) -> np.ndarray:
-        squares = [cv2.resize(p, (arguments.size, arguments.size), interpolation=cv2.INTER_AREA) for p in pictures]
+        squares = [
+            cv2.resize(p, (arguments.size, arguments.size), interpolation=cv2.INTER_AREA) for p in pictures
+        ]
         x = teacher.normalise(torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2))
         return torch.cat([teacher.probabilities(part, text) for part in x.split(64)]).numpy()
 
@@ -45,7 +47,10 @@ def main() -> None:
         targets[row, classes] = 1
     one = [row for row, classes in enumerate(present) if len(set(classes)) == 1]
     right = np.array([p[row].argmax() == present[row][0] for row in one])
-    top = {name: [float(p[row].max()) for row in one if present[row][0] == index] for index, name in enumerate(CLASSES)}
+    top = {
+        name: [float(p[row].max()) for row in one if present[row][0] == index]
+        for index, name in enumerate(CLASSES)
+    }
     mean_top = {name: round(float(np.mean(values)), 3) for name, values in top.items() if values}
 
     in_scene, alone = [], []

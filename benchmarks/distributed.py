@@ -23,10 +23,24 @@ KINDS = ("initial", "local", "final")
 
 def timed_run(device: str, out: Path, arguments: argparse.Namespace) -> float:
     """Seconds of `ccd run`, with nothing kept from another run."""
-    command = [sys.executable, "-m", "ccd_core.cli", "run", "--preset", arguments.preset, "--device", device, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "ccd_core.cli",
+        "run",
+        "--preset",
+        arguments.preset,
+        "--device",
+        device,
+        "--out",
+        str(out),
+    ]
     command += ["--dataset", arguments.dataset] if arguments.dataset else []
     command += [word for change in arguments.set for word in ("--set", change)]
-    environment = os.environ | {"CCD_HOME": str(out.parent / f"home-{out.name}"), "OMP_NUM_THREADS": str(arguments.threads)}
+    environment = os.environ | {
+        "CCD_HOME": str(out.parent / f"home-{out.name}"),
+        "OMP_NUM_THREADS": str(arguments.threads),
+    }
     began = time.time()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.time() - began
@@ -42,8 +56,15 @@ def compared(first: Run, other: Run) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--devices", nargs="+", default=["cpu", "cpu:0,1"], help="the first is what the others are compared with")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--devices",
+        nargs="+",
+        default=["cpu", "cpu:0,1"],
+        help="the first is what the others are compared with",
+    )
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--dataset")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -51,13 +72,18 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runs = [Run(Path(folder) / str(number), None, ()) for number in range(len(arguments.devices))]  # type: ignore[arg-type]
-        print(f"| device | seconds | {' | '.join(f'{kind} labels' for kind in KINDS)} | train-label mAP, last epoch | val mAP |")
+        print(
+            f"| device | seconds | {' | '.join(f'{kind} labels' for kind in KINDS)} | train-label mAP, last epoch | val mAP |"
+        )
         print(f"|{'---|' * (4 + len(KINDS))}")
         for device, run in zip(arguments.devices, runs, strict=True):
             seconds = timed_run(device, run.path, arguments)
             train = run.load_metrics()["train_map"].iloc[-1]
             score = (run.load_ap().get("val") or {"mAP": float("nan")})["mAP"]
-            print(f"| {device} | {seconds:.0f} | {' | '.join(compared(runs[0], run))} | {train:.2f} | {score:.2f} |", flush=True)
+            print(
+                f"| {device} | {seconds:.0f} | {' | '.join(compared(runs[0], run))} | {train:.2f} | {score:.2f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

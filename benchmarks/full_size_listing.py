@@ -70,7 +70,9 @@ def write_voc(root: Path, year: int) -> None:
         (base / folder).mkdir(parents=True)
     begin = 0
     for split, count in SOURCES[f"voc{year}"].counts.items():
-        ids = [f"2008_{index:06d}" if year == 2012 else f"{index:06d}" for index in range(begin, begin + count)]
+        ids = [
+            f"2008_{index:06d}" if year == 2012 else f"{index:06d}" for index in range(begin, begin + count)
+        ]
         (base / "ImageSets" / "Main" / f"{voc.LISTS[year][split]}.txt").write_text("\n".join(ids) + "\n")
         for name in ids:
             pictures.link(base / "JPEGImages" / f"{name}.jpg")
@@ -99,20 +101,31 @@ COCO_SIZES = {"train": (82783, 604907), "val": (40504, 291875)}
 def write_coco(root: Path) -> None:
     (root / "annotations").mkdir(parents=True)
     pictures, rng = DecodedImages(root), np.random.default_rng(2014)
-    categories = [{"supercategory": "thing", "id": number + 1, "name": name} for number, name in enumerate(coco.CLASSES)]
-    outline = rng.uniform(0, 600, 60).round(2).tolist()  # about as many numbers as COCO's outlines have on average
+    categories = [
+        {"supercategory": "thing", "id": number + 1, "name": name} for number, name in enumerate(coco.CLASSES)
+    ]
+    outline = (
+        rng.uniform(0, 600, 60).round(2).tolist()
+    )  # about as many numbers as COCO's outlines have on average
     for split, (images, count) in COCO_SIZES.items():
         (root / f"{split}2014").mkdir()
         names = [f"COCO_{split}2014_{7 * number:012d}.jpg" for number in range(images)]
         for name in names:
             pictures.link(root / f"{split}2014" / name)
         annotated = SOURCES["coco2014"].counts[split]
-        of_image = np.concatenate([np.arange(annotated), rng.integers(annotated, size=count - annotated)]).tolist()
+        of_image = np.concatenate(
+            [np.arange(annotated), rng.integers(annotated, size=count - annotated)]
+        ).tolist()
         of_category = rng.integers(1, 81, count).tolist()
         listed = [coco_image(name, 7 * number) for number, name in enumerate(names)]
-        objects = (coco_annotation(outline, 7 * image, of_category[number], number) for number, image in enumerate(of_image))
+        objects = (
+            coco_annotation(outline, 7 * image, of_category[number], number)
+            for number, image in enumerate(of_image)
+        )
         with open(root / "annotations" / f"instances_{split}2014.json", "w") as file:
-            file.write(f'{{"info": {{}}, "licenses": [], "categories": {json.dumps(categories)}, "images": [{", ".join(listed)}], "annotations": [')
+            file.write(
+                f'{{"info": {{}}, "licenses": [], "categories": {json.dumps(categories)}, "images": [{", ".join(listed)}], "annotations": ['
+            )
             file.write(f"{', '.join(objects)}]}}")
 
 
@@ -131,12 +144,19 @@ def coco_annotation(outline: list[float], image: int, category: int, number: int
 
 
 def nuswide_names(count: int, begin: int = 0) -> list[str]:
-    return [f"concept{index % 704:03d}/{index:04d}_{2124494179 + index}.jpg" for index in range(begin, begin + count)]
+    return [
+        f"concept{index % 704:03d}/{index:04d}_{2124494179 + index}.jpg"
+        for index in range(begin, begin + count)
+    ]
 
 
 def write_nuswide(root: Path, sizes: dict[str, int], official: bool) -> None:
     pictures, rng, begin = DecodedImages(root), np.random.default_rng(81), 0
-    for folder in (*(f"Flickr/concept{number:03d}" for number in range(704)), "ImageList", "Groundtruth/TrainTestLabels"):
+    for folder in (
+        *(f"Flickr/concept{number:03d}" for number in range(704)),
+        "ImageList",
+        "Groundtruth/TrainTestLabels",
+    ):
         (root / folder).mkdir(parents=True)
     for split, count in sizes.items():
         names, labels = nuswide_names(count, begin), (rng.random((count, 81)) < 0.023).astype(np.uint8)
@@ -145,7 +165,9 @@ def write_nuswide(root: Path, sizes: dict[str, int], official: bool) -> None:
             pictures.link(root / "Flickr" / name)
         if official:
             part = nuswide.OFFICIAL[split]
-            (root / "ImageList" / f"{part}Imagelist.txt").write_text("\r\n".join(name.replace("/", "\\") for name in names) + "\r\n")
+            (root / "ImageList" / f"{part}Imagelist.txt").write_text(
+                "\r\n".join(name.replace("/", "\\") for name in names) + "\r\n"
+            )
             for column, concept in enumerate(nuswide.CLASSES):
                 text = "\r\n".join(map(str, labels[:, column])) + "\r\n"
                 (root / "Groundtruth" / "TrainTestLabels" / f"Labels_{concept}_{part}.txt").write_text(text)
@@ -164,7 +186,12 @@ LISTINGS = {
 
 
 def run(program: str, spec: str, home: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", program, spec], env=os.environ | {"CCD_HOME": str(home)}, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", program, spec],
+        env=os.environ | {"CCD_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
 
 
 def numbers(result: subprocess.CompletedProcess, text: str) -> list[float]:
@@ -194,7 +221,9 @@ def measure(name: str, folder: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(LISTINGS)}; all without one")
     parser.add_argument("--folder", type=Path, help="where to write the listings, and leave them")
     arguments = parser.parse_args()
@@ -203,7 +232,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        print(f"{'':17} {'images':>19} agrees   {'data check --quick':26}  {'open + truth, first':21} child      again")
+        print(
+            f"{'':17} {'images':>19} agrees   {'data check --quick':26}  {'open + truth, first':21} child      again"
+        )
         began = time.perf_counter()
         for name in arguments.names or LISTINGS:
             print(measure(name, folder), flush=True)

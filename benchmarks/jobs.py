@@ -82,7 +82,9 @@ def kill_job(times: int, seed: int = 0) -> bool:
         undisturbed = jobs.start(config, workspace / "undisturbed")
         seconds = wait(lambda: ended(undisturbed))
         lasting = {"starting": 3.0} | undisturbed.state["seconds"]
-        print(f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | in stage | after, s | then | equal |\n|---|---|---|---|---|")
+        print(
+            f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | in stage | after, s | then | equal |\n|---|---|---|---|---|"
+        )
         while killed.total() < times:
             forget_embeddings()
             run, began = jobs.start(config, workspace / f"killed-{killed.total()}"), time.time()
@@ -101,7 +103,10 @@ def kill_job(times: int, seed: int = 0) -> bool:
                 wait(lambda run=run: ended(run))
                 equal = run.status == "finished" and same_result(undisturbed, run)
                 good += equal
-                print(f"| {killed.total()} | {stage} | {moment:.2f} | failed, then {run.status} | {'yes' if equal else 'NO'} |", flush=True)
+                print(
+                    f"| {killed.total()} | {stage} | {moment:.2f} | failed, then {run.status} | {'yes' if equal else 'NO'} |",
+                    flush=True,
+                )
             jobs.delete(run.path)
     print(f"killed in stage: {', '.join(f'{stage} {count}' for stage, count in killed.items())}")
     print(f"{good} of {times} ended with the labels and AP of the undisturbed run")
@@ -116,7 +121,12 @@ def times_begun(run: Run) -> int:
 def queue(count: int) -> bool:
     with small_world() as (workspace, config):
         short = {"epochs": 1, "warmup_epochs": 1}
-        started = [jobs.start(config.changed(device=f"cpu:{number % 2}", training=short), workspace / f"{number:02d}") for number in range(count)]
+        started = [
+            jobs.start(
+                config.changed(device=f"cpu:{number % 2}", training=short), workspace / f"{number:02d}"
+            )
+            for number in range(count)
+        ]
         print(f"{count} jobs started; before the last one: {jobs.look(started[-1]).ahead}")
         wait(lambda: all(ended(run) for run in started))
         good = True
@@ -130,7 +140,9 @@ def queue(count: int) -> bool:
                 sum(run.status == "finished" for run in mine),
             )
             good &= kept and once and done == len(mine)
-            print(f"| {device} | {'kept' if kept else begun} | {'yes' if once else 'NO'} | {done} of {len(mine)} |")
+            print(
+                f"| {device} | {'kept' if kept else begun} | {'yes' if once else 'NO'} | {done} of {len(mine)} |"
+            )
     return good
 
 
@@ -149,8 +161,19 @@ def overhead(times: int) -> bool:
                     wait(lambda run=run: run.status == "running")
                     first["job, `starting`"].append(time.time() - began)
                 else:
-                    command = [sys.executable, "-m", "ccd_core.cli", "run", "--config", str(workspace / "settings.yaml"), "--out", str(out)]
-                    subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                    command = [
+                        sys.executable,
+                        "-m",
+                        "ccd_core.cli",
+                        "run",
+                        "--config",
+                        str(workspace / "settings.yaml"),
+                        "--out",
+                        str(out),
+                    ]
+                    subprocess.Popen(
+                        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+                    )
                 wait(lambda run=run: run.state.get("stage", "starting") != "starting")
                 first[kind].append(time.time() - began)
                 wait(lambda run=run: run.status == "finished")
@@ -159,7 +182,9 @@ def overhead(times: int) -> bool:
     for name, values in [(f"whole run, {kind}", values) for kind, values in seconds.items()] + [
         (f"first progress, {k}", v) for k, v in first.items()
     ]:
-        print(f"| {name} | {statistics.median(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |")
+        print(
+            f"| {name} | {statistics.median(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |"
+        )
     pairs = [job - bare for job, bare in zip(seconds["job"], seconds["bare command"], strict=True)]
     print(f"a job takes {statistics.median(pairs):+.2f} s beside the bare command (median of {times} pairs)")
     return True
@@ -172,16 +197,39 @@ def kill_app(times: int, seed: int = 0) -> bool:
     from playwright.sync_api import sync_playwright
 
     rng, started = random.Random(seed), 0
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with small_world() as (workspace, config), sync_playwright() as playwright:
-        Run.create(workspace / "template", config.changed(training={"epochs": 1, "warmup_epochs": 1}), ("none",))
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=flags)
+        Run.create(
+            workspace / "template", config.changed(training={"epochs": 1, "warmup_epochs": 1}), ("none",)
+        )
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=flags
+        )
         for number in range(times):
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
-            command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", str(workspace)]
-            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            command = [
+                sys.executable,
+                "-m",
+                "ccd_core.cli",
+                "app",
+                "--no-browser",
+                "--port",
+                str(port),
+                "--workspace",
+                str(workspace),
+            ]
+            server = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
             wait(lambda port=port: not socket.socket().connect_ex(("127.0.0.1", port)))
             page = browser.new_page()
             page.set_default_timeout(120_000)
@@ -192,29 +240,43 @@ def kill_app(times: int, seed: int = 0) -> bool:
             page.get_by_role("button", name="Start", exact=True).click()
             killed_after = rng.uniform(0, 3)
             time.sleep(killed_after)
-            os.killpg(server.pid, signal.SIGKILL)  # the app and whatever is left in its group, as Ctrl-C would reach them
+            os.killpg(
+                server.pid, signal.SIGKILL
+            )  # the app and whatever is left in its group, as Ctrl-C would reach them
             server.wait()
             page.close()
             there = (workspace / f"job-{number}" / "config.yaml").exists()
             started += there
-            print(f"app killed {killed_after:.2f} s after Start was pressed: the job {'is there' if there else 'was not begun'}", flush=True)
+            print(
+                f"app killed {killed_after:.2f} s after Start was pressed: the job {'is there' if there else 'was not begun'}",
+                flush=True,
+            )
         browser.close()
         runs = [job.run for job in jobs.list_jobs(workspace) if job.run.name != "template"]
         wait(lambda: all(ended(run) for run in runs))
         for run in runs:
-            if run.status == "created":  # killed between writing the settings and starting the process: shown, and one click away
+            if (
+                run.status == "created"
+            ):  # killed between writing the settings and starting the process: shown, and one click away
                 print(f"{run.name} was created and not launched; started now")
                 jobs.resume(run.path)
         wait(lambda: all(ended(run) for run in runs))
-        finished, twice = sum(run.status == "finished" for run in runs), sum(times_begun(run) > 1 for run in runs)
+        finished, twice = (
+            sum(run.status == "finished" for run in runs),
+            sum(times_begun(run) > 1 for run in runs),
+        )
     print(f"{started} jobs begun, {finished} finished, {started - finished} lost, {twice} started twice")
     return started == finished and not twice
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("kill-job", "kill-app", "queue", "overhead"))
-    parser.add_argument("--times", type=int, help="how often (default: 3 kills of a job, 2 of the app, 2 pairs)")
+    parser.add_argument(
+        "--times", type=int, help="how often (default: 3 kills of a job, 2 of the app, 2 pairs)"
+    )
     parser.add_argument("--jobs", type=int, default=6, help="how many jobs are queued")
     arguments = parser.parse_args()
     measures = {

@@ -46,7 +46,9 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
 
     def plainly() -> np.ndarray:
         bias = clip_bias(p, config.bias.entropy_threshold)
-        return final_labels(initial_labels(p, bias, config), local_labels(images, view_image, p_views, bias, config), config)
+        return final_labels(
+            initial_labels(p, bias, config), local_labels(images, view_image, p_views, bias, config), config
+        )
 
     made = plainly()
     works: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
@@ -56,10 +58,16 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
             lambda: (average_precision(made, targets), summary(made, targets)),
             lambda: quick_measures(before, positives),
         ),
-        ("means, counts, distribution", lambda: (made.mean(0), (made > 0.5).sum(0), np.histogram(made, 40)), lambda: LabelStatistics.of(before)),
+        (
+            "means, counts, distribution",
+            lambda: (made.mean(0), (made > 0.5).sum(0), np.histogram(made, 40)),
+            lambda: LabelStatistics.of(before),
+        ),
         ("CLIP bias", lambda: clip_bias(p, 0.8), lambda: evidence.bias(0.8)),
     ]
-    print(f"{images:,} images, {classes} classes, {views} views an image; evidence gathered once in {gathering:.2f} s\n")
+    print(
+        f"{images:,} images, {classes} classes, {views} views an image; evidence gathered once in {gathering:.2f} s\n"
+    )
     print("| work | plain, ms | ours, ms | ratio |\n|---|---|---|---|")
     for name, plain, quick in works:
         slow, fast = median_ms(plain, 1), median_ms(quick, repeat)
@@ -67,7 +75,9 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--classes", type=int, default=80)
     parser.add_argument("--views", type=int, default=10)

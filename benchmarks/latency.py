@@ -27,7 +27,14 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Page, sync_playwright
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PAGES = {"clip_bias": "CLIP bias", "cam_boxes": "CAM boxes", "labels": "Labels", "view_lab": "View lab", "results": "Results", "predict": "Predict",
          "train": "Train"}  # fmt: skip
 FILLED = ".all[data-fine=yes]"  # View lab, where CLIP has been asked about every crop of the maps
@@ -85,8 +92,24 @@ class App:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         environment = os.environ | {"CCD_OPEN_RUN": str(run)}
-        command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(self.port), "--workspace", str(run.parent)]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        command = [
+            sys.executable,
+            "-m",
+            "ccd_core.cli",
+            "app",
+            "--no-browser",
+            "--port",
+            str(self.port),
+            "--workspace",
+            str(run.parent),
+        ]
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -101,12 +124,17 @@ class App:
 
     def worked_ms(self) -> float:
         """Processor time of the app's process so far, and of those an interaction measured in its place."""
-        return self.others_ms + 1000 * time.clock_gettime(~self.process.pid << 3 | 2)  # Linux: the process's own clock
+        return self.others_ms + 1000 * time.clock_gettime(
+            ~self.process.pid << 3 | 2
+        )  # Linux: the process's own clock
 
     def held(self) -> dict[str, object]:
         """Memory of the app's process alone, and whether torch is loaded in it; the predictor is another process."""
         process = psutil.Process(self.process.pid)
-        return {"rss_mib": round(process.memory_info().rss / 2**20), "torch": any("libtorch" in file.path for file in process.memory_maps())}
+        return {
+            "rss_mib": round(process.memory_info().rss / 2**20),
+            "torch": any("libtorch" in file.path for file in process.memory_maps()),
+        }
 
     def close(self) -> None:
         self.process.terminate()
@@ -157,16 +185,25 @@ def open_run(app: App, page: Page) -> Iterator[float]:
 
 def switch_to(name: str) -> Interaction:
     def interaction(app: App, page: Page) -> Iterator[float]:
-        home, link = "document.querySelector('[data-testid=stSidebarNav] a')", f"[data-testid=stSidebarNav] a[href*='/{name}']"
+        home, link = (
+            "document.querySelector('[data-testid=stSidebarNav] a')",
+            f"[data-testid=stSidebarNav] a[href*='/{name}']",
+        )
         page.goto(app.address())
         settle(page)
         if not page.locator(link).count():
             return
         while True:
             yield timed(
-                page, f"""document.querySelector("{link}").click()""", f"document.querySelector('h1')?.innerText === {PAGES[name]!r} && settled()"
+                page,
+                f"""document.querySelector("{link}").click()""",
+                f"document.querySelector('h1')?.innerText === {PAGES[name]!r} && settled()",
             )
-            timed(page, f"{home}.click()", f"document.querySelector('h1')?.innerText !== {PAGES[name]!r} && settled()")
+            timed(
+                page,
+                f"{home}.click()",
+                f"document.querySelector('h1')?.innerText !== {PAGES[name]!r} && settled()",
+            )
 
     return interaction
 
@@ -177,7 +214,12 @@ def slider_released(page_name: str, place: int = 0, **query: str) -> Interaction
     def interaction(app: App, page: Page) -> Iterator[float]:
         page.goto(app.address(page_name, **query))
         settle(page)
-        handle = page.locator("[data-testid=stSlider]").nth(place).locator("input[type=range], [role=slider]").first
+        handle = (
+            page.locator("[data-testid=stSlider]")
+            .nth(place)
+            .locator("input[type=range], [role=slider]")
+            .first
+        )
         for key in itertools.cycle(["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]):
             page.wait_for_timeout(400)
             handle.focus()
@@ -197,7 +239,11 @@ def grid_page_turned(app: App, page: Page) -> Iterator[float]:
         page.wait_for_timeout(300)
         page.evaluate("window.before = deep('.tile').dataset.id")
         act = "[...document.querySelectorAll('[data-testid=stPagination] button')].pop().click()"
-        yield timed(page, act, "deep('.tile').dataset.id !== before && deep('.tile img').complete && deep('.tile img').naturalWidth > 0")
+        yield timed(
+            page,
+            act,
+            "deep('.tile').dataset.id !== before && deep('.tile img').complete && deep('.tile img').naturalWidth > 0",
+        )
 
 
 def boxes_dragged(app: App, page: Page) -> Iterator[float]:
@@ -237,7 +283,11 @@ def next_image(page_name: str, picture: str, ready: str) -> Interaction:
         while True:
             page.wait_for_timeout(300)
             page.evaluate(f"window.before = deep('{picture}').src")
-            yield timed(page, act, f"deep('{picture}') && deep('{picture}').src !== before && deep('{picture}').complete && settled()")
+            yield timed(
+                page,
+                act,
+                f"deep('{picture}') && deep('{picture}').src !== before && deep('{picture}').complete && settled()",
+            )
 
     return interaction
 
@@ -287,7 +337,9 @@ INTERACTIONS: dict[str, Interaction] = {
     "CLIP bias: entropy slider": slider_released("clip_bias"),
     "CLIP bias, before and after: slider": slider_released("clip_bias", bias_part="Before%20and%20after"),
     "Labels, data set: alpha slider": slider_released("labels", show="The%20whole%20data%20set"),
-    "Labels, class by class: alpha slider": slider_released("labels", show="The%20whole%20data%20set", label_part="Class%20by%20class"),
+    "Labels, class by class: alpha slider": slider_released(
+        "labels", show="The%20whole%20data%20set", label_part="Class%20by%20class"
+    ),
     "Results: threshold slider": slider_released("results", part="Thresholds"),
     "grid: next page": grid_page_turned,
     "boxes under a dragged slider": boxes_dragged,
@@ -296,7 +348,9 @@ INTERACTIONS: dict[str, Interaction] = {
     "Labels: next image": next_image("labels", ".ccd-stage img", ".ccd-stage img"),
     "View lab: crop dragged": crop_dragged,
     "View lab: next image": view_lab_turned("Next", "true"),
-    "View lab: next image, all crops asked": view_lab_turned("Previous", "deep('.all').dataset.fine === 'yes' && settled()"),
+    "View lab: next image, all crops asked": view_lab_turned(
+        "Previous", "deep('.all').dataset.fine === 'yes' && settled()"
+    ),
 }
 FEW = 3  # repetitions of what starts a process, or asks CLIP about hundreds of crops
 SLOW = ("app start to first paint", "open the run", "View lab: next image, all crops asked")
@@ -307,7 +361,14 @@ def measure(run: Path, repeat: int, only: list[str]) -> dict[str, object]:
     app = App(run)
     try:
         with sync_playwright() as playwright:
-            chromium = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+            chromium = next(
+                (
+                    found
+                    for name in ("chromium", "chromium-browser", "google-chrome")
+                    if (found := shutil.which(name))
+                ),
+                None,
+            )
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             for name, interaction in INTERACTIONS.items():
                 if only and not any(part in name for part in only):
@@ -336,14 +397,20 @@ def measure(run: Path, repeat: int, only: list[str]) -> dict[str, object]:
 
 
 def line(row: dict[str, float] | None) -> str:
-    return "".join(f"{row[key]:9.0f}" if row else f"{'-':>9}" for key in ("median_ms", "p95_ms", "first_ms", "own_ms"))
+    return "".join(
+        f"{row[key]:9.0f}" if row else f"{'-':>9}" for key in ("median_ms", "p95_ms", "first_ms", "own_ms")
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--repeat", type=int, default=10)
-    parser.add_argument("--only", nargs="*", default=[], help="parts of the names of the interactions to measure")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="parts of the names of the interactions to measure"
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     found = [measure(run.resolve(), arguments.repeat, arguments.only) for run in arguments.runs]
@@ -358,7 +425,9 @@ def main() -> None:
             print(f"{name:36}" + "".join(line(row) for row in rows))
     for one in found:
         held: dict = one["app"]  # type: ignore[assignment]
-        print(f"{one['run']}: app process {held['rss_mib']} MiB, torch loaded: {held['torch']}; load at the end {one['load']:.1f}")
+        print(
+            f"{one['run']}: app process {held['rss_mib']} MiB, torch loaded: {held['torch']}; load at the end {one['load']:.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -39,21 +39,33 @@ def run_once(images: int, folder: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(FILES):
         Image.fromarray(rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)).save(folder / f"{number}.jpg")
-    loading.read_image = functools.lru_cache(FILES)(loading.read_image)  # the files repeat; decoding them again takes time and no memory
+    loading.read_image = functools.lru_cache(FILES)(
+        loading.read_image
+    )  # the files repeat; decoding them again takes time and no memory
 
     def listed(split: str, count: int) -> ImageList:
-        return ImageList(tuple(f"{split}/{index:06d}" for index in range(count)), Paths(folder, [f"{index % FILES}.jpg" for index in range(count)]))
+        return ImageList(
+            tuple(f"{split}/{index:06d}" for index in range(count)),
+            Paths(folder, [f"{index % FILES}.jpg" for index in range(count)]),
+        )
 
     splits = {"train": listed("train", images), "val": listed("val", images * 2 // 5)}
     truths = {
-        split: GroundTruth(some.ids, (rng.random((len(some), CLASSES)) < 0.03).astype(np.float32), Boxes.none(len(some)))
+        split: GroundTruth(
+            some.ids, (rng.random((len(some), CLASSES)) < 0.03).astype(np.float32), Boxes.none(len(some))
+        )
         for split, some in splits.items()
     }
     names = tuple(f"class {index}" for index in range(CLASSES))
 
     class MeanColour(ClipTeacher):
         def __init__(self) -> None:
-            self.device, self.precision, self.mean, self.std = torch.device("cpu"), "fp32", (0.5,) * 3, (0.25,) * 3
+            self.device, self.precision, self.mean, self.std = (
+                torch.device("cpu"),
+                "fp32",
+                (0.5,) * 3,
+                (0.25,) * 3,
+            )
             self.sigmoid = False
             self.project = torch.randn(3, 1024, generator=torch.Generator().manual_seed(0))
 
@@ -68,7 +80,9 @@ def run_once(images: int, folder: Path) -> None:
 
         logit_scale, stride = 100.0, SIDE
 
-    text = torch.nn.functional.normalize(torch.randn(CLASSES, 1024, generator=torch.Generator().manual_seed(1)), dim=-1)
+    text = torch.nn.functional.normalize(
+        torch.randn(CLASSES, 1024, generator=torch.Generator().manual_seed(1)), dim=-1
+    )
     pipeline.open_dataset = lambda *_, **__: Dataset("synthetic", names, splits, truths.get)
     pipeline.load_teacher = lambda settings, *_: PromptedClip(MeanColour(), text, settings)
     config = CCDConfig.preset("paper").changed(
@@ -96,12 +110,22 @@ def run_once(images: int, folder: Path) -> None:
     watcher.join()
     views = float(run.load_labels()["n_views"].mean())
     print(
-        json.dumps({"before": before, "stages": peaks, "seconds": seconds, "views": views, "disk": run.file("views.parquet").stat().st_size / 2**20})
+        json.dumps(
+            {
+                "before": before,
+                "stages": peaks,
+                "seconds": seconds,
+                "views": views,
+                "disk": run.file("views.parquet").stat().st_size / 2**20,
+            }
+        )
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, nargs="+", default=[15_000, 150_000])
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -113,12 +137,23 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, __file__, "--images", str(images), "--once", folder]
             environment = os.environ | {"CCD_HOME": f"{folder}/home"}
-            results[images] = json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout)
+            results[images] = json.loads(
+                subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+            )
     stages = list(dict.fromkeys(name for result in results.values() for name in result["stages"]))
-    print("| MiB resident | " + " | ".join(f"{images} images" for images in results) + " |\n|---" * 1 + "|---" * len(results) + "|")
+    print(
+        "| MiB resident | "
+        + " | ".join(f"{images} images" for images in results)
+        + " |\n|---" * 1
+        + "|---" * len(results)
+        + "|"
+    )
     for name, values in {
         "libraries, before the run": [result["before"] for result in results.values()],
-        **{f"stage {stage}": [result["stages"].get(stage, 0) for result in results.values()] for stage in stages},
+        **{
+            f"stage {stage}": [result["stages"].get(stage, 0) for result in results.values()]
+            for stage in stages
+        },
         "most": [max(result["stages"].values()) for result in results.values()],
         "views.parquet on disk": [result["disk"] for result in results.values()],
         "views an image": [result["views"] for result in results.values()],

@@ -31,11 +31,15 @@ FRESH_SEED, NONE_SHARE = 31_337, 0.2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=600)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        scenes = write_dataset(Path(folder, "scenes"), {"train": arguments.images, "val": 1}, FRESH_SEED, none_share=NONE_SHARE)
+        scenes = write_dataset(
+            Path(folder, "scenes"), {"train": arguments.images, "val": 1}, FRESH_SEED, none_share=NONE_SHARE
+        )
         config = CCDConfig.preset("demo").changed(data={"spec": f"demo:{scenes}"}, device="cpu")
         dataset = open_dataset(config.data.spec)
         truth = dataset.ground_truth("train")
@@ -48,13 +52,18 @@ def main() -> None:
         labels = initial_labels(p_global, clip_bias(p_global, config.bias.entropy_threshold), config)
         without = truth.targets.sum(1) == 0
         print(f"{len(without)} toy scenes, {without.sum()} of them without any class\n")
-        print("| filter | flagged | found | false alarms | label mAP | micro-AP | F1 at 0.5 |\n|---|---|---|---|---|---|---|")
+        print(
+            "| filter | flagged | found | false alarms | label mAP | micro-AP | F1 at 0.5 |\n|---|---|---|---|---|---|---|"
+        )
         for name in ("off", "similarity", "entropy"):
             chosen = config.changed(none_images={"filter": name})
             flagged = none_images(p_global, run.load_global()["similarity"], chosen.none_images)
             measures = summary(set_none_images_to_zero(labels, p_global, chosen, run), truth.targets)
             values = " | ".join(f"{100 * measures[key]:.1f}" for key in ("mAP", "micro_AP", "F1"))
-            found, alarms = 100 * (flagged & without).sum() / without.sum(), 100 * (flagged & ~without).sum() / (~without).sum()
+            found, alarms = (
+                100 * (flagged & without).sum() / without.sum(),
+                100 * (flagged & ~without).sum() / (~without).sum(),
+            )
             print(f"| {name} | {flagged.sum()} | {found:.0f} % | {alarms:.1f} % | {values} |")
 
 

@@ -53,15 +53,23 @@ def supervised(config: CCDConfig, out: Path) -> float:
     from ccd_core.training.trainer import Trainer, predict_scores
 
     dataset = open_dataset(config.data.spec)
-    run, accelerator = Run.create(out, config, dataset.classes), make_accelerator(config.device, config.precision)
-    splits = {name: DecodedImages(dataset.splits[name], config.classifier.image_size, config.data.cache_gb) for name in ("train", "val")}
+    run, accelerator = (
+        Run.create(out, config, dataset.classes),
+        make_accelerator(config.device, config.precision),
+    )
+    splits = {
+        name: DecodedImages(dataset.splits[name], config.classifier.image_size, config.data.cache_gb)
+        for name in ("train", "val")
+    }
     for pictures in splits.values():
         pictures.check(lambda done: None)
     torch.manual_seed(config.seed)
     model = make_classifier(config.classifier, len(dataset.classes))
     trainer = Trainer(model, Work(config.changed(labels={"update": False}), accelerator, run, Progress(run)))
     trainer.warm_up(splits["train"], dataset.ground_truth("train").targets)
-    return 100 * mean_average_precision(predict_scores(trainer.plain_model, splits["val"], accelerator), dataset.ground_truth("val").targets)
+    return 100 * mean_average_precision(
+        predict_scores(trainer.plain_model, splits["val"], accelerator), dataset.ground_truth("val").targets
+    )
 
 
 def folder(out: Path, row: str, seed: int) -> Path:
@@ -80,9 +88,15 @@ def start_where_it_differs(out: Path, config: CCDConfig, path: Path) -> None:
         other = Run.open(earlier)
         if other.status != "finished" or other.config.bias != config.bias:
             continue
-        if other.has("checkpoints", "warmup.safetensors") and other.config.labels.update and not run.has("checkpoints", "last.safetensors"):
+        if (
+            other.has("checkpoints", "warmup.safetensors")
+            and other.config.labels.update
+            and not run.has("checkpoints", "last.safetensors")
+        ):
             run.file("checkpoints").mkdir(exist_ok=True)
-            shutil.copy2(other.file("checkpoints", "warmup.safetensors"), run.file("checkpoints", "last.safetensors"))
+            shutil.copy2(
+                other.file("checkpoints", "warmup.safetensors"), run.file("checkpoints", "last.safetensors")
+            )
         if config.labels.update and other.has("views.parquet") and other.config.views == config.views:
             for name in ("views.parquet", "view_threshold.json"):
                 shutil.copy2(other.file(name), run.file(name))
@@ -114,16 +128,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", nargs="*", default=[*ROWS, "fully supervised"])
     parser.add_argument("--images", type=int, default=SPLITS["train"])
-    parser.add_argument("--jobs", type=int, default=1, help="processes at a time, which share the CPU's cores")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes at a time, which share the CPU's cores"
+    )
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // arguments.jobs))
-    scenes = write_dataset(arguments.out / "scenes", {"train": arguments.images, "val": SPLITS["val"]}, seed=FRESH_SEED)
+    scenes = write_dataset(
+        arguments.out / "scenes", {"train": arguments.images, "val": SPLITS["val"]}, seed=FRESH_SEED
+    )
     base = CCDConfig.preset("demo").changed(data={"spec": f"demo:{scenes}"})
     groups: dict[str, list[str]] = {}
     for row in arguments.rows:
-        groups.setdefault(ROWS[row].get("bias", {}).get("mode", "class") if row in ROWS else row, []).append(row)
+        groups.setdefault(ROWS[row].get("bias", {}).get("mode", "class") if row in ROWS else row, []).append(
+            row
+        )
     longest_first = sorted(groups.values(), key=len, reverse=True)
-    jobs = [(arguments.out, base.changed(seed=seed), rows) for rows in longest_first for seed in range(arguments.seeds)]
+    jobs = [
+        (arguments.out, base.changed(seed=seed), rows)
+        for rows in longest_first
+        for seed in range(arguments.seeds)
+    ]
     with ProcessPoolExecutor(arguments.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(work, jobs))
     report(arguments.out, arguments.rows, arguments.seeds, arguments.images)
@@ -132,14 +156,23 @@ def main() -> None:
 def report(out: Path, rows: list[str], seeds: int, images: int) -> None:
     def read(row: str, seed: int) -> dict:
         path = folder(out, row, seed)
-        return json.loads((path / ("supervised.json" if row == "fully supervised" else "scores/ap.json")).read_text())
+        return json.loads(
+            (path / ("supervised.json" if row == "fully supervised" else "scores/ap.json")).read_text()
+        )
 
     results = {row: [read(row, seed)["val"]["mAP"] for seed in range(seeds)] for row in rows}
-    print(f"\nToy scenes, {images} training and {SPLITS['val']} validation scenes, both fresh, {seeds} seeds, percent\n")
+    print(
+        f"\nToy scenes, {images} training and {SPLITS['val']} validation scenes, both fresh, {seeds} seeds, percent\n"
+    )
     print("| row | validation mAP | by seed |\n|---|---|---|")
     for row, values in results.items():
-        print(f"| {row} | {np.mean(values):.1f} ± {np.std(values):.1f} | {', '.join(f'{value:.1f}' for value in values)} |")
-    kinds = {"all (CCD)": ("global", "initial", "local", "final"), "control: constant bias": ("initial", "local", "final")}
+        print(
+            f"| {row} | {np.mean(values):.1f} ± {np.std(values):.1f} | {', '.join(f'{value:.1f}' for value in values)} |"
+        )
+    kinds = {
+        "all (CCD)": ("global", "initial", "local", "final"),
+        "control: constant bias": ("initial", "local", "final"),
+    }
     labels: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         shown = kinds.get(row, ("local", "final") if row.startswith("control") else ())

@@ -40,12 +40,16 @@ def measure_run(repeat: int, keep: Path | None) -> None:
     print("| run | seconds | peak memory, GiB | by stage |\n|---|---|---|---|")
     for number in range(repeat):
         with tempfile.TemporaryDirectory() as home:
-            environment = os.environ | {"CCD_HOME": home}  # no embeddings of earlier runs; the drawn scenes, where there are any
+            environment = os.environ | {
+                "CCD_HOME": home
+            }  # no embeddings of earlier runs; the drawn scenes, where there are any
             for folder in kept_by_user().glob("toy-scenes*"):
                 Path(home, folder.name).symlink_to(folder)
             out, began, peak = Path(home, "run"), time.time(), 0
             command = [sys.executable, "-m", "ccd_core.cli", "run", "--preset", "demo", "--out", str(out)]
-            process = psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = psutil.Popen(
+                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             while process.poll() is None:
                 peak = max(peak, held_by(process))
                 time.sleep(0.5)
@@ -53,15 +57,29 @@ def measure_run(repeat: int, keep: Path | None) -> None:
             stages = json.loads((out / "state.json").read_text())["seconds"]
             if keep:
                 shutil.copytree(out, keep, dirs_exist_ok=True)
-            print(f"| {number + 1} | {seconds:.0f} | {peak / 2**30:.2f} | {', '.join(f'{name} {value:.0f}' for name, value in stages.items())} |")
+            print(
+                f"| {number + 1} | {seconds:.0f} | {peak / 2**30:.2f} | {', '.join(f'{name} {value:.0f}' for name, value in stages.items())} |"
+            )
 
 
 def measure_paint(repeat: int) -> None:
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    seconds: dict[str, list[float]] = {"heading": [], "first chart": [], "heading, reload": [], "first chart, reload": []}
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    seconds: dict[str, list[float]] = {
+        "heading": [],
+        "first chart": [],
+        "heading, reload": [],
+        "first chart, reload": [],
+    }
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as workspace:
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         for _ in range(repeat):
@@ -70,8 +88,20 @@ def measure_paint(repeat: int) -> None:
                 port = probe.getsockname()[1]
             page = browser.new_page()
             began = time.time()
-            command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", workspace]
-            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            command = [
+                sys.executable,
+                "-m",
+                "ccd_core.cli",
+                "app",
+                "--no-browser",
+                "--port",
+                str(port),
+                "--workspace",
+                workspace,
+            ]
+            server = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
             while socket.socket().connect_ex(("127.0.0.1", port)):
                 time.sleep(0.02)
             for again in ("", ", reload"):
@@ -86,7 +116,9 @@ def measure_paint(repeat: int) -> None:
         browser.close()
     print("| from `ccd app` to the Overview's | median seconds | all |\n|---|---|---|")
     for name, values in seconds.items():
-        print(f"| {name} | {statistics.median(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |")
+        print(
+            f"| {name} | {statistics.median(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |"
+        )
 
 
 def measure_boxes(repeat: int) -> None:
@@ -112,11 +144,15 @@ def measure_boxes(repeat: int) -> None:
                 work(cams)
                 times[name].append(1e3 * (time.perf_counter() - began))
         plain, ours = (statistics.median(values) for values in times.values())
-        print(f"| {count} of {cells} x {cells} to 640 x 640 | {plain:.1f} | {ours:.1f} | {plain / ours:.0f} |")
+        print(
+            f"| {count} of {cells} x {cells} to 640 x 640 | {plain:.1f} | {ours:.1f} | {plain / ours:.0f} |"
+        )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("run", "paint", "boxes"))
     parser.add_argument("--repeat", type=int, help="how often (default: 1 run, 5 starts of the app)")
     parser.add_argument("--keep", type=Path, help="folder that the (last) run is copied to")

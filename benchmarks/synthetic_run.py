@@ -38,7 +38,9 @@ def draw(folder: Path) -> list[Path]:
     return sorted((write_dataset(folder, {"train": DRAWINGS, "val": 1}) / "JPEGImages").glob("train*.jpg"))
 
 
-def write_split(root: Path, split: str, targets: np.ndarray, drawings: list[Path], rng: np.random.Generator) -> list[str]:
+def write_split(
+    root: Path, split: str, targets: np.ndarray, drawings: list[Path], rng: np.random.Generator
+) -> list[str]:
     """Links and instances_*.json of one split; the ids that the data set will have."""
     folder = root / FOLDERS[split]
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,13 @@ def write_split(root: Path, split: str, targets: np.ndarray, drawings: list[Path
         for c in np.flatnonzero(present).tolist():
             x, y, width, height = corners[row, c].tolist()
             annotations.append(
-                {"id": len(annotations) + 1, "image_id": row + 1, "category_id": c + 1, "bbox": [x, y, width + 20, height + 20], "iscrowd": 0}
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": row + 1,
+                    "category_id": c + 1,
+                    "bbox": [x, y, width + 20, height + 20],
+                    "iscrowd": 0,
+                }
             )
     instances = {"images": images, "annotations": annotations}
     instances["categories"] = [{"id": c + 1, "name": name} for c, name in enumerate(CLASSES)]
@@ -62,7 +70,10 @@ def write_split(root: Path, split: str, targets: np.ndarray, drawings: list[Path
 
 def some_targets(count: int, classes: int, rng: np.random.Generator) -> np.ndarray:
     """About three classes an image, some of them rare; every image has one."""
-    targets = rng.random((count, len(CLASSES))) < np.r_[np.geomspace(0.3, 0.005, classes), np.zeros(len(CLASSES) - classes)]
+    targets = (
+        rng.random((count, len(CLASSES)))
+        < np.r_[np.geomspace(0.3, 0.005, classes), np.zeros(len(CLASSES) - classes)]
+    )
     targets[np.arange(count), rng.integers(0, classes, count)] = True
     return targets.astype(np.float32)
 
@@ -73,7 +84,9 @@ def scored(targets: np.ndarray, noise: float, rng: np.random.Generator) -> np.nd
     return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
-def views_in_parts(scores: np.ndarray, threshold: float, targets: np.ndarray, rng: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
+def views_in_parts(
+    scores: np.ndarray, threshold: float, targets: np.ndarray, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
     for begin in range(0, len(scores), CHUNK):
         image, cls = np.nonzero(scores[begin : begin + CHUNK] > threshold)
         image += begin
@@ -87,26 +100,43 @@ def views_in_parts(scores: np.ndarray, threshold: float, targets: np.ndarray, rn
         }  # fmt: skip
 
 
-def write_run(root: Path, out: Path, targets: dict[str, np.ndarray], ids: dict[str, list[str]], rng: np.random.Generator) -> Run:
-    small = {"backbone": "timm:test_resnet", "backbone_options": {}, "weights": None, "image_size": 64, "cam_size": 160}
-    config = CCDConfig.preset("demo").changed(data={"spec": f"coco2014:{root}"}, classifier=small, device="cpu")
+def write_run(
+    root: Path, out: Path, targets: dict[str, np.ndarray], ids: dict[str, list[str]], rng: np.random.Generator
+) -> Run:
+    small = {
+        "backbone": "timm:test_resnet",
+        "backbone_options": {},
+        "weights": None,
+        "image_size": 64,
+        "cam_size": 160,
+    }
+    config = CCDConfig.preset("demo").changed(
+        data={"spec": f"coco2014:{root}"}, classifier=small, device="cpu"
+    )
     run = Run.create(out, config, CLASSES)
     train = targets["train"]
-    logits = 4 * train * rng.uniform(0.3, 1.2, train.shape[1]).astype(np.float32) + rng.standard_normal(train.shape, np.float32)
+    logits = 4 * train * rng.uniform(0.3, 1.2, train.shape[1]).astype(np.float32) + rng.standard_normal(
+        train.shape, np.float32
+    )
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     write_arrays(run.file("global.npz"), ids=np.array(ids["train"]), p_global=p, entropy=entropy(p))
     measure_bias(p, config, run)
     bias = clip_bias(p, config.bias.entropy_threshold)
     initial, after_warmup = initial_labels(p, bias, config), scored(train, 2.0, rng)
     threshold = view_threshold(after_warmup, VIEWS_AN_IMAGE)
-    write_json(run.file("view_threshold.json"), {"threshold": threshold, "mean_views": float((after_warmup > threshold).sum() / len(train))})
+    write_json(
+        run.file("view_threshold.json"),
+        {"threshold": threshold, "mean_views": float((after_warmup > threshold).sum() / len(train))},
+    )
     parts = views_in_parts(after_warmup, threshold, train, rng)
     write_views(run.file("views.parquet"), tuple(ids["train"]), run.classes, after_warmup, parts)
     rows = {image: row for row, image in enumerate(ids["train"])}
     view_image = run.load_views()["image"].map(rows).to_numpy(int)
     local = local_labels(len(train), view_image, run.load_view_probabilities(), bias, config)
     final = final_labels(initial, local, config)
-    write_labels(run, tuple(ids["train"]), initial, local, final, np.bincount(view_image, minlength=len(train)))
+    write_labels(
+        run, tuple(ids["train"]), initial, local, final, np.bincount(view_image, minlength=len(train))
+    )
 
     report: dict = {"epoch": 5}
     for split in ("train", "val"):
@@ -114,11 +144,24 @@ def write_run(root: Path, out: Path, targets: dict[str, np.ndarray], ids: dict[s
         write_arrays(run.file("scores", f"{split}.npz"), ids=np.array(ids[split]), scores=scores)
         report[split] = measured(scores, targets[split])
     report["labels"] = {
-        kind: measured(values, train) for kind, values in {"global": p, "initial": initial, "local": np.nan_to_num(local), "final": final}.items()
+        kind: measured(values, train)
+        for kind, values in {
+            "global": p,
+            "initial": initial,
+            "local": np.nan_to_num(local),
+            "final": final,
+        }.items()
     }
     write_json(run.file("scores", "ap.json"), report)
     curve = [
-        {"epoch": e, "phase": "warm-up" if e < 2 else "main", "loss": 0.5 / (e + 1), "train_map": 50 + 4 * e, "val_map": 55 + 3 * e, "seconds": 600.0}
+        {
+            "epoch": e,
+            "phase": "warm-up" if e < 2 else "main",
+            "loss": 0.5 / (e + 1),
+            "train_map": 50 + 4 * e,
+            "val_map": 55 + 3 * e,
+            "seconds": 600.0,
+        }
         for e in range(6)
     ]
     run.write_metrics(curve)
@@ -144,15 +187,24 @@ def write_weights(run: Run, config: CCDConfig) -> None:
     from safetensors.torch import save
 
     torch.manual_seed(0)
-    write_atomic(run.file("checkpoints", "best.safetensors"), save(make_classifier(config.classifier, len(CLASSES)).state_dict()))
-    write_json(run.file("checkpoints", "best.json"), {"epoch": 5, "kept_because": "synthetic: random weights"})
+    write_atomic(
+        run.file("checkpoints", "best.safetensors"),
+        save(make_classifier(config.classifier, len(CLASSES)).state_dict()),
+    )
+    write_json(
+        run.file("checkpoints", "best.json"), {"epoch": 5, "kept_because": "synthetic: random weights"}
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--images", type=int, default=50_000)
-    parser.add_argument("--classes", type=int, default=80, help="of COCO's 80 classes, how many occur in the images")
+    parser.add_argument(
+        "--classes", type=int, default=80, help="of COCO's 80 classes, how many occur in the images"
+    )
     arguments = parser.parse_args()
     began, rng, out = time.time(), np.random.default_rng(0), arguments.out.resolve()
     drawings = draw(out / "drawings")
@@ -160,9 +212,13 @@ def main() -> None:
         "train": some_targets(arguments.images, arguments.classes, rng),
         "val": some_targets(max(1, arguments.images // 10), arguments.classes, rng),
     }
-    ids = {split: write_split(out / "data", split, values, drawings, rng) for split, values in targets.items()}
+    ids = {
+        split: write_split(out / "data", split, values, drawings, rng) for split, values in targets.items()
+    }
     run = write_run(out / "data", out / "synthetic", targets, ids, rng)
-    print(f"{run.path}: {arguments.images:,} images, {len(run.load_views()):,} views, written in {time.time() - began:.0f} s")
+    print(
+        f"{run.path}: {arguments.images:,} images, {len(run.load_views()):,} views, written in {time.time() - began:.0f} s"
+    )
 
 
 if __name__ == "__main__":

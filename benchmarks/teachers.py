@@ -53,7 +53,12 @@ def random_teacher(model: str, precision: str) -> Any:
     from ccd_core.clip.teacher import ClipTeacher
 
     network = open_clip.create_model(model, load_weights=False, force_quick_gelu=True)
-    return ClipTeacher(network, open_clip.get_tokenizer(model), torch.device("cuda" if torch.cuda.is_available() else "cpu"), precision)
+    return ClipTeacher(
+        network,
+        open_clip.get_tokenizer(model),
+        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        precision,
+    )
 
 
 def write_checkpoint(model: str, path: str) -> None:
@@ -62,7 +67,13 @@ def write_checkpoint(model: str, path: str) -> None:
     from safetensors.torch import save_file
 
     network = open_clip.create_model(model, load_weights=False)
-    save_file({name: value.half().contiguous() if value.is_floating_point() else value for name, value in network.state_dict().items()}, path)
+    save_file(
+        {
+            name: value.half().contiguous() if value.is_floating_point() else value
+            for name, value in network.state_dict().items()
+        },
+        path,
+    )
 
 
 def hold(model: str, path: str, precision: str, answers: Any) -> None:
@@ -83,14 +94,22 @@ def hold(model: str, path: str, precision: str, answers: Any) -> None:
         tower = sum(weight.nbytes for weight in teacher.tower.parameters())
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         on_gpu = f"{torch.cuda.max_memory_allocated() / 2**20:.0f}" if torch.cuda.is_available() else "no GPU"
-        answers.put([f"{value / 2**20:.0f}" for value in (tower, held, loaded - before, most)] + [on_gpu] + [f"{value:.1f}" for value in seconds])
+        answers.put(
+            [f"{value / 2**20:.0f}" for value in (tower, held, loaded - before, most)]
+            + [on_gpu]
+            + [f"{value:.1f}" for value in seconds]
+        )
     except Exception as error:  # a precision that this processor cannot do is a row, too
         answers.put([f"{type(error).__name__}: {error}"[:80]])
 
 
 def show_memory(model: str) -> None:
-    print(f"{model}, loaded from a checkpoint of random weights, batch 1; megabytes (2^20) and seconds, a fresh process each")
-    print("| precision | image tower | with text tower | resident after loading | most, libraries included | on the GPU | 640x640 | 640x416 |")
+    print(
+        f"{model}, loaded from a checkpoint of random weights, batch 1; megabytes (2^20) and seconds, a fresh process each"
+    )
+    print(
+        "| precision | image tower | with text tower | resident after loading | most, libraries included | on the GPU | 640x640 | 640x416 |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +145,8 @@ def show_speed(model: str, repeat: int) -> None:
                     rates.append(batch / (time.perf_counter() - began))
                 name = "channels_last" if layout == torch.channels_last else "contiguous"
                 print(
-                    f"| {precision} | {name} | {batch} | {statistics.median(rates):.2f} | {', '.join(f'{rate:.2f}' for rate in rates)} |", flush=True
+                    f"| {precision} | {name} | {batch} | {statistics.median(rates):.2f} | {', '.join(f'{rate:.2f}' for rate in rates)} |",
+                    flush=True,
                 )
 
 
@@ -146,7 +166,9 @@ def show_views() -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("towers", "memory", "speed", "views"))
     parser.add_argument("--model", help="open_clip model (default: RN50x64 for memory, RN50 for speed)")
     parser.add_argument("--repeat", type=int, default=5, help="how often each speed is measured (default 5)")

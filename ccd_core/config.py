@@ -25,30 +25,45 @@ class Section(BaseModel):
 
 
 class DataSettings(Section):
-    spec: str = Field("demo", description="Data set: demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.")
+    spec: str = Field(
+        "demo",
+        description="Data set: demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.",
+    )
     classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
-    workers: int = Field(-1, ge=-1, description="Processes that decode images; -1 picks by the number of cores.")
-    cache_gb: float = Field(8.0, ge=0, description="Decoded images are kept on disk, in $CCD_HOME, up to this size (GB); 0: none.")
+    workers: int = Field(
+        -1, ge=-1, description="Processes that decode images; -1 picks by the number of cores."
+    )
+    cache_gb: float = Field(
+        8.0, ge=0, description="Decoded images are kept on disk, in $CCD_HOME, up to this size (GB); 0: none."
+    )
 
 
 class ClipSettings(Section):
     model: str = Field("RN50x64", description="open_clip model name, local-dir:PATH, hf-hub:NAME, or demo.")
     pretrained: str | None = Field("openai", description="open_clip tag, or path of a local checkpoint.")
-    size: int = Field(640, ge=32, description="Side of the global view and longer side of a local view, pixels (4.1).")
-    normalisation: Literal["clip", "imagenet"] = Field("clip", description="Mean and std of CLIP's input; imagenet is the code's.")
+    size: int = Field(
+        640, ge=32, description="Side of the global view and longer side of a local view, pixels (4.1)."
+    )
+    normalisation: Literal["clip", "imagenet"] = Field(
+        "clip", description="Mean and std of CLIP's input; imagenet is the code's."
+    )
     prompt: str | list[str] = Field(
         "a photo of the {}",
         description="Prompt with {} for the class name (3.1; NUS-WIDE: a photo of a {}), a list of prompts to average, imagenet7 or imagenet80 (OpenAI's sets).",
     )
     names: dict[str, str | list[str]] = Field(
-        default_factory=dict, description="Other words for a class in prompts, several are averaged: {tvmonitor: [tv monitor, television]}."
+        default_factory=dict,
+        description="Other words for a class in prompts, several are averaged: {tvmonitor: [tv monitor, television]}.",
     )
     probabilities: Literal["softmax", "sigmoid"] = Field(
-        "softmax", description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, of sigmoid-trained models only."
+        "softmax",
+        description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, of sigmoid-trained models only.",
     )
     batch_size: int = Field(32, ge=1, description="Views in one CLIP forward pass.")
     round_to: int | None = Field(
-        None, ge=1, description="Sides of local views are rounded to multiples of this, so that they batch; null: the tower's stride; 1: exact."
+        None,
+        ge=1,
+        description="Sides of local views are rounded to multiples of this, so that they batch; null: the tower's stride; 1: exact.",
     )
 
     @field_validator("prompt")
@@ -60,34 +75,53 @@ class ClipSettings(Section):
 
 class BiasSettings(Section):
     mode: Literal["class", "constant", "none"] = Field(
-        "class", description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a control); none: no debiasing."
+        "class",
+        description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a control); none: no debiasing.",
     )
-    entropy_threshold: float = Field(0.5, gt=0, description="Only images with less entropy than this (natural log) count (4.1).")
-    floor: float = Field(0.05, ge=0, lt=1, description="Probabilities are raised to this before debiasing (code: 1/20).")
+    entropy_threshold: float = Field(
+        0.5, gt=0, description="Only images with less entropy than this (natural log) count (4.1)."
+    )
+    floor: float = Field(
+        0.05, ge=0, lt=1, description="Probabilities are raised to this before debiasing (code: 1/20)."
+    )
 
 
 class NoneImageSettings(Section):
     filter: Literal["off", "similarity", "entropy"] = Field(
-        "off", description="Images without any class get labels of zero (supplement, 8); told by the best class's similarity, or by entropy."
+        "off",
+        description="Images without any class get labels of zero (supplement, 8); told by the best class's similarity, or by entropy.",
     )
-    threshold: float | None = Field(None, description="Cosine below, or entropy (nats) above which an image shows no class; null: Otsu's split.")
+    threshold: float | None = Field(
+        None,
+        description="Cosine below, or entropy (nats) above which an image shows no class; null: Otsu's split.",
+    )
 
 
 class ClassifierSettings(Section):
     backbone: str = Field("resnet101", description="torchvision ResNet name, timm:NAME, or clip:demo (4.1).")
-    backbone_options: dict[str, Any] = Field(default_factory=dict, description="Further arguments of the backbone's constructor.")
-    weights: str | None = Field("imagenet", description="imagenet, a local file (safetensors or torch), or null for random weights.")
+    backbone_options: dict[str, Any] = Field(
+        default_factory=dict, description="Further arguments of the backbone's constructor."
+    )
+    weights: str | None = Field(
+        "imagenet", description="imagenet, a local file (safetensors or torch), or null for random weights."
+    )
     image_size: int = Field(448, ge=32, description="Side of a training image, pixels.")
-    cam_size: int = Field(640, ge=32, description="Side of the image that CAMs are computed from, pixels (4.1).")
+    cam_size: int = Field(
+        640, ge=32, description="Side of the image that CAMs are computed from, pixels (4.1)."
+    )
     cam_boost: float = Field(1.0, gt=0, description="Positive activations are multiplied by this (code: 3).")
 
     @field_validator("backbone_options")
     @classmethod
     def _load_no_files(cls, options: dict[str, Any]) -> dict[str, Any]:
         """timm's ways to other weights know pickles, and paths of the machine."""
-        files = sorted({"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options))
+        files = sorted(
+            {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options)
+        )
         if files:
-            raise ValueError(f"{', '.join(files)} would load files unseen; name a file in classifier.weights instead")
+            raise ValueError(
+                f"{', '.join(files)} would load files unseen; name a file in classifier.weights instead"
+            )
         return options
 
 
@@ -98,7 +132,9 @@ class MeanViews(Section):
 class SearchedViews(Section):
     """The code's search: another `images` images at each threshold, until their mean number of views lies in between."""
 
-    between: tuple[float, float] = Field((4.0, 6.0), description="Mean number of views an image, both ends excluded.")
+    between: tuple[float, float] = Field(
+        (4.0, 6.0), description="Mean number of views an image, both ends excluded."
+    )
     images: int = Field(100, ge=1, description="Shuffled images at each threshold.")
     start: float = Field(0.05, ge=0, le=1, description="The first threshold.")
     step: float = Field(0.001, gt=0, description="What the threshold rises by.")
@@ -111,30 +147,50 @@ class SearchedViews(Section):
 
 class ViewSettings(Section):
     policy: Literal["cam", "random", "moved"] = Field(
-        "cam", description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to random places."
+        "cam",
+        description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to random places.",
     )
     threshold: float | MeanViews | SearchedViews = Field(
-        default_factory=MeanViews, description="Classes scored above this get a view (0 to 1); or mean_views; or the code's search."
+        default_factory=MeanViews,
+        description="Classes scored above this get a view (0 to 1); or mean_views; or the code's search.",
     )
-    cam_threshold: float = Field(0.95, gt=0, lt=1, description="A CAM box holds the pixels above this share of the map's range (4.1).")
-    offset: int = Field(80, ge=0, description="A view reaches this far beyond the CAM box, pixels of the frame (4.1).")
-    frame: int = Field(640, ge=32, description="Side of the square frame in which boxes are cut, pixels (4.1).")
-    box: Literal["extent", "first_last"] = Field("extent", description="first_last is the code's: first and last pixel in row order.")
+    cam_threshold: float = Field(
+        0.95, gt=0, lt=1, description="A CAM box holds the pixels above this share of the map's range (4.1)."
+    )
+    offset: int = Field(
+        80, ge=0, description="A view reaches this far beyond the CAM box, pixels of the frame (4.1)."
+    )
+    frame: int = Field(
+        640, ge=32, description="Side of the square frame in which boxes are cut, pixels (4.1)."
+    )
+    box: Literal["extent", "first_last"] = Field(
+        "extent", description="first_last is the code's: first and last pixel in row order."
+    )
 
 
 class LabelSettings(Section):
     update: bool = Field(True, description="Update the labels with local views after warm-up (3.2).")
-    alpha: float = Field(0.4, ge=0, le=1, description="Weight of the initial label in the final label (Eq. 7).")
-    clamp_local: bool = Field(True, description="Clamp debiased local labels to 1 before mixing (Eq. 5-7); the code clamps only the mix.")
-    views_required: bool = Field(True, description="An image without views keeps its initial label; the code mixes in floor / bias.")
+    alpha: float = Field(
+        0.4, ge=0, le=1, description="Weight of the initial label in the final label (Eq. 7)."
+    )
+    clamp_local: bool = Field(
+        True,
+        description="Clamp debiased local labels to 1 before mixing (Eq. 5-7); the code clamps only the mix.",
+    )
+    views_required: bool = Field(
+        True, description="An image without views keeps its initial label; the code mixes in floor / bias."
+    )
 
 
 class TrainingSettings(Section):
     epochs: int = Field(10, ge=1, description="Epochs in all, warm-up included (4.1).")
     warmup_epochs: int = Field(2, ge=0, description="Epochs on the initial labels (4.1).")
-    batch_size: int = Field(16, ge=1, description="Images a step (4.1), in all where several devices share them.")
+    batch_size: int = Field(
+        16, ge=1, description="Images a step (4.1), in all where several devices share them."
+    )
     warmup_on: Literal["one", "all"] = Field(
-        "one", description="With several devices. one: a single one warms up, so that the labels are one device's to the bit; all: faster."
+        "one",
+        description="With several devices. one: a single one warms up, so that the labels are one device's to the bit; all: faster.",
     )
     optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser (code: Adam).")
     learning_rate: float = Field(1e-5, gt=0, description="Learning rate of the backbone (4.1).")
@@ -143,15 +199,25 @@ class TrainingSettings(Section):
     schedule: Literal["constant", "cosine"] = Field("constant", description="Learning rate over the epochs.")
     beta: float = Field(1.0, ge=0, description="Weight of the consistency loss after warm-up (Eq. 8).")
     jitter: float = Field(
-        0.5, ge=0, le=1, description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue (code: 0.5)."
+        0.5,
+        ge=0,
+        le=1,
+        description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue (code: 0.5).",
     )
-    shared_flip: bool = Field(True, description="Weak and strong copy are flipped alike; the code flips them independently.")
+    shared_flip: bool = Field(
+        True, description="Weak and strong copy are flipped alike; the code flips them independently."
+    )
     keep: Literal["first_local_minimum", "first_local_minimum_of_all", "last"] = Field(
         "first_local_minimum",
         description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP after the labels were updated (4.1), or "
         "of all gains, that of the update included (code); or the last.",
     )
-    positive_label: float = Field(1.0, gt=0, le=1, description="A training label counts as positive for that mAP from this value on (code: 1).")
+    positive_label: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="A training label counts as positive for that mAP from this value on (code: 1).",
+    )
 
 
 class CCDConfig(Section):
@@ -160,7 +226,9 @@ class CCDConfig(Section):
     preset_name: str = Field("paper", description="The preset these settings started from.")
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all.")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where the device is fast at it.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 where the device is fast at it."
+    )
     data: DataSettings = Field(default_factory=DataSettings)
     clip: ClipSettings = Field(default_factory=ClipSettings)
     bias: BiasSettings = Field(default_factory=BiasSettings)
@@ -220,7 +288,11 @@ def build(values: dict[str, Any]) -> CCDConfig:
 
 
 def _sentence(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("float", "MeanViews", "SearchedViews", "str", "list[str]"))
+    where = ".".join(
+        str(part)
+        for part in problem["loc"]
+        if part not in ("float", "MeanViews", "SearchedViews", "str", "list[str]")
+    )
     if problem["type"] == "extra_forbidden":
         return f"there is no setting {where}; `ccd settings` lists them"
     return f"setting {where}: {problem['msg'].lower()} (got {problem['input']!r})"
@@ -300,6 +372,10 @@ def _number(text: str) -> str | float:
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
-        nested = isinstance(value, dict) and isinstance(merged.get(key), dict) and key not in ("backbone_options", "threshold")
+        nested = (
+            isinstance(value, dict)
+            and isinstance(merged.get(key), dict)
+            and key not in ("backbone_options", "threshold")
+        )
         merged[key] = _merge(merged[key], value) if nested else value
     return merged

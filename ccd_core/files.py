@@ -57,8 +57,16 @@ def reading(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is gone; its run was deleted or moved.") from None
     except PermissionError:
         raise UserError(f"{path} may not be read by this user; change its permissions.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):  # ValueError: also what json, pandas and pyarrow raise
-        raise UserError(f"{path} is damaged; delete this file and `ccd run --resume --out RUN` makes it again, or put a copy in its place.") from None
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ):  # ValueError: also what json, pandas and pyarrow raise
+        raise UserError(
+            f"{path} is damaged; delete this file and `ccd run --resume --out RUN` makes it again, or put a copy in its place."
+        ) from None
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent  # the checkout, or the folder that the package was installed into
+ROOT = (
+    Path(__file__).resolve().parent.parent
+)  # the checkout, or the folder that the package was installed into
 DEMO_CLIP = ROOT / "assets" / "demo_clip"
 DEMO_RUN = ROOT / "assets" / "demo_run"
 

@@ -74,7 +74,11 @@ def learn(dataset: Dataset, work: Work) -> None:
     initial = zero_none_images(initial_labels(global_clip.p, bias, config), none)
 
     def validate(model: CamClassifier, team: Team) -> float | None:  # logged, never acted on
-        return scorer.mean_ap("val", val.ids, predict_scores(model, val, work.accelerator, team)) if val else None
+        return (
+            scorer.mean_ap("val", val.ids, predict_scores(model, val, work.accelerator, team))
+            if val
+            else None
+        )
 
     work.progress.preparing("loading the classifier")
     torch.manual_seed(config.seed)

@@ -90,7 +90,14 @@ PRESET_VALUES: dict[str, dict[str, Any]] = {
         "bias": {"entropy_threshold": 1.5},
         "classifier": {"backbone": "clip:demo", "weights": None, "image_size": 128, "cam_size": 160},
         "views": {"threshold": {"mean_views": 8.0}},  # half of the classes, as 10 of 20 in the paper
-        "training": {"epochs": 8, "warmup_epochs": 2, "learning_rate": 1e-3, "head_factor": 4.0, "schedule": "cosine", "positive_label": 0.5},
+        "training": {
+            "epochs": 8,
+            "warmup_epochs": 2,
+            "learning_rate": 1e-3,
+            "head_factor": 4.0,
+            "schedule": "cosine",
+            "positive_label": 0.5,
+        },
     },
     "paper": _PAPER,
     "reference": nested({name: paper if code is AS_PAPER else code for name, paper, _, code, _ in TABLE}),

@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 
 from ccd_core.errors import UserError
 
-NAMED = {"imagenet7": "SIMPLE_IMAGENET_TEMPLATES", "imagenet80": "OPENAI_IMAGENET_TEMPLATES"}  # sets that open_clip carries
+NAMED = {
+    "imagenet7": "SIMPLE_IMAGENET_TEMPLATES",
+    "imagenet80": "OPENAI_IMAGENET_TEMPLATES",
+}  # sets that open_clip carries
 Names = Mapping[str, str | Sequence[str]]
 
 
@@ -33,14 +36,20 @@ def check(prompt: str | Sequence[str]) -> None:
     for template in [prompt] if isinstance(prompt, str) else prompt:
         if "{}" not in template and not (isinstance(prompt, str) and prompt in NAMED):
             sets = " or ".join(NAMED)
-            raise UserError(f"The prompt {template!r} has no {{}} where the class name goes, as in 'a photo of the {{}}', and is not {sets}.")
+            raise UserError(
+                f"The prompt {template!r} has no {{}} where the class name goes, as in 'a photo of the {{}}', and is not {sets}."
+            )
 
 
-def prompts_of(classes: Sequence[str], prompt: str | Sequence[str], names: Names | None = None) -> list[list[str]]:
+def prompts_of(
+    classes: Sequence[str], prompt: str | Sequence[str], names: Names | None = None
+) -> list[list[str]]:
     """The prompts of each class: every template with every name of it. Raises UserError for names of a class that is not there."""
     names = names or {}
     if unknown := [name for name in names if name not in classes]:
-        raise UserError(f"clip.names speaks of {unknown[0]!r}, which is not a class of this data set; its classes are {', '.join(classes)}.")
+        raise UserError(
+            f"clip.names speaks of {unknown[0]!r}, which is not a class of this data set; its classes are {', '.join(classes)}."
+        )
     forms = templates(prompt)
     words = [names.get(name) or name for name in classes]
     spoken = [[word] if isinstance(word, str) else list(word) for word in words]

@@ -33,7 +33,11 @@ from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.labels import read_local_probabilities
 
 VIEWS = 9  # an image (Sec. 3.2)
-RESIZED = (1.0, 0.75, 0.5)  # of the longer side: an image with fewer boxes has them at other sizes, too (footnote 2)
+RESIZED = (
+    1.0,
+    0.75,
+    0.5,
+)  # of the longer side: an image with fewer boxes has them at other sizes, too (footnote 2)
 POLICIES = {
     "cam": "CAM boxes ± offset, the run's own",
     "around_boxes": "around ground-truth boxes",
@@ -92,7 +96,9 @@ def study(
     p_global = global_outputs(clip, images, Work(config, accelerator, progress=Progress(reporter=report))).p
     bias = clip_bias(p_global, config.bias.entropy_threshold)
     initial = initial_labels(p_global, bias, config)
-    results: dict[str, Any] = {"initial": {"views": 0.0, "local": None, "final": _measures(scorer, images, initial)}}
+    results: dict[str, Any] = {
+        "initial": {"views": 0.0, "local": None, "final": _measures(scorer, images, initial)}
+    }
     for policy in policies:
         if policy == "cam":
             assert run is not None
@@ -113,10 +119,16 @@ def study(
 class Places:
     """Where a policy looks in each image: `of(row)` is [V, 4] boxes in the frame and, of each, the longer side it is resized to."""
 
-    def __init__(self, policy: str, config: CCDConfig, truth: GroundTruth, images: ImageList, run: Run | None):
+    def __init__(
+        self, policy: str, config: CCDConfig, truth: GroundTruth, images: ImageList, run: Run | None
+    ):
         self.policy, self.config, self.images = policy, config, images
         self.truth, self.row_of = truth, {image: row for row, image in enumerate(truth.ids)}
-        self.views = run.load_views().groupby("image", observed=True) if run is not None and policy == "moved" else None
+        self.views = (
+            run.load_views().groupby("image", observed=True)
+            if run is not None and policy == "moved"
+            else None
+        )
 
     def of(self, row: int) -> tuple[np.ndarray, list[int]]:
         side, longer, image = self.config.views.frame, self.config.clip.size, self.images.ids[row]
@@ -126,7 +138,11 @@ class Places:
         if self.policy == "random":
             return random_boxes(VIEWS, (side, side), rng), [longer] * VIEWS
         if self.views is not None:
-            own = self.views.get_group(image)[["x0", "y0", "x1", "y1"]].to_numpy() if image in self.views.groups else np.empty((0, 4), int)
+            own = (
+                self.views.get_group(image)[["x0", "y0", "x1", "y1"]].to_numpy()
+                if image in self.views.groups
+                else np.empty((0, 4), int)
+            )
             return moved_boxes(own, (side, side), rng), [longer] * len(own)
         boxes = in_frame(self.truth.boxes[self.row_of[image]], image_size(self.images.paths[row]), side)
         if not len(boxes):
@@ -179,8 +195,14 @@ def _check(policies: Sequence[str], run: Run | None, truth: GroundTruth | None, 
         if policy not in POLICIES:
             raise UserError(f"There is no view policy {policy!r}; there are {', '.join(POLICIES)}.")
         if policy in NEEDS_RUN and run is None:
-            raise UserError(f"The policy {policy} takes the views of a run; name a finished run instead of a data set.")
+            raise UserError(
+                f"The policy {policy} takes the views of a run; name a finished run instead of a data set."
+            )
     if truth is None:
-        raise UserError(f"The data set {spec} has no ground truth for its training images, so there is nothing to measure labels against.")
+        raise UserError(
+            f"The data set {spec} has no ground truth for its training images, so there is nothing to measure labels against."
+        )
     if set(policies) & set(NEEDS_BOXES) and not any(len(truth.boxes[row]) for row in range(len(truth.ids))):
-        raise UserError(f"The data set {spec} has no boxes; leave out the policies {' and '.join(NEEDS_BOXES)}.")
+        raise UserError(
+            f"The data set {spec} has no boxes; leave out the policies {' and '.join(NEEDS_BOXES)}."
+        )

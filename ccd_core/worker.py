@@ -1,6 +1,6 @@
 """One process of a run on several devices, started by `training.distributed.launch` and never by hand.
 
-    python -m ccd_core.worker RUN cpu|cuda PID
+python -m ccd_core.worker RUN cpu|cuda PID
 """
 
 from __future__ import annotations

@@ -10,7 +10,17 @@ from app.components.gallery import gallery_pages
 from app.parts.cam_boxes import image_panel, methods_panel, views_panel
 from app.reading import ground_truth as datasets
 from app.reading import runs as loaders
-from app.widgets import choose_image, current_run, empty_state, filter_changed, friendly_errors, page_header, pick_class, pick_image, require
+from app.widgets import (
+    choose_image,
+    current_run,
+    empty_state,
+    filter_changed,
+    friendly_errors,
+    page_header,
+    pick_class,
+    pick_image,
+    require,
+)
 from ccd_core.explore.browsing import AGREEMENTS, ORDERS, VERDICTS, select
 
 run = current_run()
@@ -47,8 +57,24 @@ verdict = columns[2].selectbox(
     help="Against ground truth, at 0.5." if truth else datasets.why_no_truth(run),
 )  # fmt: skip
 order = columns[3].selectbox("Order", ORDERS, key="order", bind="query-params")
-between = columns[4].slider("Views of the image", 0, max(1, most), (0, max(1, most)), key="views", bind="query-params", on_change=filter_changed)
-layout = columns[5].segmented_control("Show", ["Image", "Grid"], default="Image", required=True, key="layout", bind="query-params", width="stretch")
+between = columns[4].slider(
+    "Views of the image",
+    0,
+    max(1, most),
+    (0, max(1, most)),
+    key="views",
+    bind="query-params",
+    on_change=filter_changed,
+)
+layout = columns[5].segmented_control(
+    "Show",
+    ["Image", "Grid"],
+    default="Image",
+    required=True,
+    key="layout",
+    bind="query-params",
+    width="stretch",
+)
 
 cls = run.classes.index(chosen) if chosen else None
 found = loaders.image_signals(run, cls)
@@ -60,7 +86,11 @@ shown = [ids[row] for row in rows]
 
 
 def nothing_fits() -> NoReturn:
-    empty_state("No image fits these filters", "Widen the number of views, or set a filter back to any.", icon=":material/filter_alt_off:")
+    empty_state(
+        "No image fits these filters",
+        "Widen the number of views, or set a filter back to any.",
+        icon=":material/filter_alt_off:",
+    )
     st.stop()
 
 
@@ -72,7 +102,9 @@ def describe(image: str) -> dict:
         badges.append(f"{found.missed[row]} missed")
     if found.false_alarms[row] > 0:
         badges.append(f"{found.false_alarms[row]} false")
-    tone = "" if found.missed[row] < 0 else "good" if found.missed[row] + found.false_alarms[row] == 0 else "bad"
+    tone = (
+        "" if found.missed[row] < 0 else "good" if found.missed[row] + found.false_alarms[row] == 0 else "bad"
+    )
     return {"caption": image, "badges": badges, "tone": tone}
 
 
@@ -86,11 +118,20 @@ if layout == "Grid":
         nothing_fits()
     legend = "green: the classifier is right about every class, red: it is not. " if truth and scored else ""
     wanted = st.text_input(
-        "Find by file name", key="find", bind="query-params", placeholder="Find by file name", label_visibility="collapsed", on_change=filter_changed
+        "Find by file name",
+        key="find",
+        bind="query-params",
+        placeholder="Find by file name",
+        label_visibility="collapsed",
+        on_change=filter_changed,
     )
     shown = [name for name in shown if wanted.lower() in name.lower()]
-    st.caption(f"{len(shown):,} of {len(ids):,} images; {legend}Click or press Enter to open one, arrow keys move.")
-    gallery_pages(run, shown, describe, key="grid", selected=st.session_state.get("image"), on_pick=open_image)
+    st.caption(
+        f"{len(shown):,} of {len(ids):,} images; {legend}Click or press Enter to open one, arrow keys move."
+    )
+    gallery_pages(
+        run, shown, describe, key="grid", selected=st.session_state.get("image"), on_pick=open_image
+    )
     loaders.wake_predictor(run)  # an image will be opened
     st.stop()
 

@@ -26,7 +26,18 @@ from app.reading.labels import (
     which_images,
 )
 from app.routes import image_url
-from app.widgets import choose_image, current_run, friendly_errors, literal, metric_row, page_header, pick_class, pick_image, require, show_figure
+from app.widgets import (
+    choose_image,
+    current_run,
+    friendly_errors,
+    literal,
+    metric_row,
+    page_header,
+    pick_class,
+    pick_image,
+    require,
+    show_figure,
+)
 from ccd_core.explore.relabel import Relabelled
 from ccd_core.runs.run import Run
 
@@ -44,14 +55,25 @@ def one_image(run: Run) -> None:
     image = pick_image(ids, row_of)
     assert image is not None  # no run is without images
     row, classes, labels = row_of[image], run.classes, loaders.label_arrays(run)
-    kinds = {"global": loaders.global_arrays(run)["p_global"][row], **{kind: labels[kind][row] for kind in ("initial", "local", "final")}}
+    kinds = {
+        "global": loaders.global_arrays(run)["p_global"][row],
+        **{kind: labels[kind][row] for kind in ("initial", "local", "final")},
+    }
     truth = datasets.image_truth(run, image)
     if truth is not None:
         kinds = {"ground truth": truth[0]} | kinds
     views = loaders.views_of(run, image) if run.has("views.parquet") else None
-    probabilities = np.empty((0, len(classes)), np.float32) if views is None else loaders.view_probabilities(run)[views.index]
+    probabilities = (
+        np.empty((0, len(classes)), np.float32)
+        if views is None
+        else loaders.view_probabilities(run)[views.index]
+    )
     frame = run.config.views.frame
-    boxes = [tuple(side / frame for side in box) for box in views[["x0", "y0", "x1", "y1"]].to_numpy().tolist()] if views is not None else []
+    boxes = (
+        [tuple(side / frame for side in box) for box in views[["x0", "y0", "x1", "y1"]].to_numpy().tolist()]
+        if views is not None
+        else []
+    )
 
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -70,7 +92,11 @@ def one_image(run: Run) -> None:
         return
     st.header("What CLIP says of each view", anchor=False)
     given = {
-        number: [classes[c] for c in shown if best_view[c] == number and labels["local"][row, c] >= figures_labels.GIVEN]
+        number: [
+            classes[c]
+            for c in shown
+            if best_view[c] == number and labels["local"][row, c] >= figures_labels.GIVEN
+        ]
         for number in range(len(boxes))
     }
     cards = []
@@ -126,19 +152,34 @@ def whole_data_set(run: Run) -> None:
     )
     with columns[2]:
         threshold, _ = entropy_slider(run)
-    debiased = columns[3].toggle("debias", debias, key="debias", bind="query-params", help="Divide each class by its CLIP bias (Sec. 3.3).")
+    debiased = columns[3].toggle(
+        "debias",
+        debias,
+        key="debias",
+        bind="query-params",
+        help="Divide each class by its CLIP bias (Sec. 3.3).",
+    )
     mode = "none" if not debiased else settings.bias.mode if debias else "class"
     if not run.has("views.parquet"):
-        st.info("This run took no local views (labels.update is off), so alpha changes nothing.", icon=":material/info:")
+        st.info(
+            "This run took no local views (labels.update is off), so alpha changes nothing.",
+            icon=":material/info:",
+        )
 
     of_run, of_clip = run_labels(run)
     made, as_set = new_labels(run, alpha, floor, threshold, mode)
-    changes = {"labels.alpha": alpha, "bias.floor": floor, "bias.entropy_threshold": threshold, "bias.mode": mode}
+    changes = {
+        "labels.alpha": alpha,
+        "bias.floor": floor,
+        "bias.entropy_threshold": threshold,
+        "bias.mode": mode,
+    }
     train_with(run, changes)
 
     if as_set.measures is None:
         st.info(
-            f"{datasets.why_no_truth(run)} Without it labels cannot be scored; the figures show what the settings change.", icon=":material/info:"
+            f"{datasets.why_no_truth(run)} Without it labels cannot be scored; the figures show what the settings change.",
+            icon=":material/info:",
         )
     else:
         label_numbers(run, of_run, as_set)
@@ -159,15 +200,30 @@ def label_numbers(run: Run, of_run: Labels, as_set: Labels) -> None:
     distances = [np.abs(labels.statistics.mean - truth).mean() for labels in (of_run, as_set)]
     metric_row(
         [
-            ("mAP, change", f"{100 * (after['mAP'] - before['mAP']):+.2f}", "Percentage points against this run."),
-            ("F1, change", f"{100 * (after['F1'] - before['F1']):+.2f}", "Percentage points against this run."),
-            ("Rate error", f"{distances[1]:.3f}", f"Mean over classes of |mean label - true rate|; {distances[0]:.3f} in this run."),
+            (
+                "mAP, change",
+                f"{100 * (after['mAP'] - before['mAP']):+.2f}",
+                "Percentage points against this run.",
+            ),
+            (
+                "F1, change",
+                f"{100 * (after['F1'] - before['F1']):+.2f}",
+                "Percentage points against this run.",
+            ),
+            (
+                "Rate error",
+                f"{distances[1]:.3f}",
+                f"Mean over classes of |mean label - true rate|; {distances[0]:.3f} in this run.",
+            ),
         ]
     )
 
 
 def how_good(of_clip: Labels, of_run: Labels, as_set: Labels) -> None:
-    histograms = {figures_labels.RUN: of_run.statistics.histogram, figures_labels.SET: as_set.statistics.histogram}
+    histograms = {
+        figures_labels.RUN: of_run.statistics.histogram,
+        figures_labels.SET: as_set.statistics.histogram,
+    }
     if as_set.measures is None:
         show_figure(figures_labels.label_histogram(histograms), key="label_histogram")
         return
@@ -176,7 +232,13 @@ def how_good(of_clip: Labels, of_run: Labels, as_set: Labels) -> None:
         st.markdown("**Against the ground truth**")
         kinds = {"CLIP, whole image": of_clip, figures_labels.RUN: of_run, figures_labels.SET: as_set}
         show_figure(
-            figures_labels.measure_bars({kind: labels.measures.summary for kind, labels in kinds.items() if labels.measures is not None}),
+            figures_labels.measure_bars(
+                {
+                    kind: labels.measures.summary
+                    for kind, labels in kinds.items()
+                    if labels.measures is not None
+                }
+            ),
             key="label_measures",
         )
     with right:
@@ -194,17 +256,37 @@ def train_with(run: Run, changes: dict) -> None:
     wanted = {
         "run": run.name,
         "from": run.name,
-        "set": ";".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in changes.items()),
+        "set": ";".join(
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in changes.items()
+        ),
     }
-    left.page_link("../pages/train.py", label="Train with these settings", icon=":material/model_training:", query_params=wanted)
+    left.page_link(
+        "../pages/train.py",
+        label="Train with these settings",
+        icon=":material/model_training:",
+        query_params=wanted,
+    )
     options = [word for part in wanted["set"].split(";") for word in ("--set", part)]
-    right.code(shlex.join(["ccd", "run", "--config", str(run.file("config.yaml")), *options]), language=None, wrap_lines=True)
+    right.code(
+        shlex.join(["ccd", "run", "--config", str(run.file("config.yaml")), *options]),
+        language=None,
+        wrap_lines=True,
+    )
 
 
 def class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:
     choices = (["AP"] if as_set.measures is not None else []) + ["mean label", "images with a label over 0.5"]
     what = (
-        st.segmented_control("Compare", choices, default=choices[0], key="compare", bind="query-params", label_visibility="collapsed") or choices[0]
+        st.segmented_control(
+            "Compare",
+            choices,
+            default=choices[0],
+            key="compare",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        or choices[0]
     )
     truth, counts = true_rates(run), true_counts(run)
     if what == "AP":
@@ -213,10 +295,14 @@ def class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:
         figure = figures_labels.differences(run.classes, *ends, None, "AP (%)", 100, 1)
     elif what == "mean label":
         ends = of_run.statistics.mean, as_set.statistics.mean
-        figure = figures_labels.differences(run.classes, *ends, truth, "mean label" if truth is None else "mean label and true rate")
+        figure = figures_labels.differences(
+            run.classes, *ends, truth, "mean label" if truth is None else "mean label and true rate"
+        )
     else:
         ends = of_run.statistics.above_half, as_set.statistics.above_half
-        figure = figures_labels.differences(run.classes, *ends, None if counts is None else counts[0], "images", digits=0)
+        figure = figures_labels.differences(
+            run.classes, *ends, None if counts is None else counts[0], "images", digits=0
+        )
     class_figure(figure, "label_differences", (PART, CHANGED))
     st.caption("The greatest gain is on top. Click a class to see the images whose labels of it change most.")
 
@@ -238,7 +324,9 @@ def most_changed(run: Run, of_run: Labels, made: Relabelled) -> None:
     rows = rows[np.argsort(-change[rows])]
     rows = rows[change[rows] > 0.005]
     if not len(rows):
-        st.info("No label changes: these are the run's own settings. Move a slider above.", icon=":material/tune:")
+        st.info(
+            "No label changes: these are the run's own settings. Move a slider above.", icon=":material/tune:"
+        )
         return
     ids, _ = loaders.image_ids(run)
     items = []
@@ -271,11 +359,20 @@ page_header(
         if run.config.labels.views_required
         else "Where an image has no views, its local label is that of a probability of 0."
     )
-    + ("" if run.config.none_images.filter == "off" else " Images taken to show none of the classes have labels of 0."),
+    + (
+        ""
+        if run.config.none_images.filter == "off"
+        else " Images taken to show none of the classes have labels of 0."
+    ),
     r"l^{final} = \alpha\, l^{initial} + (1 - \alpha)\, l^{local}, \qquad l^{local}_c = \mathrm{clip}\left(\max_v \max(p_{v,c}, \epsilon) / b_c, 0, 1\right)",
 )
 require(run, "labels.npz", "labels")
-show = st.segmented_control("Show", [ONE, ALL], default=ONE, key="show", bind="query-params", label_visibility="collapsed") or ONE
+show = (
+    st.segmented_control(
+        "Show", [ONE, ALL], default=ONE, key="show", bind="query-params", label_visibility="collapsed"
+    )
+    or ONE
+)
 if show == ONE:
     one_image(run)
 else:

@@ -38,8 +38,13 @@ def status() -> None:
         st.markdown(stages(run, now, state))
         st.progress(*progress(run, state))
     elif now != "finished":
-        st.info(f"This run is {now}, in stage {state.get('stage', 'created')}. It can be resumed on the page Train.")
-    before, st.session_state["seen"] = st.session_state.get("seen"), (run.name, now, state.get("stage"), len(run.load_metrics()))
+        st.info(
+            f"This run is {now}, in stage {state.get('stage', 'created')}. It can be resumed on the page Train."
+        )
+    before, st.session_state["seen"] = (
+        st.session_state.get("seen"),
+        (run.name, now, state.get("stage"), len(run.load_metrics())),
+    )
     if before and before[0] == run.name and before != st.session_state["seen"]:
         st.rerun()  # a stage or an epoch is over: the rest of the page has more to show
 
@@ -51,17 +56,50 @@ def steps(run: Run) -> list[Step]:
     if run.has("global.npz"):
         ids, _ = loaders.image_ids(run)
         pictures = tuple(image_url(run.name, image, 160) for image in ids[:4])
-        shown.append(Step("Images", f"{len(ids):,}", f"without labels, {len(run.classes)} classes", "cam_boxes", pictures=pictures))
+        shown.append(
+            Step(
+                "Images",
+                f"{len(ids):,}",
+                f"without labels, {len(run.classes)} classes",
+                "cam_boxes",
+                pictures=pictures,
+            )
+        )
         p = loaders.global_arrays(run)["p_global"]
         top = np.sort(np.bincount(p.argmax(1), minlength=len(run.classes)))[::-1] / len(p)
-        shown.append(Step("CLIP's global labels", f"{top[0]:.0%}", "of images go to its favourite class", "clip_bias", bars=tuple(top.tolist())))
+        shown.append(
+            Step(
+                "CLIP's global labels",
+                f"{top[0]:.0%}",
+                "of images go to its favourite class",
+                "clip_bias",
+                bars=tuple(top.tolist()),
+            )
+        )
     if run.has("bias.json"):
         values = sorted((row["bias"] for row in run.load_bias()["classes"].values()), reverse=True)
-        shown.append(Step("CLIP bias", f"{values[0] / values[-1]:.1f} x", "most over least favoured class", "clip_bias", bars=tuple(values)))
+        shown.append(
+            Step(
+                "CLIP bias",
+                f"{values[0] / values[-1]:.1f} x",
+                "most over least favoured class",
+                "clip_bias",
+                bars=tuple(values),
+            )
+        )
     if run.has("view_threshold.json"):
         mean = run.load_json("view_threshold.json")["mean_views"]
         boxes = tuple(_some_views(run)) if run.has("views.parquet") else ()
-        shown.append(Step("Local views", f"{mean:.1f}", "an image, where the maps point", "cam_boxes", pictures=boxes[:1], boxes=boxes[1:]))
+        shown.append(
+            Step(
+                "Local views",
+                f"{mean:.1f}",
+                "an image, where the maps point",
+                "cam_boxes",
+                pictures=boxes[:1],
+                boxes=boxes[1:],
+            )
+        )
     if run.has("labels.npz"):
         labels = (report.get("labels") or {}).get("final")
         text = "mAP against ground truth" if labels else "classes an image above 0.5"
@@ -81,8 +119,20 @@ def steps(run: Run) -> list[Step]:
         curve = run.load_metrics()
         column = "val_map" if len(curve) and curve["val_map"].notna().any() else "train_map"
         bars = tuple((curve[column].dropna() / 100).tolist()) if len(curve) else ()
-        value = f"{validation['mAP']:.1f} %" if validation else f"epoch {run.load_json('checkpoints', 'best.json')['epoch'] + 1}"
-        shown.append(Step("Classifier", value, ("validation mAP" if report.get("val") else "mAP") if validation else "kept", "results", bars=bars))
+        value = (
+            f"{validation['mAP']:.1f} %"
+            if validation
+            else f"epoch {run.load_json('checkpoints', 'best.json')['epoch'] + 1}"
+        )
+        shown.append(
+            Step(
+                "Classifier",
+                value,
+                ("validation mAP" if report.get("val") else "mAP") if validation else "kept",
+                "results",
+                bars=bars,
+            )
+        )
     return shown
 
 
@@ -92,13 +142,29 @@ def beside_the_strip(run: Run) -> list[tuple[str, str, str]]:
     labels = report.get("labels") or {}
     if labels.get("global") and labels.get("final"):
         gain = labels["final"]["mAP"] - labels["global"]["mAP"]
-        numbers.append(("Labels against CLIP alone", f"{gain:+.1f} mAP", "Final labels' mAP less that of CLIP's global labels, in points."))
+        numbers.append(
+            (
+                "Labels against CLIP alone",
+                f"{gain:+.1f} mAP",
+                "Final labels' mAP less that of CLIP's global labels, in points.",
+            )
+        )
     if validation := report.get("val"):
-        numbers.append(("F1 at 0.5, validation", f"{validation['F1']:.1f} %", "Mean over the classes, every score from 0.5 on a label."))
+        numbers.append(
+            (
+                "F1 at 0.5, validation",
+                f"{validation['F1']:.1f} %",
+                "Mean over the classes, every score from 0.5 on a label.",
+            )
+        )
     if run.has("checkpoints", "best.json"):
         best = run.load_json("checkpoints", "best.json")
         numbers.append(
-            ("Kept epoch", f"{best['epoch'] + 1} of {len(run.load_metrics())}", f"{best['kept_because']}. The choice uses no ground truth.")
+            (
+                "Kept epoch",
+                f"{best['epoch'] + 1} of {len(run.load_metrics())}",
+                f"{best['kept_because']}. The choice uses no ground truth.",
+            )
         )
     if run.status == "finished":
         took = duration(sum(run.state.get("seconds", {}).values()))
@@ -131,7 +197,9 @@ with left:
     if len(metrics):
         show_figure(figures.learning_curves(metrics, kept, warm_up(run)), key="curves")
     else:
-        empty_state("No epoch is over yet", "The curves appear after the first one.", "train", "Watch the run")
+        empty_state(
+            "No epoch is over yet", "The curves appear after the first one.", "train", "Watch the run"
+        )
 with right:
     st.header("Labels, stage by stage", anchor=False)
     rows = {kind: row for kind, row in (report.get("labels") or {}).items() if row}
@@ -172,6 +240,11 @@ if skipped:
     with st.expander(f"{len(skipped)} files could not be used", expanded=True):
         st.dataframe(skipped, hide_index=True)
 with st.expander("Time by stage, settings, versions"):
-    st.dataframe([{"stage": stage, "seconds": seconds} for stage, seconds in state.get("seconds", {}).items()], hide_index=True)
+    st.dataframe(
+        [{"stage": stage, "seconds": seconds} for stage, seconds in state.get("seconds", {}).items()],
+        hide_index=True,
+    )
     st.code(run.file("config.yaml").read_text(), language="yaml")
-loaders.wake_predictor(run, after=3)  # the pages it leads to ask it; its start must not slow down the first figures
+loaders.wake_predictor(
+    run, after=3
+)  # the pages it leads to ask it; its start must not slow down the first figures

@@ -29,7 +29,16 @@ from app.reading.predictions import (
     thresholds_of_link,
 )  # fmt: skip
 from app.reading.uploads import MEGABYTES, keep_uploads
-from app.widgets import current_run, empty_state, friendly_errors, literal, metric_row, page_header, require, show_figure
+from app.widgets import (
+    current_run,
+    empty_state,
+    friendly_errors,
+    literal,
+    metric_row,
+    page_header,
+    require,
+    show_figure,
+)
 from ccd_core.data.images import IMAGE_SUFFIXES
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.thresholds import Thresholds
@@ -59,14 +68,27 @@ def chosen_images() -> dict:
     )  # fmt: skip
     if source == "Folder on this machine":
         readable = roots.roots()
-        folder = st.text_input("Folder", key="folder", bind="query-params", placeholder=str((readable or [Path.home() / "photos"])[-1]))
-        only = "" if readable is None else f" Open to this app: {', '.join(f'`{root}`' for root in [*readable, *dataset_folder(run)])}."
+        folder = st.text_input(
+            "Folder",
+            key="folder",
+            bind="query-params",
+            placeholder=str((readable or [Path.home() / "photos"])[-1]),
+        )
+        only = (
+            ""
+            if readable is None
+            else f" Open to this app: {', '.join(f'`{root}`' for root in [*readable, *dataset_folder(run)])}."
+        )
         st.caption(f"Images in it and all folders below.{only}")
         return images_in(run, folder) if folder else {}
     kinds = [suffix[1:] for suffix in IMAGE_SUFFIXES]
     many: Literal[True, "directory"] = "directory" if source == "Upload a folder" else True
     uploads = st.file_uploader(
-        f"Up to {MOST} images, {MEGABYTES} MB each", kinds, accept_multiple_files=many, max_upload_size=MEGABYTES, key=f"uploads_{many}"
+        f"Up to {MOST} images, {MEGABYTES} MB each",
+        kinds,
+        accept_multiple_files=many,
+        max_upload_size=MEGABYTES,
+        key=f"uploads_{many}",
     )
     if len(uploads) > MOST:
         st.error(
@@ -83,8 +105,12 @@ def chosen_example() -> dict:
         return {}
     st.markdown("**Try one of these**, images of the run's data set that were kept out of training" if run.has("scores", "val.npz") else "**Try one of these**, images of the run's data set")  # fmt: skip
     linked = st.query_params.get("example")
-    picked = gallery(run, [{"id": image} for image in ids], key="examples", selected=linked, on_pick=_try, tile="6rem")
-    image = next((one for one in (picked, linked) if one in ids), None)  # the link may name an image of another run
+    picked = gallery(
+        run, [{"id": image} for image in ids], key="examples", selected=linked, on_pick=_try, tile="6rem"
+    )
+    image = next(
+        (one for one in (picked, linked) if one in ids), None
+    )  # the link may name an image of another run
     return {image: loaders.image_path(run, image)} if image else {}
 
 
@@ -96,7 +122,9 @@ def chosen_thresholds() -> Thresholds:
     saved = thresholds.of_run(run)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     ways = (["Saved"] if saved else []) + ["One for all", "Each class"]
-    way = left.segmented_control("Thresholds", ways, default=ways[0], required=True, key="limits", bind="query-params")
+    way = left.segmented_control(
+        "Thresholds", ways, default=ways[0], required=True, key="limits", bind="query-params"
+    )
     if way == "Saved" and saved:
         right.caption(f"From the page Results: {saved.in_words}.")
         return saved
@@ -104,7 +132,16 @@ def chosen_thresholds() -> Thresholds:
         right.caption("A class scored at or above its threshold is a label.")
         return each_threshold(saved)
     st.query_params.pop("each", None)
-    value = right.slider("Threshold", 0.0, 1.0, 0.5, 0.01, key="threshold", bind="query-params", help="A class scored at or above it is a label.")
+    value = right.slider(
+        "Threshold",
+        0.0,
+        1.0,
+        0.5,
+        0.01,
+        key="threshold",
+        bind="query-params",
+        help="A class scored at or above it is a label.",
+    )
     return Thresholds.same(run.classes, value)
 
 
@@ -117,12 +154,24 @@ def each_threshold(saved: Thresholds | None) -> Thresholds:
     with st.expander("A threshold for each class", expanded=len(run.classes) <= 24):
         found: Sequence[int] = range(len(run.classes))
         if len(found) > predicting.SLIDERS:
-            wanted = st.text_input("Find a class", key="find_class", placeholder="Find a class", label_visibility="collapsed").lower()
+            wanted = st.text_input(
+                "Find a class", key="find_class", placeholder="Find a class", label_visibility="collapsed"
+            ).lower()
             found = [i for i in found if wanted in run.classes[i].lower()]
-            st.caption(f"{min(len(found), predicting.SLIDERS)} of {len(run.classes):,} classes; find the others by name.")
+            st.caption(
+                f"{min(len(found), predicting.SLIDERS)} of {len(run.classes):,} classes; find the others by name."
+            )
         with st.grid(min_column_width=130, gap="medium"):
             for i in found[: predicting.SLIDERS]:
-                values[i] = st.slider(literal(run.classes[i]), 0.0, 1.0, linked.get(i, usual[i]), 0.01, key=keys[i], persist_state="session")
+                values[i] = st.slider(
+                    literal(run.classes[i]),
+                    0.0,
+                    1.0,
+                    linked.get(i, usual[i]),
+                    0.01,
+                    key=keys[i],
+                    persist_state="session",
+                )
     if changed := link_of_thresholds(values, usual):
         st.query_params["each"] = changed
     else:
@@ -133,7 +182,9 @@ def each_threshold(saved: Thresholds | None) -> Thresholds:
 def filtered(good: list[Predicted], limits: Thresholds) -> list[tuple[Predicted, list[str]]]:
     """The images that the filter leaves, with their labels."""
     labelled = [(one, limits.labels(run.classes, one.scores)) for one in good]
-    counts = np.bincount([run.classes.index(name) for _, names in labelled for name in names], minlength=len(run.classes))
+    counts = np.bincount(
+        [run.classes.index(name) for _, names in labelled for name in names], minlength=len(run.classes)
+    )
     found = [f"{literal(run.classes[i])} ({counts[i]})" for i in np.argsort(-counts) if counts[i]]
     none = sum(not names for _, names in labelled)
     metric_row([
@@ -150,7 +201,9 @@ def downloads(rows: list[tuple[Predicted, list[str]]], limits: Thresholds) -> No
     used = {name: float(value) for name, value in zip(run.classes, limits.array(run.classes), strict=True)}
 
     def as_json() -> str:
-        return json.dumps({"run": run.name, "thresholds": used, "images": as_records(pairs, run.classes, limits)}, indent=1)
+        return json.dumps(
+            {"run": run.name, "thresholds": used, "images": as_records(pairs, run.classes, limits)}, indent=1
+        )
 
     files = {
         "CSV": (lambda: as_csv(pairs, run.classes, limits), f"{run.name}-labels.csv", "text/csv"),
@@ -159,7 +212,15 @@ def downloads(rows: list[tuple[Predicted, list[str]]], limits: Thresholds) -> No
     }
     with st.container(horizontal=True, vertical_alignment="center"):
         for title, (content, name, kind) in files.items():
-            st.download_button(title, content, name, kind, icon=":material/download:", on_click="ignore", key=f"download_{title}")
+            st.download_button(
+                title,
+                content,
+                name,
+                kind,
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"download_{title}",
+            )
     many = "The image" if len(rows) == 1 else f"The {len(rows):,} images"
     st.caption(f"{many} shown. CSV: {CSV_FORMAT} JSON: the same, with the thresholds. Thresholds: a file for `ccd predict --thresholds`, which writes the same CSV.")  # fmt: skip
 
@@ -171,9 +232,19 @@ def cards(rows: list[tuple[Predicted, list[str]]]) -> None:
         for one, names in rows[PAGE * (page - 1) : PAGE * page]:
             with st.container(border=True, gap="small"):
                 st.image(loaders.jpeg(one.path, 320), output_format="JPEG")
-                badges = " ".join(f":blue-badge[{literal(name)} {one.scores[run.classes.index(name)]:.2f}]" for name in names[:6])
+                badges = " ".join(
+                    f":blue-badge[{literal(name)} {one.scores[run.classes.index(name)]:.2f}]"
+                    for name in names[:6]
+                )
                 st.markdown(badges or ":gray-badge[nothing found]")
-                st.button(literal(one.name[-28:]), key=f"see_{one.name}", icon=":material/search:", type="tertiary", on_click=_see, args=(one.name,))
+                st.button(
+                    literal(one.name[-28:]),
+                    key=f"see_{one.name}",
+                    icon=":material/search:",
+                    type="tertiary",
+                    on_click=_see,
+                    args=(one.name,),
+                )
 
 
 def _see(name: str) -> None:
@@ -188,14 +259,26 @@ def single(run: Run, one: Predicted, limits: Thresholds) -> None:
     clickable = [int(i) for i in order[:SHOWN]]
     st.header(literal(one.name), anchor=False)
     titles = {f"{run.classes[i]} {one.scores[i]:.2f}": i for i in clickable}
-    picked = st.pills("What speaks for", list(titles), format_func=literal, default=next(iter(titles)), required=True, key=f"why_{one.name}")
+    picked = st.pills(
+        "What speaks for",
+        list(titles),
+        format_func=literal,
+        default=next(iter(titles)),
+        required=True,
+        key=f"why_{one.name}",
+    )
     cls = titles.get(picked or "", clickable[0])
     left, right = st.columns([3, 2])
     left.image(label_overlay(run, one.path, cls, clickable), output_format="JPEG", caption=f"{literal(run.classes[cls])}: heat is what speaks for it, the frame the part above half of the map's range")  # fmt: skip
     clip = attended(run, one.path, clickable)["clip"]
     both = list(dict.fromkeys([*clickable[:8], *(np.argsort(-np.array(clip))[:4].tolist() if clip else [])]))
     given = limits.array(run.classes).astype(np.float32)
-    figure = opinion_bars([run.classes[i] for i in both], one.scores[both].tolist(), given[both].tolist(), [clip[i] for i in both] if clip else None)
+    figure = opinion_bars(
+        [run.classes[i] for i in both],
+        one.scores[both].tolist(),
+        given[both].tolist(),
+        [clip[i] for i in both] if clip else None,
+    )
     with right:
         show_figure(figure, key="opinions")
         st.caption("CLIP's probabilities add up to 1 over the classes, so it favours one; the classifier's scores stand alone." if clip else "CLIP's weights are not on this machine, so its opinion is missing.")  # fmt: skip
@@ -216,7 +299,11 @@ with friendly_errors():
     if len(bad) > 20:
         st.error(f"{len(bad) - 20} more files cannot be used.")
     if good:
-        rows = filtered(good, limits) if len(good) > 1 else [(good[0], limits.labels(run.classes, good[0].scores))]
+        rows = (
+            filtered(good, limits)
+            if len(good) > 1
+            else [(good[0], limits.labels(run.classes, good[0].scores))]
+        )
         if not rows:
             st.info("No image fits. Choose another label, or lower the threshold.")
             st.stop()

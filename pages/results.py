@@ -42,7 +42,9 @@ part = bar.segmented_control(
     label_visibility="collapsed",
 )
 split = options[0]
-if len(options) > 1 and (truth or part != "confusion"):  # agreement is about the training images, the only ones with labels
+if len(options) > 1 and (
+    truth or part != "confusion"
+):  # agreement is about the training images, the only ones with labels
     split = bar.segmented_control(
         "Images",
         options,
@@ -59,10 +61,20 @@ if not truth:
         f"{datasets.why_no_truth(run, split)} {'The AP below was measured by the run.' if measured else 'What is shown below needs no ground truth.'}"
     )
 elif not scored:
-    st.info("The run ended before there was ground truth, so it has no AP; a new run on the same folder is scored.")
+    st.info(
+        "The run ended before there was ground truth, so it has no AP; a new run on the same folder is scored."
+    )
 if scored and part in ("classes", "curves"):
     main = report[split]
     numbers = [("mAP", "mAP", "mean of the classes' AP"), ("micro-AP", "micro_AP", "AP over all (image, class) entries at once"), ("F1 at 0.5", "F1", "mean over the classes")]  # fmt: skip
-    metric_row([(f"{title}, {SPLITS[split]}", f"{main[key]:.1f} %", meaning) for title, key, meaning in numbers])
-draw = {"classes": classes_part, "curves": curves_part, "thresholds": thresholds_part, "confusion": confusion_part, "wrong": wrong_part}
+    metric_row(
+        [(f"{title}, {SPLITS[split]}", f"{main[key]:.1f} %", meaning) for title, key, meaning in numbers]
+    )
+draw = {
+    "classes": classes_part,
+    "curves": curves_part,
+    "thresholds": thresholds_part,
+    "confusion": confusion_part,
+    "wrong": wrong_part,
+}
 draw[part if part in PARTS else next(iter(PARTS))](run, split)

@@ -31,7 +31,9 @@ page_header(
     "order in which they were started. Everything here is read from the runs' folders, and `ccd jobs` does the same in a terminal.",
     r"\mathcal{L}_{total} = L_{ce} + \beta L_{consist}",
 )
-at_work = st.container()  # keeps its place when it is empty, so that the form under it keeps what is being typed
+at_work = (
+    st.container()
+)  # keeps its place when it is empty, so that the form under it keeps what is being typed
 
 
 def forget_source() -> None:
@@ -49,8 +51,13 @@ def starting_point() -> tuple[CCDConfig, str, str]:
             path = loaders.known_runs().get(source)
             if path is None:
                 raise UserError(f"There is no run {source!r} to take settings from.")
-            config = load_config(None, path / "config.yaml", [change for change in changes.split(";") if change])
-            left.info(f"Settings of **{source}**" + (f", with {changes.replace(';', ', ')}." if changes else "."), icon=":material/content_copy:")
+            config = load_config(
+                None, path / "config.yaml", [change for change in changes.split(";") if change]
+            )
+            left.info(
+                f"Settings of **{source}**" + (f", with {changes.replace(';', ', ')}." if changes else "."),
+                icon=":material/content_copy:",
+            )
             return config, f"{source}|{changes}", f"{source}|{changes}"
         except UserError as error:
             left.error(str(error))
@@ -61,8 +68,13 @@ def starting_point() -> tuple[CCDConfig, str, str]:
     )  # fmt: skip
     preset = preset if preset in PRESETS else "demo"
     spec = st.session_state.get("data") or st.query_params.get("data") or ""
-    plain, fitted = CCDConfig.preset(preset), CCDConfig.preset(preset, spec if st.session_state.get("data_of") in (None, preset) else None)
-    same = plain.changed(data={"spec": fitted.data.spec}) == fitted  # a preset may fit itself to the kind of data set
+    plain, fitted = (
+        CCDConfig.preset(preset),
+        CCDConfig.preset(preset, spec if st.session_state.get("data_of") in (None, preset) else None),
+    )
+    same = (
+        plain.changed(data={"spec": fitted.data.spec}) == fitted
+    )  # a preset may fit itself to the kind of data set
     return fitted, preset, preset if same else f"{preset} {spec.partition(':')[0]}"
 
 
@@ -86,7 +98,9 @@ def data_fields(start: CCDConfig, source: str) -> tuple[str, Path | None, dict[s
         dataset_check.show_report(report, source)
     if report is None or report.problem:
         return spec.strip(), classes, None
-    counts = {split: report.splits[split].images if split in report.splits else 0 for split in ("train", "val")}
+    counts = {
+        split: report.splits[split].images if split in report.splits else 0 for split in ("train", "val")
+    }
     return spec.strip(), classes, counts | {"classes": len(report.classes)}
 
 
@@ -101,7 +115,9 @@ def device_field(start: CCDConfig, origin: str) -> str:
         if device in known:
             words.append(known[device])
         if device in gpus:
-            words.append(f"{gpus[device].memory_used / 2**30:.0f} GiB used, {gpus[device].utilisation or 0} % busy")
+            words.append(
+                f"{gpus[device].memory_used / 2**30:.0f} GiB used, {gpus[device].utilisation or 0} % busy"
+            )
         try:
             waiting = sum(bool(set(one.devices) & set(job_queue.devices_of(device))) for one in line)
         except UserError:
@@ -110,8 +126,18 @@ def device_field(start: CCDConfig, origin: str) -> str:
 
     text = "`device`: auto takes the first GPU, or the CPU where there is none. A job waits for older jobs on its device."
     if len(gpus) < 2:
-        return st.selectbox("Device", options, format_func=say, key=f"device_{origin}", help=text, persist_state="session")
-    chosen = st.multiselect("Devices", options, [start.device], format_func=say, key=f"device_{origin}", help=text, persist_state="session")
+        return st.selectbox(
+            "Device", options, format_func=say, key=f"device_{origin}", help=text, persist_state="session"
+        )
+    chosen = st.multiselect(
+        "Devices",
+        options,
+        [start.device],
+        format_func=say,
+        key=f"device_{origin}",
+        help=text,
+        persist_state="session",
+    )
     return ",".join(chosen) if len(chosen) != 1 else chosen[0]
 
 
@@ -119,7 +145,13 @@ def name_field() -> tuple[str, Path | None]:
     """The run's name and its folder, or None with the sentence beside the field."""
     number = st.session_state.setdefault("names_given", 0)
     suggested = st.session_state.setdefault(f"suggested_{number}", time.strftime("run-%m%d-%H%M%S"))
-    name = st.text_input("Run name", suggested, key=f"name_{number}", help="The run's folder in the workspace.", persist_state="session")
+    name = st.text_input(
+        "Run name",
+        suggested,
+        key=f"name_{number}",
+        help="The run's folder in the workspace.",
+        persist_state="session",
+    )
     try:
         return name, jobs.new_folder(loaders.workspace(), name)
     except UserError as error:
@@ -132,8 +164,13 @@ def show_estimate(config: CCDConfig, counts: dict[str, int]) -> None:
     guess = estimates.estimate(config, counts["train"], counts["val"], counts["classes"], earlier)
     words = [f"About **{duration(sum(guess.seconds.values()))}**" if guess.seconds else "Time unknown"]
     if guess.disk is not None:
-        free = shutil.disk_usage(next(path for path in (loaders.workspace(), *loaders.workspace().parents) if path.exists())).free
-        words.append(f"{guess.disk / 2**20:,.0f} MiB of disk ({free / 2**30:,.0f} GiB free)" + (" :red[too little]" if free < guess.disk else ""))
+        free = shutil.disk_usage(
+            next(path for path in (loaders.workspace(), *loaders.workspace().parents) if path.exists())
+        ).free
+        words.append(
+            f"{guess.disk / 2**20:,.0f} MiB of disk ({free / 2**30:,.0f} GiB free)"
+            + (" :red[too little]" if free < guess.disk else "")
+        )
     st.caption(f":material/timer: {', '.join(words)}. {guess.basis}")
 
 
@@ -153,7 +190,9 @@ def start_form() -> None:
         name, out = name_field()
     problems = st.session_state.get(f"problems_{origin}", {})
     values = config_form.settings_form(start, origin, problems)
-    config, found = config_form.checked(start, values | {"data.spec": spec, "data.classes": classes, "device": device})
+    config, found = config_form.checked(
+        start, values | {"data.spec": spec, "data.classes": classes, "device": device}
+    )
     if config is not None and (refused := roots.refusals(config)):
         config, found = None, refused
     if found != problems:
@@ -163,7 +202,18 @@ def start_form() -> None:
         show_estimate(config, counts)
     left, right = st.columns([1, 3], vertical_alignment="top")
     ready = bool(config is not None and counts and out and device)
-    if left.button("Start", type="primary", icon=":material/rocket_launch:", key="start", width="stretch", disabled=not ready) and config and out:
+    if (
+        left.button(
+            "Start",
+            type="primary",
+            icon=":material/rocket_launch:",
+            key="start",
+            width="stretch",
+            disabled=not ready,
+        )
+        and config
+        and out
+    ):
         try:
             jobs.start(config, out, "slurm" if cluster else "local", cluster)
         except UserError as error:
@@ -193,7 +243,9 @@ def show_jobs() -> None:
         st.rerun()  # the page's title and its pace change
     if not found:
         st.info(f"No runs yet in {loaders.workspace()}.")
-    wanted = st.query_params.get("job") or next((job.run.name for job in found if job.status == "running"), None)
+    wanted = st.query_params.get("job") or next(
+        (job.run.name for job in found if job.status == "running"), None
+    )
     running = [job for job in found if job.active]
     for job in [*reversed(running), *(job for job in found if not job.active)][:30]:
         job_card(job, opened=job.run.name == wanted)
@@ -205,16 +257,26 @@ with st.container(border=True):
 
 active = sorted(st.session_state.get("jobs_active", set()))
 for name, status in st.session_state.pop("endings", []):
-    st.toast(f"**{name}** {status}.", icon=":material/check_circle:" if status == "finished" else ":material/info:", duration="infinite")
+    st.toast(
+        f"**{name}** {status}.",
+        icon=":material/check_circle:" if status == "finished" else ":material/info:",
+        duration="infinite",
+    )
     st.session_state["last_ending"] = f"{name} {status}"
 if notice := st.session_state.pop("notice", None):
     st.toast(notice)
 title = (
-    f"{len(active)} running · CCD" if active else f"{st.session_state['last_ending']} · CCD" if "last_ending" in st.session_state else "Train · CCD"
+    f"{len(active)} running · CCD"
+    if active
+    else f"{st.session_state['last_ending']} · CCD"
+    if "last_ending" in st.session_state
+    else "Train · CCD"
 )
 st.set_page_config(page_title=title)
 if active:
-    at_work.markdown(f"**{', '.join(active)}** {'is' if len(active) == 1 else 'are'} at work: [watch below](#jobs).")
+    at_work.markdown(
+        f"**{', '.join(active)}** {'is' if len(active) == 1 else 'are'} at work: [watch below](#jobs)."
+    )
 st.header("Jobs", anchor="jobs")
 if st.session_state.get("delete"):
     confirm_delete(st.session_state.pop("delete"))

@@ -30,14 +30,22 @@ START, START_BOX = "0.3, 0.3, 0.7, 0.7", (0.3, 0.3, 0.7, 0.7)
 def chosen_image(run: Run) -> tuple[Path, str, str, list[dict[str, Any]]] | None:
     """File, URL, name and true boxes of the image to look at; None while there is none."""
     source = st.segmented_control(
-        "Image from", ["Data set", "Upload"], default="Data set", key="source", bind="query-params", label_visibility="collapsed"
+        "Image from",
+        ["Data set", "Upload"],
+        default="Data set",
+        key="source",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     if source != "Upload":
         image = pick_image(*loaders.image_ids(run))
         assert image is not None  # no run is without images
         path = loaders.image_path(run, image)
         return path, image_url(run.name, image, 960), image, true_boxes(run, image, path)
-    kinds, limit = [suffix[1:] for suffix in IMAGE_SUFFIXES], f"Up to {MEGABYTES} MB; it stays on this machine."
+    kinds, limit = (
+        [suffix[1:] for suffix in IMAGE_SUFFIXES],
+        f"Up to {MEGABYTES} MB; it stays on this machine.",
+    )
     upload = st.file_uploader("An image", kinds, max_upload_size=MEGABYTES, key="lab_upload", help=limit)
     if upload is None:
         st.info("Upload an image above. It is asked about with this run's classes.", icon=":material/upload:")
@@ -56,7 +64,10 @@ def true_boxes(run: Run, image: str, path: Path) -> list[dict[str, Any]]:
     if truth is None or not len(truth[1]):
         return []
     scale = np.array([1 / side for side in image_size(path)] * 2)
-    return [{"name": run.classes[c], "box": (np.array(box) * scale).clip(0, 1).round(4).tolist()} for c, box in truth[1]]
+    return [
+        {"name": run.classes[c], "box": (np.array(box) * scale).clip(0, 1).round(4).tolist()}
+        for c, box in truth[1]
+    ]
 
 
 def set_crop(box: list[float]) -> None:
@@ -88,7 +99,10 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
     def both(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return p, debiased(p)
 
-    box = view_sweeps.parse_box(st.session_state.get("crop") or st.query_params.get("crop") or START) or START_BOX
+    box = (
+        view_sweeps.parse_box(st.session_state.get("crop") or st.query_params.get("crop") or START)
+        or START_BOX
+    )
     own = np.array([view_sweeps.WHOLE, box])
     ask(run, path, own)
     drawn = frozenset(asked_about(run, path).said)
@@ -113,26 +127,43 @@ def laboratory(run: Run, path: Path, url: str, name: str, truth: list[dict[str, 
     )  # fmt: skip
     progress = st.container()
     left, right = st.columns([1, 1])
-    otherwise = "What CLIP says first of the whole image" if first is None else f"{classes[first]}, CLIP's first"
-    cls = pick_class(run, "Class", otherwise, left, disabled=not awake) or (None if first is None else classes[first])
+    otherwise = (
+        "What CLIP says first of the whole image" if first is None else f"{classes[first]}, CLIP's first"
+    )
+    cls = pick_class(run, "Class", otherwise, left, disabled=not awake) or (
+        None if first is None else classes[first]
+    )
     right.text_input("Crop: x0, y0, x1, y1 as shares of the image", START, key="crop", bind="query-params")
     st.header("CLIP's view dependence, seen", anchor=False)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
         sweep = pick_sweep(run, path, box, truth, awake)
-    said = {"none": "This run's labels are not debiased: both are the same.", "constant": "This run divides every class by the same number."}
-    form = int(right.toggle("After debiasing", key="debiased", bind="query-params", help=said.get(run.config.bias.mode)))
-    sweep_panel(run, path, sweep, cls, form, both, dict(zip((classes[c] for c in order), colours, strict=True)))
+    said = {
+        "none": "This run's labels are not debiased: both are the same.",
+        "constant": "This run divides every class by the same number.",
+    }
+    form = int(
+        right.toggle(
+            "After debiasing", key="debiased", bind="query-params", help=said.get(run.config.bias.mode)
+        )
+    )
+    sweep_panel(
+        run, path, sweep, cls, form, both, dict(zip((classes[c] for c in order), colours, strict=True))
+    )
     maps_panel(run, path, found, cls, form, both)
     with progress:
         wanted = stages(own, sweep)
         if error := asked_about(run, path).error:
             st.error(error)
             st.button("Try again", icon=":material/refresh:", on_click=set_out_anew, args=(run, path))
-        elif not drawn.issuperset(map(key, np.concatenate(wanted))):  # what has come since is not on the page yet
+        elif not drawn.issuperset(
+            map(key, np.concatenate(wanted))
+        ):  # what has come since is not on the page yet
             filling(run, path, wanted, drawn)
         else:
-            st.caption(f"CLIP was asked about {len(np.unique(np.concatenate(wanted), axis=0))} crops of this image.")
+            st.caption(
+                f"CLIP was asked about {len(np.unique(np.concatenate(wanted), axis=0))} crops of this image."
+            )
 
 
 def chosen_class(classes: list[str], first: int | None) -> int | None:
@@ -141,7 +172,9 @@ def chosen_class(classes: list[str], first: int | None) -> int | None:
     return classes.index(asked) if asked in classes else first
 
 
-def strongest(p_whole: np.ndarray, p_crop: np.ndarray, found: list[np.ndarray | None], asked: int | None) -> list[int]:
+def strongest(
+    p_whole: np.ndarray, p_crop: np.ndarray, found: list[np.ndarray | None], asked: int | None
+) -> list[int]:
     """The classes that get a bar: those that CLIP sees most of anywhere, and the one asked for. Only the first maps reorder them, not finer ones."""
     seen = [p_whole[None], p_crop[None]]
     maps = [level for level in found if level is not None]
@@ -157,7 +190,10 @@ def strongest(p_whole: np.ndarray, p_crop: np.ndarray, found: list[np.ndarray | 
 
 
 def is_fine(found: list[np.ndarray | None]) -> bool:
-    return all(level is not None and len(level) == places for level, places in zip(found, PLACES.values(), strict=True))
+    return all(
+        level is not None and len(level) == places
+        for level, places in zip(found, PLACES.values(), strict=True)
+    )
 
 
 def as_lists(forms: tuple[np.ndarray, np.ndarray], order: list[int]) -> list | None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: small models gain nothing from more, and a run's processes compute alike
+os.environ["OMP_NUM_THREADS"] = (
+    "1"  # before torch is imported: small models gain nothing from more, and a run's processes compute alike
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -14,7 +16,10 @@ def no_embeddings_are_left_behind(tmp_path_factory):
     """CLIP's embeddings of the tests' passing pictures do not go into the user's cache."""
     from ccd_core.data import cache
 
-    home, cache.home = cache.home, lambda: Path(os.environ.get("CCD_HOME") or tmp_path_factory.getbasetemp() / "home")
+    home, cache.home = (
+        cache.home,
+        lambda: Path(os.environ.get("CCD_HOME") or tmp_path_factory.getbasetemp() / "home"),
+    )
     yield
     cache.home = home
 
@@ -36,7 +41,13 @@ def tiny_config(scenes: Path, **changes):
         "device": "cpu",
         "precision": "fp32",
         "clip": {"size": 96, "batch_size": 32, "round_to": 32},
-        "classifier": {"backbone": "timm:test_resnet", "backbone_options": {}, "weights": None, "image_size": 64, "cam_size": 64},
+        "classifier": {
+            "backbone": "timm:test_resnet",
+            "backbone_options": {},
+            "weights": None,
+            "image_size": 64,
+            "cam_size": 64,
+        },
         "views": {"threshold": {"mean_views": 2.0}, "frame": 160, "offset": 20},
         "training": {"epochs": 4, "warmup_epochs": 2, "keep": "last"},
     }

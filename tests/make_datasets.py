@@ -37,7 +37,9 @@ def write_voc_annotation(path: Path, objects: list[tuple[str, int]]) -> None:
         for place, (name, difficult) in enumerate(objects)
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"<annotation><folder>VOC</folder><filename>{path.stem}.jpg</filename>{body}</annotation>")
+    path.write_text(
+        f"<annotation><folder>VOC</folder><filename>{path.stem}.jpg</filename>{body}</annotation>"
+    )
 
 
 def make_voc(root: Path, year: int = 2012, n: int = 6, crlf: bool = False) -> Path:
@@ -45,7 +47,10 @@ def make_voc(root: Path, year: int = 2012, n: int = 6, crlf: bool = False) -> Pa
     base = root / "VOCdevkit" / f"VOC{year}"
     (base / "ImageSets" / "Main").mkdir(parents=True)
     for split, begin, count in (("train", 0, n), ("val", n, n // 2)):
-        ids = [f"{2007 + index % 5}_{index:06d}" if year == 2012 else f"{index:06d}" for index in range(begin, begin + count)]
+        ids = [
+            f"{2007 + index % 5}_{index:06d}" if year == 2012 else f"{index:06d}"
+            for index in range(begin, begin + count)
+        ]
         text = ("\r\n" if crlf else "\n").join([*ids, ""])
         (base / "ImageSets" / "Main" / f"{voc.LISTS[year][split]}.txt").write_bytes(text.encode())
         for index, name in enumerate(ids, begin):
@@ -68,7 +73,15 @@ def coco_annotations(split: str, n: int) -> dict:
         outline = {"counts": [0, 10], "size": [HEIGHT, WIDTH]} if crowd else [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]
         number = len(annotations) + 1
         annotations.append(
-            {"segmentation": outline, "area": 9.5, "iscrowd": crowd, "image_id": numbers[image], "bbox": bbox, "category_id": category, "id": number}
+            {
+                "segmentation": outline,
+                "area": 9.5,
+                "iscrowd": crowd,
+                "image_id": numbers[image],
+                "bbox": bbox,
+                "category_id": category,
+                "id": number,
+            }
         )
 
     add(0, 1, [3.25, 4.5, 10.5, 20.0])
@@ -76,9 +89,21 @@ def coco_annotations(split: str, n: int) -> dict:
     add(1, 90, [0.0, 0.0, 60.0, 40.0], crowd=1)
     for image in range(2, n - 1):
         add(image, categories[image % 80], [1.0, 2.0, 20.0, 30.0])
-    images = [{"file_name": coco_name(split, number), "height": HEIGHT, "width": WIDTH, "id": number, "license": 1} for number in numbers]
-    kinds = [{"supercategory": "thing", "id": number, "name": name} for number, name in zip(categories, coco.CLASSES, strict=True)]
-    return {"info": {"year": 2014}, "licenses": [], "images": images[::-1], "annotations": annotations, "categories": kinds}
+    images = [
+        {"file_name": coco_name(split, number), "height": HEIGHT, "width": WIDTH, "id": number, "license": 1}
+        for number in numbers
+    ]
+    kinds = [
+        {"supercategory": "thing", "id": number, "name": name}
+        for number, name in zip(categories, coco.CLASSES, strict=True)
+    ]
+    return {
+        "info": {"year": 2014},
+        "licenses": [],
+        "images": images[::-1],
+        "annotations": annotations,
+        "categories": kinds,
+    }
 
 
 def coco_name(split: str, number: int) -> str:
@@ -113,7 +138,10 @@ def make_nuswide(root: Path, n: int = 10, layout: str = "official") -> Path:
     """`n` training and n // 2 test images in the "official" layout, its lists written on Windows, or the "benchmark"'s; returns root."""
     root.mkdir(parents=True, exist_ok=True)
     for split, begin, count in (("train", 0, n), ("val", n, n // 2)):
-        names, labels = [nuswide_name(index) for index in range(begin, begin + count)], nuswide_labels(begin, count)
+        names, labels = (
+            [nuswide_name(index) for index in range(begin, begin + count)],
+            nuswide_labels(begin, count),
+        )
         for index, name in enumerate(names, begin):
             picture(root / "Flickr" / name, index)
         if layout == "benchmark":
@@ -129,5 +157,7 @@ def make_nuswide(root: Path, n: int = 10, layout: str = "official") -> Path:
         (root / "ConceptsList" / "Concepts81.txt").write_bytes("\r\n".join([*nuswide.CLASSES, ""]).encode())
         for column, concept in enumerate(nuswide.CLASSES):
             text = "\r\n".join([*map(str, labels[:, column]), ""])
-            (root / "Groundtruth" / "TrainTestLabels" / f"Labels_{concept}_{part}.txt").write_bytes(text.encode())
+            (root / "Groundtruth" / "TrainTestLabels" / f"Labels_{concept}_{part}.txt").write_bytes(
+                text.encode()
+            )
     return root

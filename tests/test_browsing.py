@@ -32,7 +32,10 @@ def chosen(**filters) -> list[str]:
         ({"verdict": "missed"}, ["Dog-2"]),
         ({"verdict": "wrong"}, ["Dog-2"]),
         ({"verdict": "false alarm"}, []),
-        ({"verdict": "right"}, ["cat-1", "cat-3"]),  # an image without ground truth is neither right nor wrong
+        (
+            {"verdict": "right"},
+            ["cat-1", "cat-3"],
+        ),  # an image without ground truth is neither right nor wrong
         ({"views_between": (2, 3)}, ["cat-1", "none-4"]),
         ({"among": np.array([False, True, True, False]), "order": "most views"}, ["cat-3", "Dog-2"]),
         ({"order": "most wrong"}, ["Dog-2", "cat-3", "cat-1", "none-4"]),
@@ -56,7 +59,10 @@ def test_a_run_without_scores_or_ground_truth_can_be_browsed(scores, truth):
         assert sorted(select(IDS, found, VIEWS, order=order)) == [0, 1, 2, 3]
 
 
-@given(arrays(np.float32, (6, 3), elements=st.floats(0, 1, width=32)), st.lists(st.floats(0, 1, width=32), min_size=1, max_size=5, unique=True))
+@given(
+    arrays(np.float32, (6, 3), elements=st.floats(0, 1, width=32)),
+    st.lists(st.floats(0, 1, width=32), min_size=1, max_size=5, unique=True),
+)
 def test_mean_views_counts_what_lies_above(scores, thresholds):
     steps = np.array(sorted(thresholds))
     assert np.allclose(mean_views(scores, steps), [(scores > step).sum() / 6 for step in steps])

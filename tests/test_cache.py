@@ -33,7 +33,9 @@ def ask(tiny_scenes, tmp_path, monkeypatch):
     clip = load_teacher(config.clip, dataset.classes, accelerator)
     encoded = []
     encode = ClipTeacher.encode_image
-    monkeypatch.setattr(ClipTeacher, "encode_image", lambda self, x: encoded.append(len(x)) or encode(self, x))
+    monkeypatch.setattr(
+        ClipTeacher, "encode_image", lambda self, x: encoded.append(len(x)) or encode(self, x)
+    )
 
     def once(name: str) -> tuple[np.ndarray, int]:
         encoded.clear()
@@ -72,10 +74,14 @@ def test_whatever_the_numbers_depend_on_makes_another_name(tiny_scenes, tmp_path
     images = ImageList(("a", "b"), tuple(map(type(dataset.splits["train"].paths[0]), paths)))
 
     def name(changes: dict | None = None) -> str:
-        return cache.embeddings_file(images, embedding_settings(replace(clip, settings=config.changed(**(changes or {})).clip))).name
+        return cache.embeddings_file(
+            images, embedding_settings(replace(clip, settings=config.changed(**(changes or {})).clip))
+        ).name
 
     before = name()
-    assert name({"bias": {"entropy_threshold": 0.7}, "clip": {"prompt": "one {}"}}) == before  # no embedding changes with these
+    assert (
+        name({"bias": {"entropy_threshold": 0.7}, "clip": {"prompt": "one {}"}}) == before
+    )  # no embedding changes with these
     names = [before, name({"clip": {"size": 64}}), name({"clip": {"normalisation": "imagenet"}})]
     os.utime(images.paths[0], (1, 1))
     names.append(name())
@@ -96,14 +102,21 @@ def test_an_image_has_one_name_by_whatever_links_it_is_reached(tmp_path, monkeyp
     monkeypatch.chdir(real)
 
     def name(*paths) -> str:
-        return cache.embeddings_file(ImageList(tuple(map(str, paths)), tuple(map(Path, paths))), {"size": 1}).stem
+        return cache.embeddings_file(
+            ImageList(tuple(map(str, paths)), tuple(map(Path, paths))), {"size": 1}
+        ).stem
 
     digest = hashlib.blake2b(b'{"size": 1}', digest_size=16)  # as it is kept on users' disks
     for path in (real / "a.jpg", real / "b.jpg"):
         digest.update(f"{path.resolve()}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}\n".encode())
-    linked, relative = (tmp_path / "folder" / "a.jpg", tmp_path / "file.jpg"), ("a.jpg", "../folder/../real/b.jpg")
+    linked, relative = (
+        (tmp_path / "folder" / "a.jpg", tmp_path / "file.jpg"),
+        ("a.jpg", "../folder/../real/b.jpg"),
+    )
     assert name(real / "a.jpg", real / "b.jpg") == name(*linked) == name(*relative) == digest.hexdigest()
-    assert name(tmp_path / "broken.jpg") == name(tmp_path / "nowhere.jpg") == name("../nowhere.jpg")  # not there, which is no error here
+    assert (
+        name(tmp_path / "broken.jpg") == name(tmp_path / "nowhere.jpg") == name("../nowhere.jpg")
+    )  # not there, which is no error here
 
 
 def test_the_oldest_go_where_the_files_are_too_large_together(tmp_path, monkeypatch):

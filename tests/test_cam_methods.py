@@ -17,9 +17,13 @@ def test_every_method_gives_a_map_and_grad_cam_is_cam_without_its_negative_part(
     with torch.no_grad():
         own = torch.einsum("q,qhw->hw", weights, model.backbone(x)[0]).clamp(min=0)
     own = (own - own.min()) / (own.max() - own.min())  # grad-cam stretches before it resizes
-    own = torch.nn.functional.interpolate(own[None, None], (96, 96), mode="bilinear", align_corners=False)[0, 0]
+    own = torch.nn.functional.interpolate(own[None, None], (96, 96), mode="bilinear", align_corners=False)[
+        0, 0
+    ]
     assert (own - maps["Grad-CAM"]).abs().max() < 0.02
-    assert not model._forward_hooks and not any(parameter.grad is not None for parameter in model.parameters())  # nothing stays behind
+    assert not model._forward_hooks and not any(
+        parameter.grad is not None for parameter in model.parameters()
+    )  # nothing stays behind
     assert not model.backbone._forward_hooks
 
 

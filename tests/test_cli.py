@@ -12,10 +12,18 @@ import pytest
 
 
 def ccd(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "ccd_core.cli", *map(str, arguments)], capture_output=True, text=True, timeout=240, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "ccd_core.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        **options,
+    )
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["eval"], ["predict"], ["runs"], ["doctor"], ["app"], ["gradio"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["eval"], ["predict"], ["runs"], ["doctor"], ["app"], ["gradio"]]
+)
 def test_help(command):
     result = ccd(*command, "--help")
     assert result.returncode == 0 and "Usage" in result.stdout
@@ -37,7 +45,16 @@ def test_runs_lists_the_workspace(tiny_run, arguments):
 def test_predict_goes_on_after_a_bad_file(tiny_run, tiny_scenes, tmp_path):
     (tmp_path / "bad.jpg").write_text("no picture")
     good = sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:2]
-    result = ccd("predict", tiny_run.path, *good, tmp_path / "bad.jpg", "--csv", tmp_path / "out.csv", "--threshold", "0.1")
+    result = ccd(
+        "predict",
+        tiny_run.path,
+        *good,
+        tmp_path / "bad.jpg",
+        "--csv",
+        tmp_path / "out.csv",
+        "--threshold",
+        "0.1",
+    )
     assert result.returncode == 0 and "bad.jpg" in result.stderr and "Traceback" not in result.stderr
     rows = list(csv.DictReader((tmp_path / "out.csv").open()))
     assert len(rows) == 2 and set(tiny_run.classes) < set(rows[0])
@@ -50,15 +67,29 @@ def test_predict_goes_on_after_a_bad_file(tiny_run, tiny_scenes, tmp_path):
 def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(tiny_run, tiny_scenes, tmp_path):
     shutil.copytree(tiny_run.path, tmp_path / "run")
     (tmp_path / "photos" / "deep").mkdir(parents=True)
-    shutil.copy(sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[0], tmp_path / "photos" / "deep" / "one.jpg")
+    shutil.copy(
+        sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[0], tmp_path / "photos" / "deep" / "one.jpg"
+    )
     first, *others = tiny_run.classes
     (tmp_path / "run" / "thresholds.json").write_text(json.dumps({first: 0.0} | dict.fromkeys(others, 1.0)))
     (tmp_path / "all.json").write_text(json.dumps(dict.fromkeys(tiny_run.classes, 0.0)))
     result = ccd("predict", tmp_path / "run", tmp_path / "photos", "--json")
     assert [row["labels"] for row in json.loads(result.stdout)] == [[first]] and result.returncode == 0
-    every = json.loads(ccd("predict", tmp_path / "run", tmp_path / "photos", "--json", "--thresholds", tmp_path / "all.json").stdout)
+    every = json.loads(
+        ccd(
+            "predict", tmp_path / "run", tmp_path / "photos", "--json", "--thresholds", tmp_path / "all.json"
+        ).stdout
+    )
     assert set(every[0]["labels"]) == set(tiny_run.classes)
-    both = ccd("predict", tmp_path / "run", tmp_path / "photos", "--thresholds", tmp_path / "all.json", "--threshold", "0.1")
+    both = ccd(
+        "predict",
+        tmp_path / "run",
+        tmp_path / "photos",
+        "--thresholds",
+        tmp_path / "all.json",
+        "--threshold",
+        "0.1",
+    )
     assert both.returncode == 2 and "twice" in both.stderr
 
 
@@ -97,20 +128,36 @@ def test_a_report_without_map_counts_as_not_scored(tiny_run, tmp_path, capsys):
         (["run", "--resume"], "--resume needs --out"),
         (["run", "--set", "device=tpu"], "no device 'tpu'"),
         (["run", "--set", "device=tpu", "--queue"], "no device 'tpu'"),
-        (["app", "--address", "0.0.0.0"], "On 0.0.0.0 everyone who reaches this machine could start and delete runs"),
+        (
+            ["app", "--address", "0.0.0.0"],
+            "On 0.0.0.0 everyone who reaches this machine could start and delete runs",
+        ),
         (["app", "--token", "short"], "A token needs at least 16 characters"),
         (["app", "--data", "/nowhere"], "There is no folder /nowhere for --data"),
     ],
 )
 def test_mistakes_get_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, tiny_scenes):
     result = ccd(*arguments, cwd=tmp_path, env=_environment(tiny_scenes))
-    assert result.returncode == 2 and sentence in " ".join(result.stderr.split()) and "Traceback" not in result.stderr
+    assert (
+        result.returncode == 2
+        and sentence in " ".join(result.stderr.split())
+        and "Traceback" not in result.stderr
+    )
     assert not any(tmp_path.iterdir())  # no run is left behind that cannot run
 
 
 def test_a_new_run_may_wait_in_the_queue(tiny_run, tmp_path):
-    quick = ["--set", "training.epochs=1", "--set", "training.warmup_epochs=1", "--set", "labels.update=false"]
-    result = ccd("run", "--queue", "--config", tiny_run.path / "config.yaml", *quick, "--out", tmp_path / "queued")
+    quick = [
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "training.warmup_epochs=1",
+        "--set",
+        "labels.update=false",
+    ]
+    result = ccd(
+        "run", "--queue", "--config", tiny_run.path / "config.yaml", *quick, "--out", tmp_path / "queued"
+    )
     assert result.returncode == 0 and "Finished" in result.stdout, result.stderr
 
 
@@ -139,7 +186,9 @@ def test_runs_list_show_delete(tiny_run, tmp_path):
     listed = json.loads(ccd("runs", "list", "--workspace", tmp_path, "--json").stdout)
     assert [row["run"] for row in listed] == ["copy"] and listed[0]["status"] == "finished"
     assert json.loads(ccd("runs", "show", tmp_path / "copy").stdout)["config"]["preset_name"] == "demo"
-    assert ccd("runs", "delete", tmp_path / "copy", "--yes").returncode == 0 and not (tmp_path / "copy").exists()
+    assert (
+        ccd("runs", "delete", tmp_path / "copy", "--yes").returncode == 0 and not (tmp_path / "copy").exists()
+    )
 
 
 def test_settings_are_printed_with_what_they_mean_and_taken_again(tmp_path):
@@ -151,4 +200,10 @@ def test_settings_are_printed_with_what_they_mean_and_taken_again(tmp_path):
 
 def test_doctor_says_what_there_is():
     result = ccd("doctor", "--json")
-    assert {entry["what"] for entry in json.loads(result.stdout)} >= {"python", "torch", "GPU", "disk", "weights"}
+    assert {entry["what"] for entry in json.loads(result.stdout)} >= {
+        "python",
+        "torch",
+        "GPU",
+        "disk",
+        "weights",
+    }

@@ -21,11 +21,20 @@ def teachers():
 
 def test_the_whole_step_of_an_image_as_recorded_by_the_paper(teachers):
     """Logits and maps -> boxes -> crops -> CLIP, with the paper's boxes, on the recorded images (the code's: test_reference.py)."""
-    data, teacher, config = parity.recorded("extra_views"), teachers["extra_clip_rn"], CCDConfig.preset("paper")
+    data, teacher, config = (
+        parity.recorded("extra_views"),
+        teachers["extra_clip_rn"],
+        CCDConfig.preset("paper"),
+    )
     text, views, probabilities = torch.from_numpy(data["unit_text_feature"]), [], []
     for index in range(4):
         size = tuple(int(side) for side in data[f"size_{index}"])
-        image = torch.from_numpy(data[f"small_image_{index}"]).float().repeat_interleave(8, 1).repeat_interleave(8, 2)
+        image = (
+            torch.from_numpy(data[f"small_image_{index}"])
+            .float()
+            .repeat_interleave(8, 1)
+            .repeat_interleave(8, 2)
+        )
         assert image.shape[1:] == size
         whole = teacher.probabilities(image[None], text)[0]
         np.testing.assert_allclose(whole, data[f"global_prob_{index}"], atol=1e-3)
@@ -33,10 +42,15 @@ def test_the_whole_step_of_an_image_as_recorded_by_the_paper(teachers):
         if not len(classes):
             continue
         # recorded with both ends inside the box, then cut as if half-open: one pixel less than ours
-        tight = cam_boxes(torch.from_numpy(data["cam"][index, classes]), size, config.views.cam_threshold, 0) - np.array([0, 0, 1, 1])
+        tight = cam_boxes(
+            torch.from_numpy(data["cam"][index, classes]), size, config.views.cam_threshold, 0
+        ) - np.array([0, 0, 1, 1])
         boxes = add_offset(tight, config.views.offset, size)
         crops = crop_views(image, boxes.tolist(), config.clip.size, round_to=1)
-        views += [(index, name, *box, *crop.shape[1:]) for name, box, crop in zip(classes, boxes.tolist(), crops, strict=True)]
+        views += [
+            (index, name, *box, *crop.shape[1:])
+            for name, box, crop in zip(classes, boxes.tolist(), crops, strict=True)
+        ]
         probabilities += [teacher.probabilities(crop[None], text).numpy() for crop in crops]
     found = np.array(views)
     np.testing.assert_array_equal(found[:, :2].T, [data["view_image"], data["view_class"]])

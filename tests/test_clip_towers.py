@@ -24,15 +24,50 @@ def timm(name: str, size: int, pool: str = "", proj: str | None = "linear") -> d
 
 
 TOWERS = {  # name -> (class, stride, vision_cfg, further settings of the model)
-    "resnet": ("ModifiedResNet", 32, {"image_size": 96, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32}, {}),
+    "resnet": (
+        "ModifiedResNet",
+        32,
+        {"image_size": 96, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32},
+        {},
+    ),
     "vit": ("VisionTransformer", 16, SMALL_VIT, {"quick_gelu": True}),
-    "vit-14": ("VisionTransformer", 14, SMALL_VIT | {"image_size": 56, "patch_size": 14}, {"custom_text": True}),
-    "vit-average": ("VisionTransformer", 16, SMALL_VIT | {"pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True}, {}),
+    "vit-14": (
+        "VisionTransformer",
+        14,
+        SMALL_VIT | {"image_size": 56, "patch_size": 14},
+        {"custom_text": True},
+    ),
+    "vit-average": (
+        "VisionTransformer",
+        16,
+        SMALL_VIT | {"pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True},
+        {},
+    ),
     "vit-sincos": ("VisionTransformer", 16, SMALL_VIT | {"pos_embed_type": "sin_cos_2d"}, {}),
-    "coca": ("VisionTransformer", 16, SMALL_VIT | {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True}, "coca"),
-    "siglip": ("VisionTransformer", 16, timm("test_vit3", 160, "map", "none"), {"embed_dim": 96, "init_logit_bias": -10, "custom_text": True}),
-    "timm-vit": ("VisionTransformer", 16, timm("vit_tiny_patch16_224", 64, "token", None), {"custom_text": True}),
-    "eva02": ("Eva", 14, timm("eva02_tiny_patch14_224", 60, "token", None), {"custom_text": True}),  # as SO400M-14 at 384: no multiple of 14
+    "coca": (
+        "VisionTransformer",
+        16,
+        SMALL_VIT | {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
+        "coca",
+    ),
+    "siglip": (
+        "VisionTransformer",
+        16,
+        timm("test_vit3", 160, "map", "none"),
+        {"embed_dim": 96, "init_logit_bias": -10, "custom_text": True},
+    ),
+    "timm-vit": (
+        "VisionTransformer",
+        16,
+        timm("vit_tiny_patch16_224", 64, "token", None),
+        {"custom_text": True},
+    ),
+    "eva02": (
+        "Eva",
+        14,
+        timm("eva02_tiny_patch14_224", 60, "token", None),
+        {"custom_text": True},
+    ),  # as SO400M-14 at 384: no multiple of 14
     "perception": ("Eva", 16, timm("vit_pe_core_tiny_patch16_384", 64, "map"), {}),
     "vitamin": ("VisionTransformer", 16, timm("vitamin_small_224", 64, "avg"), {}),
     "mobileclip": ("FastVit", 32, timm("fastvit_mci0", 64, "avg", None), {}),
@@ -53,17 +88,30 @@ def shallow(monkeypatch):
     import timm
 
     build = timm.create_model
-    monkeypatch.setattr(timm, "create_model", lambda name, **settings: build(name, **settings, **SHALLOW.get(name, {})))
+    monkeypatch.setattr(
+        timm, "create_model", lambda name, **settings: build(name, **settings, **SHALLOW.get(name, {}))
+    )
 
 
 def write_model(folder, vision: dict, more) -> str:
     """A CLIP of random weights as a folder that open_clip reads."""
     text = dict(TEXT)
     if more == "coca":
-        more = {"multimodal_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}}
+        more = {
+            "multimodal_cfg": {
+                "context_length": 16,
+                "vocab_size": 49408,
+                "width": 16,
+                "heads": 2,
+                "layers": 1,
+            }
+        }
         text |= {"embed_cls": True, "output_tokens": True}
         more["custom_text"] = True
-    config = {"model_cfg": {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text, **more}, "preprocess_cfg": {}}
+    config = {
+        "model_cfg": {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text, **more},
+        "preprocess_cfg": {},
+    }
     folder.mkdir(exist_ok=True)
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     torch.manual_seed(0)
@@ -102,7 +150,9 @@ def test_a_tower_at_its_own_size_and_at_others(name, model_folder):
         torch.testing.assert_close(features.norm(dim=1), torch.ones(len(other)))
         torch.testing.assert_close(p.sum(1), torch.ones(len(other)))
     assert not torch.allclose(teacher.encode_image(wide), teacher.encode_image(image), atol=1e-3)
-    torch.testing.assert_close(teacher.encode_image(image), expected, atol=1e-5, rtol=1e-4)  # other sizes leave nothing behind
+    torch.testing.assert_close(
+        teacher.encode_image(image), expected, atol=1e-5, rtol=1e-4
+    )  # other sizes leave nothing behind
 
 
 @pytest.mark.parametrize("name", ["resnet", "vit", "siglip", "eva02", "vitamin", "mobileclip", "convnext"])
@@ -135,7 +185,10 @@ def test_a_tower_of_one_size_says_so(tmp_path):
             attempt()
 
 
-ONE_SIZE = {"swin_base_patch4_window7_224", "vit_relpos_medium_patch16_cls_224"}  # open_clip has no weights for either
+ONE_SIZE = {
+    "swin_base_patch4_window7_224",
+    "vit_relpos_medium_patch16_cls_224",
+}  # open_clip has no weights for either
 
 
 @functools.cache

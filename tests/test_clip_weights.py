@@ -26,7 +26,11 @@ TAGS = {"openai": True, "laion2b_s32b_b82k": False, "metaclip_400m": True}  # ta
 @pytest.fixture
 def listed(monkeypatch):
     """open_clip lists a small model under ViT-L-14's name, whose published tags differ in activation and in pixel statistics."""
-    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", {"ViT-L-14": SMALL, "ViT-L-14-quickgelu": SMALL | {"quick_gelu": True}, "RN50": SMALL})
+    monkeypatch.setattr(
+        open_clip.factory,
+        "_MODEL_CONFIGS",
+        {"ViT-L-14": SMALL, "ViT-L-14-quickgelu": SMALL | {"quick_gelu": True}, "RN50": SMALL},
+    )
     torch.manual_seed(0)
     return open_clip.create_model("ViT-L-14")
 
@@ -85,7 +89,11 @@ def test_openais_weights_are_known_by_themselves(form, listed, tmp_path):
     open_clip.model.convert_weights_to_lp(listed, torch.float16)
     path = tmp_path / "weights.pt"
     if form == "archive":
-        more = {"input_resolution": torch.tensor(64), "context_length": torch.tensor(16), "vocab_size": torch.tensor(49408)}
+        more = {
+            "input_resolution": torch.tensor(64),
+            "context_length": torch.tensor(16),
+            "vocab_size": torch.tensor(49408),
+        }
         torch.jit.save(torch.jit.script(as_script(listed.state_dict() | more, torch.nn.Module())), str(path))
     else:
         torch.save(listed.state_dict(), path)
@@ -140,13 +148,18 @@ def test_a_pickle_is_not_executed(form, tmp_path):
         model, pretrained = write_model(tmp_path / "model", *TOWERS["vit"][2:]), None
         (tmp_path / "model" / "open_clip_model.safetensors").unlink()
         torch.save({"state_dict": Harmful(mark)}, tmp_path / "model" / "open_clip_pytorch_model.bin")
-    with pytest.raises(UserError, match=r"cannot be read safely|not a checkpoint that can be read safely|could not be loaded") as error:
+    with pytest.raises(
+        UserError, match=r"cannot be read safely|not a checkpoint that can be read safely|could not be loaded"
+    ) as error:
         ClipTeacher.load(model, pretrained)
     assert "\n" not in str(error.value)
     assert not mark.exists()
 
 
-@pytest.mark.parametrize(("model", "pretrained"), [("RN50", "openai"), ("ViT-B-16-SigLIP", "webli"), ("hf-hub:nobody/nothing", None)])
+@pytest.mark.parametrize(
+    ("model", "pretrained"),
+    [("RN50", "openai"), ("ViT-B-16-SigLIP", "webli"), ("hf-hub:nobody/nothing", None)],
+)
 def test_without_a_network_it_fails_at_once(model, pretrained, monkeypatch):
     from huggingface_hub import constants
 

@@ -18,8 +18,16 @@ def test_the_paper_is_the_default():
 
 def test_the_reference_has_the_quirks():
     config = CCDConfig.preset("reference")
-    assert (config.classifier.backbone, config.classifier.cam_boost, config.labels.alpha) == ("resnet50", 3.0, 0.2)
-    assert (config.clip.normalisation, config.bias.entropy_threshold, config.views.box) == ("imagenet", 2.0, "first_last")
+    assert (config.classifier.backbone, config.classifier.cam_boost, config.labels.alpha) == (
+        "resnet50",
+        3.0,
+        0.2,
+    )
+    assert (config.clip.normalisation, config.bias.entropy_threshold, config.views.box) == (
+        "imagenet",
+        2.0,
+        "first_last",
+    )
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -32,8 +40,17 @@ def test_yaml_there_and_back(name, tmp_path):
 
 def test_changes_override_file_and_preset(tmp_path):
     (tmp_path / "mine.yaml").write_text("seed: 3\nlabels: {alpha: 0.3}\n")
-    config = load_config("demo", tmp_path / "mine.yaml", ["labels.alpha=0.1", "training.learning_rate=1e-4", "views.threshold=0.5"])
-    assert (config.seed, config.labels.alpha, config.training.learning_rate, config.views.threshold) == (3, 0.1, 1e-4, 0.5)
+    config = load_config(
+        "demo",
+        tmp_path / "mine.yaml",
+        ["labels.alpha=0.1", "training.learning_rate=1e-4", "views.threshold=0.5"],
+    )
+    assert (config.seed, config.labels.alpha, config.training.learning_rate, config.views.threshold) == (
+        3,
+        0.1,
+        1e-4,
+        0.5,
+    )
     assert load_config("demo", None, ["views.threshold={mean_views: 3}"]).views.threshold.mean_views == 3
 
 
@@ -64,4 +81,6 @@ def test_files_that_are_no_settings(tmp_path):
 
 def test_backbone_options_load_no_files():
     with pytest.raises(UserError, match=r"checkpoint_path would load files"):
-        CCDConfig.preset("paper").changed(classifier={"backbone": "timm:resnet18", "backbone_options": {"checkpoint_path": "weights.pt"}})
+        CCDConfig.preset("paper").changed(
+            classifier={"backbone": "timm:resnet18", "backbone_options": {"checkpoint_path": "weights.pt"}}
+        )

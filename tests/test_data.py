@@ -54,14 +54,18 @@ def test_photos_come_upright(tmp_path, orientation):
     image = Image.fromarray(PICTURE)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    (image if turned is None else image.transpose(Image.Transpose(turned))).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    (image if turned is None else image.transpose(Image.Transpose(turned))).save(
+        tmp_path / "a.jpg", exif=exif, quality=95
+    )
     assert red_on_the_left(read_image(tmp_path / "a.jpg"))
     assert image_size(tmp_path / "a.jpg") == (60, 40)
 
 
 def broken_files(folder: Path) -> list[Path]:
     """Twelve files that look like images and cannot be used, all that is in `folder` then."""
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)).save(folder / "whole.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)).save(
+        folder / "whole.png"
+    )
     Image.open(folder / "whole.png").save(folder / "whole.jpg")
     Image.open(folder / "whole.png").save(folder / "whole.webp")
     Image.open(folder / "whole.png").save(folder / "whole.tiff")
@@ -71,7 +75,9 @@ def broken_files(folder: Path) -> list[Path]:
         (folder / name).write_bytes(content[: int(len(content) * share)])
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     cut("cut.jpg", "whole.jpg")
     cut("cut.png", "whole.png")
@@ -82,7 +88,12 @@ def broken_files(folder: Path) -> list[Path]:
     (folder / "page.webp").write_text("<html><body>404</body></html>")
     (folder / "x.png").mkdir()
     header = struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
     (folder / "bomb.png").write_bytes(bomb)
     (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
     Image.new("L", (1, 1)).save(folder / "dot.png")
@@ -115,7 +126,9 @@ def test_a_folder_in_any_nesting(tmp_path):
     assert "val" not in dataset.splits and dataset.ground_truth("train") is None
 
 
-@pytest.mark.parametrize("table", ["file,labels\nb.jpg,cat;dog\n./deep/a.jpg,\n", "file,cat,dog\nb.jpg,1,1\ndeep\\a.jpg,0,\n"])
+@pytest.mark.parametrize(
+    "table", ["file,labels\nb.jpg,cat;dog\n./deep/a.jpg,\n", "file,cat,dog\nb.jpg,1,1\ndeep\\a.jpg,0,\n"]
+)
 def test_labels_csv_scores(tmp_path, table):
     photos(tmp_path, "b.jpg", "deep/a.jpg", "c.jpg")
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
@@ -179,7 +192,11 @@ def voc(root: Path, lists: dict[str, list[str]], objects: dict[str, list[tuple[s
         (root / "Annotations" / f"{image}.xml").write_text(f"<annotation>{body}</annotation>")
 
 
-OBJECTS = {"000001": [("tvmonitor", 0), ("person", 1)], "000002": [("person", 0), ("person", 1)], "000003": [("diningtable", 1)]}
+OBJECTS = {
+    "000001": [("tvmonitor", 0), ("person", 1)],
+    "000002": [("person", 0), ("person", 1)],
+    "000003": [("diningtable", 1)],
+}
 
 
 @pytest.mark.parametrize("place", ["VOCdevkit/VOC2012", "VOC2012", "."])
@@ -188,7 +205,9 @@ def test_voc_2012(tmp_path, place):
     dataset = open_dataset(f"voc2012:{tmp_path}")
     train, val = dataset.ground_truth("train"), dataset.ground_truth("val")
     assert len(dataset.classes) == 20 and dataset.classes[10] == "dining table"
-    assert [dataset.classes[i] for i in np.flatnonzero(train.targets[0])] == ["tv monitor"]  # the difficult person does not count
+    assert [dataset.classes[i] for i in np.flatnonzero(train.targets[0])] == [
+        "tv monitor"
+    ]  # the difficult person does not count
     assert [dataset.classes[i] for i in np.flatnonzero(train.targets[1])] == ["person"]
     assert val.targets.sum() == 0 and train.boxes[0] == ((19, (0, 1, 30, 40)),)
 

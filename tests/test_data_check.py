@@ -46,7 +46,11 @@ def test_a_whole_data_set_is_well(tmp_path, small_counts):
 def test_counts_that_are_not_the_published_ones(tmp_path):
     make_coco(tmp_path)
     code, said = ccd("check", f"coco2014:{tmp_path}", "--quick")
-    assert code == 1 and "The split train has 5 images and 82,081 are published" in said and "train2014.zip (13.5 GB)" in said
+    assert (
+        code == 1
+        and "The split train has 5 images and 82,081 are published" in said
+        and "train2014.zip (13.5 GB)" in said
+    )
     assert "not looked for" in said and "█" in said
 
 
@@ -56,7 +60,10 @@ def test_a_full_size_listing_is_counted_as_the_paper_does(tmp_path):
 
     write_voc(tmp_path, 2012)
     report = examine_dataset(f"voc2012:{tmp_path}")
-    assert report.ok and [(one.images, one.labelled) for one in report.splits.values()] == [(5717, 5717), (5823, 5823)]
+    assert report.ok and [(one.images, one.labelled) for one in report.splits.values()] == [
+        (5717, 5717),
+        (5823, 5823),
+    ]
 
 
 def test_missing_and_broken_images_are_named(tmp_path, small_counts):
@@ -67,7 +74,9 @@ def test_missing_and_broken_images_are_named(tmp_path, small_counts):
     quick = examine_dataset(f"voc2012:{tmp_path}").splits["train"]
     assert quick.missing_examples == ["2007_000000"] and quick.broken is None
     report = examine_dataset(f"voc2012:{tmp_path}", decode=True)
-    assert report.splits["train"].missing == 1 and list(report.splits["train"].broken_examples) == ["2008_000001"]
+    assert report.splits["train"].missing == 1 and list(report.splits["train"].broken_examples) == [
+        "2008_000001"
+    ]
     code, said = ccd("check", f"voc2012:{tmp_path}")
     assert code == 1 and "such as 2007_000000" in said and "2008_000001.jpg is not an image" in said
 
@@ -93,16 +102,28 @@ def test_the_benchmarks_own_count_is_right_too(tmp_path, monkeypatch):
 def test_what_cannot_be_opened_lists_what_is_missing(tmp_path):
     (tmp_path / "VOCdevkit" / "VOC2007" / "JPEGImages").mkdir(parents=True)
     code, said = ccd("check", f"voc2007:{tmp_path}")
-    assert code == 2 and "ImageSets/Main/trainval.txt" in said and "VOCtrainval_06-Nov-2007.tar (460 MB) https://thor.robots" in said
+    assert (
+        code == 2
+        and "ImageSets/Main/trainval.txt" in said
+        and "VOCtrainval_06-Nov-2007.tar (460 MB) https://thor.robots" in said
+    )
     report = examine_dataset(f"voc2007:{tmp_path}")
-    assert [part.found for part in report.parts] == [False, False, True, False] and "data fetch voc2007" in report.problem
+    assert [part.found for part in report.parts] == [
+        False,
+        False,
+        True,
+        False,
+    ] and "data fetch voc2007" in report.problem
 
 
 def test_labels_that_cannot_be_read_are_told_and_the_rest_too(tmp_path):
     base = make_voc(tmp_path, 2012, n=6)
     (base / "Annotations" / "2007_000000.xml").write_text("<annotation>")
     report = examine_dataset(f"voc2012:{tmp_path}")
-    assert "2007_000000.xml is damaged" in report.splits["train"].label_problem and report.splits["val"].labelled == 3
+    assert (
+        "2007_000000.xml is damaged" in report.splits["train"].label_problem
+        and report.splits["val"].labelled == 3
+    )
 
 
 def test_a_folder_of_ones_own(tmp_path):
@@ -113,7 +134,9 @@ def test_a_folder_of_ones_own(tmp_path):
     report = examine_dataset(f"folder:{tmp_path}")
     assert report.ok and report.splits["val"].class_counts == {"cat": 1, "dog": 0}
     assert any("No image of val shows dog" in note for note in report.notes)
-    assert not any("train and in val" in note for note in report.notes)  # a folder without a column split is trained on and scored by design
+    assert not any(
+        "train and in val" in note for note in report.notes
+    )  # a folder without a column split is trained on and scored by design
 
 
 def test_fetch_without_a_network_is_one_sentence_and_exit_code_2(tmp_path):

@@ -74,7 +74,13 @@ def server(tmp_path, monkeypatch):
 def offer(monkeypatch, kind: str, *archives: Path) -> None:
     """Make these files the archives of `kind`, with their true sizes and checksums."""
     known = tuple(
-        Archive(path.name, path.stat().st_size, hashlib.md5(path.read_bytes()).hexdigest(), (f"http://127.0.0.1:9/{path.name}",)) for path in archives
+        Archive(
+            path.name,
+            path.stat().st_size,
+            hashlib.md5(path.read_bytes()).hexdigest(),
+            (f"http://127.0.0.1:9/{path.name}",),
+        )
+        for path in archives
     )
     monkeypatch.setitem(SOURCES, kind, replace(SOURCES[kind], archives=known))
 
@@ -92,9 +98,17 @@ def voc(server, tmp_path, monkeypatch) -> Path:
 
 def test_voc_is_fetched_unpacked_and_not_fetched_twice(server, voc, tmp_path):
     seen = {}
-    fetch("voc2012", tmp_path / "data", server.address, report=lambda what, done, total: seen.update({what: done == total}))
+    fetch(
+        "voc2012",
+        tmp_path / "data",
+        server.address,
+        report=lambda what, done, total: seen.update({what: done == total}),
+    )
     assert len(open_dataset(f"voc2012:{tmp_path / 'data'}").splits["train"]) == 6
-    assert set(seen) == {f"{what} {voc.name}" for what in ("downloading", "checking", "unpacking")} and seen[f"downloading {voc.name}"]
+    assert (
+        set(seen) == {f"{what} {voc.name}" for what in ("downloading", "checking", "unpacking")}
+        and seen[f"downloading {voc.name}"]
+    )
     assert not (tmp_path / "data" / voc.name).exists()
     fetch("voc2012", tmp_path / "data", server.address)
     assert server.asked == [None]
@@ -102,7 +116,11 @@ def test_voc_is_fetched_unpacked_and_not_fetched_twice(server, voc, tmp_path):
 
 def test_coco_comes_in_three_archives(server, tmp_path, monkeypatch):
     made, archives = make_coco(tmp_path / "made"), []
-    for folder, name in (("annotations", "annotations_trainval2014.zip"), ("train2014", "train2014.zip"), ("val2014", "val2014.zip")):
+    for folder, name in (
+        ("annotations", "annotations_trainval2014.zip"),
+        ("train2014", "train2014.zip"),
+        ("val2014", "val2014.zip"),
+    ):
         archives.append(server.folder / name)
         with zipfile.ZipFile(archives[-1], "w") as archive:
             for file in sorted((made / folder).iterdir()):
@@ -135,7 +153,9 @@ def test_a_server_that_cannot_resume_sends_it_again(server, voc, tmp_path):
 
 def test_a_server_that_always_breaks_is_given_up(server, voc, tmp_path):
     server.resumes, server.cuts, server.cut = False, 99, 500
-    with pytest.raises(UserError, match="another size; 0.5 kB of .* came.* Give the same command again to go on"):
+    with pytest.raises(
+        UserError, match="another size; 0.5 kB of .* came.* Give the same command again to go on"
+    ):
         fetch("voc2012", tmp_path / "data", server.address)
     assert (tmp_path / "data" / f"{voc.name}.partial").stat().st_size == 500 and len(server.asked) < 10
 
@@ -153,7 +173,12 @@ def test_without_a_network_one_sentence_says_what_to_get(voc, tmp_path):
     with pytest.raises(UserError) as error:
         fetch("voc2012", tmp_path / "data")  # port 9 answers nobody
     said = str(error.value)
-    assert said.count(voc.name) == 2 and "127.0.0.1:9: not reached" in said and SOURCES["voc2012"].archives[0].md5 in said and "only unpacked" in said
+    assert (
+        said.count(voc.name) == 2
+        and "127.0.0.1:9: not reached" in said
+        and SOURCES["voc2012"].archives[0].md5 in said
+        and "only unpacked" in said
+    )
     shutil.copy(voc, tmp_path / "data")
     fetch("voc2012", tmp_path / "data")
     assert (tmp_path / "data" / "VOCdevkit").is_dir()
@@ -165,7 +190,9 @@ def test_a_file_the_server_does_not_have(server, voc, tmp_path):
         fetch("voc2012", tmp_path / "data", server.address)
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside-of-everything.txt", "VOCdevkit/../../outside.txt"])
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/tmp/outside-of-everything.txt", "VOCdevkit/../../outside.txt"]
+)
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_nothing_is_written_outside_the_folder(tmp_path, name, kind):
     path = tmp_path / f"evil.{kind}"
@@ -208,12 +235,19 @@ def test_a_disk_that_fills_up_is_one_sentence(server, voc, tmp_path, monkeypatch
 
 
 def test_nuswide_wants_a_person(tmp_path):
-    with pytest.raises(UserError, match=r"Agreement and Disclaimer Form[\s\S]*Flickr.zip[\s\S]*ccd data check nuswide:"):
+    with pytest.raises(
+        UserError, match=r"Agreement and Disclaimer Form[\s\S]*Flickr.zip[\s\S]*ccd data check nuswide:"
+    ):
         fetch("nuswide", tmp_path)
 
 
 def test_published_sizes_and_checksums_are_torchvisions():
     from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-    ours = {archive.name: archive.md5 for kind in ("voc2007", "voc2012") for archive in SOURCES[kind].archives}
-    assert ours == {DATASET_YEAR_DICT[key]["filename"]: DATASET_YEAR_DICT[key]["md5"] for key in ("2007", "2007-test", "2012")}
+    ours = {
+        archive.name: archive.md5 for kind in ("voc2007", "voc2012") for archive in SOURCES[kind].archives
+    }
+    assert ours == {
+        DATASET_YEAR_DICT[key]["filename"]: DATASET_YEAR_DICT[key]["md5"]
+        for key in ("2007", "2007-test", "2012")
+    }

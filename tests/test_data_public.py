@@ -13,7 +13,15 @@ from ccd_core.data import coco, nuswide, open_dataset, voc
 from ccd_core.data import truth_cache as kept
 from ccd_core.data.types import Boxes, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
-from tests.make_datasets import coco_annotations, make_coco, make_nuswide, make_voc, nuswide_labels, nuswide_name, voc_objects
+from tests.make_datasets import (
+    coco_annotations,
+    make_coco,
+    make_nuswide,
+    make_voc,
+    nuswide_labels,
+    nuswide_name,
+    voc_objects,
+)
 
 
 def names_of(dataset, targets: np.ndarray) -> list[str]:
@@ -33,7 +41,10 @@ def test_voc_with_windows_line_ends(tmp_path, kind, year):
     assert truth.boxes[0][0] == (0, (0, 1, 30, 40))  # parts of objects are no objects
 
 
-@pytest.mark.parametrize(("kind", "year", "lists"), [("voc2007", "2007", ("trainval", "test")), ("voc2012", "2012", ("train", "val"))])
+@pytest.mark.parametrize(
+    ("kind", "year", "lists"),
+    [("voc2007", "2007", ("trainval", "test")), ("voc2012", "2012", ("train", "val"))],
+)
 def test_torchvision_reads_the_same_of_voc(tmp_path, kind, year, lists):
     from torchvision.datasets import VOCDetection
 
@@ -44,15 +55,24 @@ def test_torchvision_reads_the_same_of_voc(tmp_path, kind, year, lists):
         assert [Path(name) for name in theirs.images] == list(dataset.splits[split].paths)
         for row, (_, annotation) in enumerate(theirs):
             objects = [one for one in annotation["annotation"]["object"] if one["difficult"] == "0"]
-            corners = [tuple(int(one["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")) for one in objects]
-            assert [box for _, box in truth.boxes[row]] == [(x0 - 1, y0 - 1, x1, y1) for x0, y0, x1, y1 in corners]  # VOC counts pixels from 1
-            assert {voc.CLASSES[c].replace(" ", "") for c, _ in truth.boxes[row]} == {one["name"] for one in objects}
+            corners = [
+                tuple(int(one["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax"))
+                for one in objects
+            ]
+            assert [box for _, box in truth.boxes[row]] == [
+                (x0 - 1, y0 - 1, x1, y1) for x0, y0, x1, y1 in corners
+            ]  # VOC counts pixels from 1
+            assert {voc.CLASSES[c].replace(" ", "") for c, _ in truth.boxes[row]} == {
+                one["name"] for one in objects
+            }
 
 
 def test_the_class_names_are_clips():
     assert {"tv monitor", "dining table", "potted plant"} < set(voc.CLASSES)
     assert (len(voc.CLASSES), len(coco.CLASSES), len(nuswide.CLASSES)) == (20, 80, 81)
-    assert [coco.CLASSES[i] for i in (0, 9, 79)] == ["person", "traffic light", "toothbrush"] and tuple(sorted(nuswide.CLASSES)) == nuswide.CLASSES
+    assert [coco.CLASSES[i] for i in (0, 9, 79)] == ["person", "traffic light", "toothbrush"] and tuple(
+        sorted(nuswide.CLASSES)
+    ) == nuswide.CLASSES
 
 
 def test_coco_counts_images_with_an_annotation(tmp_path):
@@ -60,7 +80,10 @@ def test_coco_counts_images_with_an_annotation(tmp_path):
     dataset = open_dataset(f"coco2014:{tmp_path}")
     train = dataset.splits["train"]
     assert len(train) == 5 and len(dataset.splits["val"]) == 4  # of 6 and 5: the last of each has none
-    assert train.ids[0] == "train2014/COCO_train2014_000000000009.jpg" and train.paths[0] == tmp_path / train.ids[0]
+    assert (
+        train.ids[0] == "train2014/COCO_train2014_000000000009.jpg"
+        and train.paths[0] == tmp_path / train.ids[0]
+    )
     assert all(path.is_file() for path in train.paths)
 
 
@@ -86,7 +109,10 @@ def test_coco_read_in_another_process_is_the_same(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda content: content["categories"][3].update(name="motor bike"), "a class that COCO does not have: 'motor bike'"),
+        (
+            lambda content: content["categories"][3].update(name="motor bike"),
+            "a class that COCO does not have: 'motor bike'",
+        ),
         (lambda content: content.pop("annotations"), None),
         (lambda content: content["annotations"][0].pop("bbox"), "damaged or no instances file"),
     ],
@@ -118,7 +144,9 @@ def test_nuswide_in_both_forms(tmp_path, layout):
     assert all(path.is_file() for images in dataset.splits.values() for path in images.paths)
     np.testing.assert_array_equal(dataset.ground_truth("train").targets, nuswide_labels(0, 10))
     np.testing.assert_array_equal(dataset.ground_truth("val").targets, nuswide_labels(10, 5))
-    assert dataset.ground_truth("train").targets[0].sum() == 0  # a "none image" stays, with nothing true of it
+    assert (
+        dataset.ground_truth("train").targets[0].sum() == 0
+    )  # a "none image" stays, with nothing true of it
 
 
 def test_nuswide_prefers_the_papers_split(tmp_path):
@@ -146,7 +174,9 @@ def test_nuswide_that_is_not_right(tmp_path):
     make_nuswide(tmp_path, n=10)
     labels = tmp_path / "Groundtruth" / "TrainTestLabels" / "Labels_cat_Train.txt"
     labels.write_text("0\n1\n")
-    with pytest.raises(UserError, match="Labels_cat_Train.txt has 2 labels, and TrainImagelist.txt lists 10 images"):
+    with pytest.raises(
+        UserError, match="Labels_cat_Train.txt has 2 labels, and TrainImagelist.txt lists 10 images"
+    ):
         open_dataset(f"nuswide:{tmp_path}").ground_truth("train")
     labels.unlink()
     with pytest.raises(UserError, match="Labels_cat_Train.txt is missing; unpack Groundtruth.zip"):
@@ -161,7 +191,12 @@ def test_nuswide_that_is_not_right(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "hint"), [("voc2012", "data fetch voc2012"), ("coco2014", "data fetch coco2014"), ("nuswide", "data fetch nuswide")]
+    ("kind", "hint"),
+    [
+        ("voc2012", "data fetch voc2012"),
+        ("coco2014", "data fetch coco2014"),
+        ("nuswide", "data fetch nuswide"),
+    ],
 )
 def test_an_empty_folder_says_what_to_fetch(tmp_path, kind, hint):
     with pytest.raises(UserError, match=hint):
@@ -173,13 +208,22 @@ def test_annotations_are_read_again_only_when_they_change(tmp_path, monkeypatch)
     monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(kept, "WORTH_KEEPING_SECONDS", 0)
     reads = []
-    monkeypatch.setattr(voc, "_read_annotations", lambda *arguments, read=voc._read_annotations: reads.append(1) or read(*arguments))
+    monkeypatch.setattr(
+        voc,
+        "_read_annotations",
+        lambda *arguments, read=voc._read_annotations: reads.append(1) or read(*arguments),
+    )
 
     def truth() -> GroundTruth:
         return open_dataset(f"voc2012:{tmp_path / 'data'}").ground_truth("train")
 
     first, second = truth(), truth()
-    assert len(reads) == 1 and second.ids == first.ids and second.boxes[:] == first.boxes[:] and second.targets.dtype == np.float32
+    assert (
+        len(reads) == 1
+        and second.ids == first.ids
+        and second.boxes[:] == first.boxes[:]
+        and second.targets.dtype == np.float32
+    )
     np.testing.assert_array_equal(second.targets, first.targets)
     annotation = next((base / "Annotations").iterdir())
     os.utime(annotation, (1, 1))
@@ -191,7 +235,10 @@ def test_annotations_are_read_again_only_when_they_change(tmp_path, monkeypatch)
 
 def test_paths_are_made_when_asked_for(tmp_path):
     images = ImageList(("a", "b", "c"), Paths(tmp_path, ("a", "b", "c"), ".jpg"))
-    assert list(images.paths) == [tmp_path / f"{name}.jpg" for name in "abc"] and images.paths[-1].name == "c.jpg"
+    assert (
+        list(images.paths) == [tmp_path / f"{name}.jpg" for name in "abc"]
+        and images.paths[-1].name == "c.jpg"
+    )
     kept_ones = images.without({"b"})
     assert kept_ones.ids == ("a", "c") and list(kept_ones.paths[1:]) == [tmp_path / "c.jpg"]
     assert images.path("b") == tmp_path / "b.jpg" and images.path("z") is None
@@ -202,7 +249,9 @@ def test_paths_are_made_when_asked_for(tmp_path):
 def test_boxes_read_like_a_tuple_of_tuples():
     objects = (((1, (0, 0, 3, 4)), (0, (5, 5, 6, 6))), (), ((2, (1, 1, 2, 2)),))
     boxes = Boxes.of(objects)
-    assert tuple(boxes) == objects and boxes[-1] == objects[2] and boxes[0:2] == objects[:2] and len(boxes) == 3
+    assert (
+        tuple(boxes) == objects and boxes[-1] == objects[2] and boxes[0:2] == objects[:2] and len(boxes) == 3
+    )
     with pytest.raises(IndexError):
         boxes[3]
     assert all(type(number) is int for _, box in boxes[0] for number in box)

@@ -35,12 +35,18 @@ def config(tiny_scenes) -> CCDConfig:
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> dict[str, str]:
     """Every number computed anew, by one thread a process."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "CCD_HOME": str(tmp_path_factory.mktemp("home")), "CCD_DEBUG": ""}
+    return os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "CCD_HOME": str(tmp_path_factory.mktemp("home")),
+        "CCD_DEBUG": "",
+    }
 
 
 def start(run: Run, environment: dict[str, str], *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--out", str(run.path), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,11 @@ def assert_same_model(one: Run, other: Run) -> None:
 
 
 def ranks(process: subprocess.Popen) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children(recursive=True) if "ccd_core.worker" in " ".join(child.cmdline())]
+    return [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "ccd_core.worker" in " ".join(child.cmdline())
+    ]
 
 
 def until(seen, process: subprocess.Popen, seconds: float = 60) -> None:
@@ -82,7 +92,9 @@ def until(seen, process: subprocess.Popen, seconds: float = 60) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_labels_of_one_to_the_bit_after_losing_one_and_go_on_alone(config, on_one, environment, tmp_path):
+def test_two_processes_make_the_labels_of_one_to_the_bit_after_losing_one_and_go_on_alone(
+    config, on_one, environment, tmp_path
+):
     run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
     process = start(run, environment)
     until(lambda: run.state.get("stage") == "warm-up", process)
@@ -91,13 +103,21 @@ def test_two_processes_make_the_labels_of_one_to_the_bit_after_losing_one_and_go
     both[1].kill()
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 2 and "on cpu:" in said and "SIGKILL" in said and "Traceback" not in said
-    assert run.status == "failed" and "SIGKILL" in run.state["error"] and not any(one.is_running() for one in both)
+    assert (
+        run.status == "failed"
+        and "SIGKILL" in run.state["error"]
+        and not any(one.is_running() for one in both)
+    )
 
     process = start(run, environment)
     assert process.wait(100) == 0, process.communicate()[0]
     assert_same_labels(on_one, run)
     assert_same_model(on_one, run)
-    assert run.status == "finished" and not list(run.path.rglob("*.partial")) and not list(run.file("partial").glob("*"))
+    assert (
+        run.status == "finished"
+        and not list(run.path.rglob("*.partial"))
+        and not list(run.file("partial").glob("*"))
+    )
     assert [row for row in run.load_metrics()["phase"]] == ["warm-up", "warm-up", "main", "main"]
 
 
@@ -118,7 +138,9 @@ def test_a_stopped_run_of_two_goes_on_on_one_device(config, on_one, environment,
 
 def test_a_process_leaves_when_its_launcher_is_killed():
     child = "import time, os; from ccd_core.runs.team import end_with_launcher; end_with_launcher(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
-    parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
+    parent = (
+        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
+    )
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     left = psutil.Process(int(process.stdout.readline()))
@@ -177,7 +199,12 @@ def test_augmentation_of_a_part_is_that_of_the_whole():
 
 
 def test_a_single_device_is_a_team_of_one():
-    assert ALONE.first and ALONE.broadcast_flag(True) and not ALONE.broadcast_flag(False) and ALONE.shard([1, 2, 3]) == [1, 2, 3]
+    assert (
+        ALONE.first
+        and ALONE.broadcast_flag(True)
+        and not ALONE.broadcast_flag(False)
+        and ALONE.shard([1, 2, 3]) == [1, 2, 3]
+    )
 
 
 def test_devices_that_are_not_there_are_said_before_anything_starts(config, tmp_path):

@@ -88,7 +88,9 @@ def test_stop_while_running_and_while_queued(workspace, tiny_scenes):
     jobs.stop(first.path, wait=False)
     assert time.time() - began < 1 and jobs.look(first).asked is not None
     wait_for(lambda: status(first.path) == "stopped")
-    assert first.state["status"] == "stopped" and (first.has("checkpoints", "last.safetensors") or not first.has("metrics.csv"))
+    assert first.state["status"] == "stopped" and (
+        first.has("checkpoints", "last.safetensors") or not first.has("metrics.csv")
+    )
     with pytest.raises(UserError, match="is not running"):
         jobs.stop(first.path)
     jobs.resume(first.path)
@@ -110,7 +112,9 @@ def test_one_that_does_not_listen_is_ended_with_all_it_started(workspace, tiny_r
 
 def test_what_a_dead_leader_left_behind_is_ended_but_not_a_stranger(workspace):
     code = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True); input()"
-    leader = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    leader = subprocess.Popen(
+        [sys.executable, "-c", code], start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     orphan, facts = psutil.Process(int(leader.stdout.readline())), process_facts(leader.pid)
     leader.kill()
     leader.wait()
@@ -132,13 +136,18 @@ def test_zombies_reused_pids_reboots_and_other_hosts():
     process.wait()
     assert not process_alive(facts)
     elsewhere = facts | {"host": "elsewhere"}
-    assert process_alive(elsewhere | {"heartbeat": time.time() - 30}) and not process_alive(elsewhere | {"heartbeat": time.time() - 300})
+    assert process_alive(elsewhere | {"heartbeat": time.time() - 30}) and not process_alive(
+        elsewhere | {"heartbeat": time.time() - 300}
+    )
 
 
 def test_two_who_press_resume_at_once_start_one_process(workspace, tiny_scenes, tiny_run):
     run = Run.create(workspace / "one", tiny_config(tiny_scenes), tiny_run.classes)
     code = "import sys; from ccd_core import jobs; jobs.resume(sys.argv[1])"
-    both = [subprocess.Popen([sys.executable, "-c", code, str(run.path)], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, str(run.path)], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     errors = [process.communicate()[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 1] and any(
         "is queued already" in error or "is running already" in error for error in errors
@@ -187,9 +196,15 @@ with hold_devices(take_ticket(run, devices, os.getpid()), lambda ahead: None):
 
 def test_the_queue_keeps_the_order_skips_the_dead_and_takes_all_devices_or_none(workspace, monkeypatch):
     monkeypatch.setattr(job_queue, "POLL_SECONDS", 0.05)
-    wanted, log = ["cuda:0", "cuda:1", "cuda:0,1", "cuda:0", "cuda:1", "cuda:1,0", "cuda:0"], workspace / "log"
+    wanted, log = (
+        ["cuda:0", "cuda:1", "cuda:0,1", "cuda:0", "cuda:1", "cuda:1,0", "cuda:0"],
+        workspace / "log",
+    )
     processes = [
-        subprocess.Popen([sys.executable, "-c", SLEEPERS, str(workspace / str(number)), device, str(log)], stdin=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", SLEEPERS, str(workspace / str(number)), device, str(log)],
+            stdin=subprocess.PIPE,
+        )
         for number, device in enumerate(wanted)
     ]
     for number, (process, device) in enumerate(zip(processes, wanted, strict=True)):
@@ -205,8 +220,14 @@ def test_the_queue_keeps_the_order_skips_the_dead_and_takes_all_devices_or_none(
         process.wait()
     lines = [tuple(line.split()) for line in log.read_text().splitlines()]
     for device in ("cuda:0", "cuda:1"):
-        names = [str(number) for number, setting in enumerate(wanted) if device in job_queue.devices_of(setting) and number != 3]
-        assert [line for line in lines if line[0] in names] == [(name, word) for name in names for word in ("begins", "ends")]
+        names = [
+            str(number)
+            for number, setting in enumerate(wanted)
+            if device in job_queue.devices_of(setting) and number != 3
+        ]
+        assert [line for line in lines if line[0] in names] == [
+            (name, word) for name in names for word in ("begins", "ends")
+        ]
     assert not job_queue.tickets()
 
 
@@ -226,7 +247,9 @@ def test_the_terminal_starts_watches_and_lists(workspace, tiny_scenes):
     settings = workspace.parent / "settings.yaml"
     settings.write_text(tiny_config(tiny_scenes, training={"epochs": 2, "warmup_epochs": 1}).to_yaml())
     run = CliRunner()
-    started = run.invoke(app, ["jobs", "start", "--config", str(settings), "--name", "one", "--workspace", str(workspace)])
+    started = run.invoke(
+        app, ["jobs", "start", "--config", str(settings), "--name", "one", "--workspace", str(workspace)]
+    )
     assert started.exit_code == 0 and started.stdout.strip() == str(workspace / "one")
     watched = run.invoke(app, ["jobs", "watch", "one", "--workspace", str(workspace)])
     assert watched.exit_code == 0 and "one: finished" in watched.stdout
@@ -244,7 +267,11 @@ def test_the_terminal_stops_resumes_and_follows(workspace, tiny_scenes):
     one, two = (Run.open(workspace / name) for name in ("one", "two"))
     run, at = CliRunner(), ["--workspace", str(workspace)]
     wait_for(lambda: one.state.get("stage"))
-    assert one.state["stage"] == "starting" and one.state["detail"].startswith("loading") and "starting (loading" in cli_jobs._progress(one.state)
+    assert (
+        one.state["stage"] == "starting"
+        and one.state["detail"].startswith("loading")
+        and "starting (loading" in cli_jobs._progress(one.state)
+    )
     stopped = run.invoke(app, ["jobs", "stop", "two", "one", *at])
     assert stopped.exit_code == 0 and "two: stopped" in stopped.stdout and "one: stopped" in stopped.stdout
     assert one.status == two.status == "stopped"
@@ -255,14 +282,20 @@ def test_the_terminal_stops_resumes_and_follows(workspace, tiny_scenes):
     assert resumed.exit_code == 0 and "one: queued" in resumed.stdout
     followed = run.invoke(app, ["jobs", "logs", "one", "--follow", "--lines", "1", *at])
     lines = followed.stdout.splitlines()
-    assert followed.exit_code == 0 and lines[-1].endswith("finished") and sum("epoch 1 (main)" in line for line in lines) == 1
+    assert (
+        followed.exit_code == 0
+        and lines[-1].endswith("finished")
+        and sum("epoch 1 (main)" in line for line in lines) == 1
+    )
     assert two.status == "stopped"
 
 
 def test_a_death_for_want_of_memory_is_told_by_the_kernels_count(workspace, tiny_run, monkeypatch):
     run = Run.create(workspace / "one", tiny_run.config, tiny_run.classes)
     process = subprocess.Popen(["sleep", "60"])
-    run.update_state(status="running", stage="views", memory_kills=jobs.memory_kills(), **process_facts(process.pid))
+    run.update_state(
+        status="running", stage="views", memory_kills=jobs.memory_kills(), **process_facts(process.pid)
+    )
     process.kill()
     process.wait()
     assert "without a word" in jobs.look(run).reason

@@ -25,7 +25,9 @@ def test_no_view_leaves_the_initial_label():
     np.testing.assert_array_equal(final[0], initial[0])
     np.testing.assert_allclose(final[1], [0.4 * 0.2 + 0.6 * 0.9, 0.4 * 0.1 + 0.6 * 0.4], atol=1e-6)
     assert update_labels(initial, None) is initial
-    np.testing.assert_allclose(update_labels(torch.from_numpy(initial), torch.from_numpy(local), 0.4).numpy(), final, atol=1e-6)
+    np.testing.assert_allclose(
+        update_labels(torch.from_numpy(initial), torch.from_numpy(local), 0.4).numpy(), final, atol=1e-6
+    )
 
 
 @settings(deadline=None)
@@ -34,4 +36,6 @@ def test_final_labels_lie_between_their_parts(seed, alpha, classes):
     rng = np.random.default_rng(seed)
     initial, local = rng.random((2, 7, classes)).astype(np.float32)
     final = update_labels(initial, local, alpha)
-    assert (final >= np.minimum(initial, local) - 1e-6).all() and (final <= np.maximum(initial, local) + 1e-6).all()
+    assert (final >= np.minimum(initial, local) - 1e-6).all() and (
+        final <= np.maximum(initial, local) + 1e-6
+    ).all()

@@ -27,19 +27,33 @@ def test_what_is_flagged():
     similarity = np.array([0.31, 0.15, 0.30], np.float32)
     for name in ("similarity", "entropy"):
         assert none_images(p, similarity, NoneImageSettings(filter=name)).tolist() == [False, True, False]
-    assert not none_images(p, np.full(3, 0.2, np.float32), NoneImageSettings(filter="similarity")).any()  # all alike
-    assert none_images(p, similarity, NoneImageSettings(filter="similarity", threshold=0.305)).tolist() == [False, True, True]
-    assert CCDConfig.preset("paper").none_images.filter == CCDConfig.preset("reference").none_images.filter == "off"
+    assert not none_images(
+        p, np.full(3, 0.2, np.float32), NoneImageSettings(filter="similarity")
+    ).any()  # all alike
+    assert none_images(p, similarity, NoneImageSettings(filter="similarity", threshold=0.305)).tolist() == [
+        False,
+        True,
+        True,
+    ]
+    assert (
+        CCDConfig.preset("paper").none_images.filter
+        == CCDConfig.preset("reference").none_images.filter
+        == "off"
+    )
 
 
 def test_their_labels_are_zero_in_a_run(tiny_run, tiny_scenes, tmp_path):
     changes = {"none_images": {"filter": "similarity"}, "training": {"epochs": 2, "warmup_epochs": 1}}
     run = run_ccd(tiny_config(tiny_scenes, **changes), tmp_path / "run")
-    flagged = none_images(run.load_global()["p_global"], run.load_global()["similarity"], run.config.none_images)
+    flagged = none_images(
+        run.load_global()["p_global"], run.load_global()["similarity"], run.config.none_images
+    )
     assert flagged.any() and not flagged.all()
     for kind in ("initial", "final"):
         assert (run.load_labels()[kind][flagged] == 0).all()
-    np.testing.assert_array_equal(run.load_labels()["initial"][~flagged], tiny_run.load_labels()["initial"][~flagged])
+    np.testing.assert_array_equal(
+        run.load_labels()["initial"][~flagged], tiny_run.load_labels()["initial"][~flagged]
+    )
     assert "show no class" in run.file("log.txt").read_text()
 
     made = relabel(evidence_of(run), run.config, np.zeros((len(run.classes), len(flagged)), np.float32))
@@ -49,7 +63,12 @@ def test_their_labels_are_zero_in_a_run(tiny_run, tiny_scenes, tmp_path):
 
 
 def evidence_of(run: Run) -> ClipOutputs:
-    arrays, rows = run.load_global(), {image: row for row, image in enumerate(run.load_global()["ids"].tolist())}
+    arrays, rows = (
+        run.load_global(),
+        {image: row for row, image in enumerate(run.load_global()["ids"].tolist())},
+    )
     none = none_images(arrays["p_global"], arrays["similarity"], run.config.none_images)
     views = run.load_views()["image"].map(rows).to_numpy(int)
-    return ClipOutputs.of(arrays["p_global"], arrays["entropy"], none).with_views(views, run.load_view_probabilities())
+    return ClipOutputs.of(arrays["p_global"], arrays["entropy"], none).with_views(
+        views, run.load_view_probabilities()
+    )

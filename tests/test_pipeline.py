@@ -26,7 +26,17 @@ from tests.test_data import broken_files
 
 
 def test_a_run_leaves_every_artefact(tiny_run):
-    for name in ("config.yaml", "state.json", "metrics.csv", "global.npz", "labels.npz", "views.parquet", "bias.json", "log.txt", "scores/ap.json"):
+    for name in (
+        "config.yaml",
+        "state.json",
+        "metrics.csv",
+        "global.npz",
+        "labels.npz",
+        "views.parquet",
+        "bias.json",
+        "log.txt",
+        "scores/ap.json",
+    ):
         assert tiny_run.has(*name.split("/")), name
     assert tiny_run.status == "finished"
     assert set(tiny_run.state["seconds"]) == {"images", "global", "warm-up", "views", "training", "scores"}
@@ -37,7 +47,9 @@ def test_a_run_leaves_every_artefact(tiny_run):
     probabilities = tiny_run.load_view_probabilities()
     assert probabilities.shape == (len(views), 16)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-4)
-    np.testing.assert_allclose(update_labels(labels["initial"], labels["local"], 0.4), labels["final"], atol=1e-6)
+    np.testing.assert_allclose(
+        update_labels(labels["initial"], labels["local"], 0.4), labels["final"], atol=1e-6
+    )
     assert list(tiny_run.load_metrics()["phase"]) == ["warm-up", "warm-up", "main", "main"]
     assert not list(tiny_run.path.rglob("*.partial")) and not list(tiny_run.file("partial").glob("*"))
 
@@ -66,12 +78,19 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scen
     out = tmp_path / "killed"
     Run.create(out, tiny_run.config, tiny_run.classes)
     command = [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--out", str(out)]
-    environment = os.environ | {"CCD_DEBUG": "1", "CCD_HOME": str(tmp_path / "home")}  # nothing kept from other runs
+    environment = os.environ | {
+        "CCD_DEBUG": "1",
+        "CCD_HOME": str(tmp_path / "home"),
+    }  # nothing kept from other runs
     rng = random.Random(0)
     for _ in range(5):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        )
         until = time.time() + 60
-        while time.time() < until and Run.open(out).state.get("pid") != process.pid and process.poll() is None:
+        while (
+            time.time() < until and Run.open(out).state.get("pid") != process.pid and process.poll() is None
+        ):
             time.sleep(0.02)  # until this process, not the one before it, is at work
         time.sleep(rng.uniform(0.0, 4.0))
         process.send_signal(signal.SIGKILL)
@@ -96,7 +115,11 @@ def test_stopped_inside_of_epochs_it_resumes_to_the_same_weights(tiny_run, tmp_p
             run_ccd(tiny_run.config, tmp_path / "run", reporter)
         run = Run.open(tmp_path / "run")
         with safe_open(run.file("checkpoints", "last.safetensors"), "pt") as file:
-            assert run.status == "stopped" and file.metadata()["step"] == str(step) and file.metadata()["epoch"] == str(int(detail[6]) - 1)
+            assert (
+                run.status == "stopped"
+                and file.metadata()["step"] == str(step)
+                and file.metadata()["epoch"] == str(int(detail[6]) - 1)
+            )
     left = []
     assert_same_result(tiny_run, run_ccd(tiny_run.config, tmp_path / "run", reporter))
     columns = ["epoch", "phase", "loss", "train_map", "val_map"]
@@ -112,15 +135,26 @@ def test_ground_truth_changes_nothing_but_the_scores(tiny_run, tiny_scenes, tmp_
 
 
 @pytest.mark.parametrize(
-    "changes", [{"bias": {"mode": "none"}}, {"bias": {"mode": "constant"}}, {"views": {"policy": "random"}}, {"views": {"policy": "moved"}}]
+    "changes",
+    [
+        {"bias": {"mode": "none"}},
+        {"bias": {"mode": "constant"}},
+        {"views": {"policy": "random"}},
+        {"views": {"policy": "moved"}},
+    ],
 )
 def test_rows_and_controls_of_the_ablation_run(tiny_scenes, tmp_path, changes):
-    run = run_ccd(tiny_config(tiny_scenes, **changes, training={"epochs": 2, "warmup_epochs": 1}), tmp_path / "run")
+    run = run_ccd(
+        tiny_config(tiny_scenes, **changes, training={"epochs": 2, "warmup_epochs": 1}), tmp_path / "run"
+    )
     assert run.status == "finished" and len(run.load_views())
 
 
 def test_without_the_update_the_initial_labels_stay(tiny_scenes, tmp_path):
-    run = run_ccd(tiny_config(tiny_scenes, labels={"update": False}, training={"epochs": 2, "warmup_epochs": 1}), tmp_path / "run")
+    run = run_ccd(
+        tiny_config(tiny_scenes, labels={"update": False}, training={"epochs": 2, "warmup_epochs": 1}),
+        tmp_path / "run",
+    )
     labels = run.load_labels()
     np.testing.assert_array_equal(labels["initial"], labels["final"])
     assert not run.has("views.parquet")
@@ -135,7 +169,10 @@ def test_one_class_and_broken_files(tmp_path, tiny_scenes):
     broken = broken_files(folder / "broken")
     (folder / "classes.txt").write_text("house\n")
     config = tiny_config(
-        tiny_scenes, data={"spec": f"folder:{folder}"}, training={"epochs": 2, "warmup_epochs": 1}, views={"threshold": {"mean_views": 1.0}}
+        tiny_scenes,
+        data={"spec": f"folder:{folder}"},
+        training={"epochs": 2, "warmup_epochs": 1},
+        views={"threshold": {"mean_views": 1.0}},
     )
     run = run_ccd(config, tmp_path / "run")
     assert {entry["id"] for entry in run.state["skipped"]} == {f"broken/{path.name}" for path in broken}
@@ -149,5 +186,7 @@ def test_nothing_readable_is_said(tmp_path):
     (tmp_path / "photos" / "a.jpg").write_bytes(b"")
     (tmp_path / "photos" / "classes.txt").write_text("house\ncar\n")
     with pytest.raises(UserError, match="None of the 1 training images"):
-        run_ccd(CCDConfig.preset("demo").changed(data={"spec": f"folder:{tmp_path / 'photos'}"}), tmp_path / "run")
+        run_ccd(
+            CCDConfig.preset("demo").changed(data={"spec": f"folder:{tmp_path / 'photos'}"}), tmp_path / "run"
+        )
     assert Run.open(tmp_path / "run").status == "failed"

@@ -90,5 +90,7 @@ def test_attending_gives_the_boxes_that_explaining_gives(client, tiny_run, image
         assert min(map(min, part["cam"][place])) >= 0 and max(map(max, part["cam"][place])) <= 1
         box = part["boxes"][place]
         assert box is not None and 0 <= box[0] < box[2] <= 1
-        np.testing.assert_allclose(np.array(box) * frame, whole["boxes"][c][0], atol=frame / 8)  # the image reaches the model at another size
+        np.testing.assert_allclose(
+            np.array(box) * frame, whole["boxes"][c][0], atol=frame / 8
+        )  # the image reaches the model at another size
     np.testing.assert_allclose(part["clip"], whole["clip"], atol=1e-5)

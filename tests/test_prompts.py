@@ -29,7 +29,10 @@ def siglip(tmp_path_factory):
 
 def test_every_template_with_every_name():
     said = prompts_of(CLASSES, ["a {}", "the {} of {}"], {"tvmonitor": ["tv monitor", "television"]})
-    assert said == [["a cat", "the cat of cat"], ["a tv monitor", "the tv monitor of tv monitor", "a television", "the television of television"]]
+    assert said == [
+        ["a cat", "the cat of cat"],
+        ["a tv monitor", "the tv monitor of tv monitor", "a television", "the television of television"],
+    ]
     assert prompts_of(CLASSES, "a {}", {"cat": "kitten"}) == [["a kitten"], ["a tvmonitor"]]
 
 
@@ -49,11 +52,22 @@ def test_an_ensemble_is_the_mean_of_unit_embeddings_made_unit(demo):
 
 
 def test_names_of_a_class_that_is_not_there(demo):
-    with pytest.raises(UserError, match="'dog', which is not a class of this data set; its classes are cat, tvmonitor"):
+    with pytest.raises(
+        UserError, match="'dog', which is not a class of this data set; its classes are cat, tvmonitor"
+    ):
         demo.encode_text(CLASSES, names={"dog": "puppy"})
 
 
-@pytest.mark.parametrize("change", ["clip.prompt=a photo", 'clip.prompt=["a {}", "b"]', "clip.prompt=[]", "clip.prompt=3", "clip.names={cat: 3}"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "clip.prompt=a photo",
+        'clip.prompt=["a {}", "b"]',
+        "clip.prompt=[]",
+        "clip.prompt=3",
+        "clip.names={cat: 3}",
+    ],
+)
 def test_a_wrong_prompt_is_said_before_anything_runs(change):
     with pytest.raises(UserError, match="prompt|clip.names") as error:
         load_config("demo", changes=[change])
@@ -88,7 +102,13 @@ def test_a_softmax_model_has_no_sigmoid(demo):
 def test_views_of_many_frames_asked_together_are_answered_as_alone(demo):
     rng = torch.Generator().manual_seed(0)
     frames = [torch.randint(256, (3, 96, 96), dtype=torch.uint8, generator=rng) for _ in range(3)]
-    views = [(0, (0, 0, 96, 96)), (2, (10, 0, 60, 90)), (1, (5, 5, 55, 95)), (0, (0, 40, 96, 80)), (2, (0, 0, 96, 96))]
+    views = [
+        (0, (0, 0, 96, 96)),
+        (2, (10, 0, 60, 90)),
+        (1, (5, 5, 55, 95)),
+        (0, (0, 40, 96, 80)),
+        (2, (0, 0, 96, 96)),
+    ]
     clip = PromptedClip(demo, demo.encode_text(CLASSES), ClipSettings(model="demo", size=128, batch_size=2))
     together = ask_clip(clip, frames, views)
     alone = np.concatenate([ask_clip(clip, frames, [view]) for view in views])

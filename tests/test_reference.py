@@ -24,13 +24,20 @@ STAGES = {
     "bias": parity.bias_cases, "labels": parity.label_cases, "loss": parity.loss_cases, "classifier": parity.classifier_cases,
     "boxes": parity.box_cases, "stop": parity.stop_cases, "metrics": parity.metric_cases,
 }  # fmt: skip
-WITH_CLIP = {"CLIP at every size": parity.clip_cases, "the whole step of an image": lambda teachers: parity.step_cases(teachers["extra_clip_rn"])}
+WITH_CLIP = {
+    "CLIP at every size": parity.clip_cases,
+    "the whole step of an image": lambda teachers: parity.step_cases(teachers["extra_clip_rn"]),
+}
 
 
 @pytest.mark.parametrize("stage", [*STAGES, *WITH_CLIP])
 def test_stages_as_recorded(stage, teachers):
     cases = list(STAGES[stage]() if stage in STAGES else WITH_CLIP[stage](teachers))
-    far = [f"{file}, {what}" for file, what, ours, theirs, allowed in cases if not parity.difference(ours, theirs) <= allowed]
+    far = [
+        f"{file}, {what}"
+        for file, what, ours, theirs, allowed in cases
+        if not parity.difference(ours, theirs) <= allowed
+    ]
     assert cases and not far
 
 
@@ -50,7 +57,9 @@ def test_the_defaults_are_the_papers():
 
 def test_the_prompt_of_nuswide_is_the_papers_alone():
     prompts = {
-        (name, kind): CCDConfig.preset(name, f"{kind}:ROOT").clip.prompt for name in ("paper", "reference") for kind in ("coco2014", "nuswide")
+        (name, kind): CCDConfig.preset(name, f"{kind}:ROOT").clip.prompt
+        for name in ("paper", "reference")
+        for kind in ("coco2014", "nuswide")
     }
     assert prompts.pop(("paper", "nuswide")) == "a photo of a {}"
     assert set(prompts.values()) == {"a photo of the {}"}
@@ -61,9 +70,13 @@ def test_the_search_rises_block_by_block_until_the_mean_lies_between():
     scores[:, :5], scores[:, 5:] = 0.9, 0.0525  # ten classes above 0.050, 0.051 and 0.052, five from 0.053 on
     threshold = searched_threshold(scores, (4, 6), 100, 0.05, 0.001, seed=0)
     assert threshold == pytest.approx(0.053, abs=1e-6) and (scores > threshold).sum(1).tolist() == [5] * 1000
-    assert searched_threshold(scores[:100], (4, 6), 100, 0.05, 0.001, seed=0) == pytest.approx(0.05, abs=1e-6)  # too few to try any
+    assert searched_threshold(scores[:100], (4, 6), 100, 0.05, 0.001, seed=0) == pytest.approx(
+        0.05, abs=1e-6
+    )  # too few to try any
     exact = np.full((500, 10), np.float32(0.05))
-    assert (exact > searched_threshold(exact, (9, 11), 100, 0.05, 0.001, seed=0)).all()  # a score at the threshold counts
+    assert (
+        exact > searched_threshold(exact, (9, 11), 100, 0.05, 0.001, seed=0)
+    ).all()  # a score at the threshold counts
 
 
 def test_a_run_by_the_reference_has_its_quirks(tiny_scenes, tmp_path):
@@ -80,8 +93,13 @@ def test_a_run_by_the_reference_has_its_quirks(tiny_scenes, tmp_path):
     bias = np.array([row["bias"] for row in run.load_bias()["classes"].values()], np.float32)
     floor = np.broadcast_to(np.float32(0.05) / bias, labels["local"][without].shape)
     np.testing.assert_allclose(labels["local"][without], floor, rtol=1e-5)  # its local label is floor / bias
-    np.testing.assert_allclose(labels["final"], np.clip(0.2 * labels["initial"] + 0.8 * labels["local"], 0, 1), atol=1e-6)
-    kept, fires = run.load_json("checkpoints", "best.json")["epoch"], first_local_minimum(maps)  # warm-up counts, too
+    np.testing.assert_allclose(
+        labels["final"], np.clip(0.2 * labels["initial"] + 0.8 * labels["local"], 0, 1), atol=1e-6
+    )
+    kept, fires = (
+        run.load_json("checkpoints", "best.json")["epoch"],
+        first_local_minimum(maps),
+    )  # warm-up counts, too
     assert kept == (len(maps) - 1 if fires is None else fires)
 
 
@@ -92,5 +110,11 @@ def test_no_quirk_in_the_others(tiny_run):
     cams[0, 1, 0, 1] = cams[0, 1, 1, 3] = cams[0, 1, 3, 2] = 1
     views = {}
     for preset in ("paper", "reference"):
-        *_, views[preset] = choose_views(above, parity.torch.from_numpy(cams), (320, 320), CCDConfig.preset(preset).views, np.random.default_rng(0))
+        *_, views[preset] = choose_views(
+            above,
+            parity.torch.from_numpy(cams),
+            (320, 320),
+            CCDConfig.preset(preset).views,
+            np.random.default_rng(0),
+        )
     assert (views["paper"][1] != views["reference"][1]).any()

@@ -23,15 +23,23 @@ def opinions(images: int, classes: int, views: int, seed: int) -> tuple[np.ndarr
 
 @pytest.mark.parametrize("preset", ["paper", "reference"])
 @pytest.mark.parametrize("mode", ["class", "constant", "none"])
-@pytest.mark.parametrize(("alpha", "floor", "threshold"), [(0.4, 0.05, 0.5), (0.0, 0.0, 2.0), (1.0, 0.2, 0.05)])
+@pytest.mark.parametrize(
+    ("alpha", "floor", "threshold"), [(0.4, 0.05, 0.5), (0.0, 0.0, 2.0), (1.0, 0.2, 0.05)]
+)
 def test_labels_are_those_of_a_run(preset, mode, alpha, floor, threshold):
-    config = CCDConfig.preset(preset).changed(labels={"alpha": alpha}, bias={"mode": mode, "floor": floor, "entropy_threshold": threshold})
+    config = CCDConfig.preset(preset).changed(
+        labels={"alpha": alpha}, bias={"mode": mode, "floor": floor, "entropy_threshold": threshold}
+    )
     p, view_image, p_views = opinions(60, 7, 200, seed=1)
     bias = clip_bias(p, threshold)
     initial = initial_labels(p, bias, config)
     expected = final_labels(initial, local_labels(len(p), view_image, p_views, bias, config), config)
 
-    made = relabel(ClipOutputs.of(p, entropy(p)).with_views(view_image, p_views), config, compared_with=np.ascontiguousarray(p.T))
+    made = relabel(
+        ClipOutputs.of(p, entropy(p)).with_views(view_image, p_views),
+        config,
+        compared_with=np.ascontiguousarray(p.T),
+    )
     np.testing.assert_array_equal(made.final.T, expected)
     np.testing.assert_array_equal(made.bias.value, bias.value)
     np.testing.assert_allclose(made.change, np.abs(expected - p).max(1))
@@ -53,18 +61,31 @@ def test_mean_initial_label():
     p = opinions(50, 5, 0, seed=2)[0]
     config = CCDConfig.preset("paper")
     expected = initial_labels(p, clip_bias(p), config).mean(0)
-    np.testing.assert_allclose(ClipOutputs.of(p, entropy(p)).mean_initial(clip_bias(p).value, 0.05), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        ClipOutputs.of(p, entropy(p)).mean_initial(clip_bias(p).value, 0.05), expected, rtol=1e-5
+    )
 
 
 def test_statistics_of_labels():
     labels = np.array([[0.0, 0.5, 0.51], [1.0, 1.0, 0.2]], np.float32)
     found = LabelStatistics.of(labels)
     np.testing.assert_allclose(found.mean, labels.mean(1))
-    assert found.above_half.tolist() == [1, 2] and found.histogram.sum() == 6 and found.histogram[-1] == 2 and found.histogram[0] == 1
+    assert (
+        found.above_half.tolist() == [1, 2]
+        and found.histogram.sum() == 6
+        and found.histogram[-1] == 2
+        and found.histogram[0] == 1
+    )
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, 10_000), st.integers(1, 300), st.integers(1, 6), st.sampled_from([2, 10, 1000, 10**7]), st.floats(0, 1))
+@given(
+    st.integers(0, 10_000),
+    st.integers(1, 300),
+    st.integers(1, 6),
+    st.sampled_from([2, 10, 1000, 10**7]),
+    st.floats(0, 1),
+)
 def test_quick_measures_are_sklearns(seed, images, classes, levels, rate):
     """AP and F1 to rounding, ties and classes without a positive included; micro-AP exactly where labels are few enough to keep apart."""
     rng = np.random.default_rng(seed)

@@ -29,7 +29,9 @@ def environment(tmp_path_factory):
     if reason:
         pytest.skip(f"not run: {reason}")
     with cluster.cluster() as variables, pytest.MonkeyPatch.context() as patch:
-        for name, value in (variables | {"OMP_NUM_THREADS": "1", "CCD_HOME": str(tmp_path_factory.mktemp("home"))}).items():
+        for name, value in (
+            variables | {"OMP_NUM_THREADS": "1", "CCD_HOME": str(tmp_path_factory.mktemp("home"))}
+        ).items():
             patch.setenv(name, value)
         patch.setattr(slurm, "LOOK_SECONDS", 0.2)
         yield
@@ -41,7 +43,9 @@ def until(seen, seconds: float = 240):
     while not seen() and time.monotonic() < end:
         time.sleep(0.1)
     told = [["squeue", "--states=all"], ["scontrol", "show", "job"], ["scontrol", "show", "node"]]
-    assert seen(), "\n".join(subprocess.run(command, capture_output=True, text=True).stdout for command in told)
+    assert seen(), "\n".join(
+        subprocess.run(command, capture_output=True, text=True).stdout for command in told
+    )
 
 
 def make_room(job: str) -> None:
@@ -51,7 +55,9 @@ def make_room(job: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(environment, tiny_run, tiny_scenes, tmp_path):
+def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(
+    environment, tiny_run, tiny_scenes, tmp_path
+):
     run = jobs.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SMALL)
     job = run.state["slurm"]["job"]
     assert run.status == "queued" and jobs.look(run).place == "slurm"
@@ -59,7 +65,18 @@ def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(en
         jobs.resume(run.path)
     until(lambda: run.state.get("stage") in ("global", "warm-up", "views") and run.status == "running")
 
-    subprocess.run(["sbatch", "--partition=high", "--cpus-per-task=2", "--mem=500", "--output=/dev/null", "--wrap", "sleep 1"], check=True)
+    subprocess.run(
+        [
+            "sbatch",
+            "--partition=high",
+            "--cpus-per-task=2",
+            "--mem=500",
+            "--output=/dev/null",
+            "--wrap",
+            "sleep 1",
+        ],
+        check=True,
+    )
     until(lambda: run.status == "queued")
     assert f"SLURM job {job}" in jobs.look(run).reason
     make_room(job)
@@ -70,7 +87,12 @@ def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(en
 
 
 def test_a_job_is_stopped_and_resumed(environment, tiny_scenes, tmp_path):
-    run = jobs.start(tiny_config(tiny_scenes, training={"epochs": 200, "warmup_epochs": 199}), tmp_path / "run", "slurm", SMALL)
+    run = jobs.start(
+        tiny_config(tiny_scenes, training={"epochs": 200, "warmup_epochs": 199}),
+        tmp_path / "run",
+        "slurm",
+        SMALL,
+    )
     first = run.state["slurm"]["job"]
     until(lambda: run.state.get("stage") == "warm-up" and run.status == "running")
     jobs.stop(run.path)
@@ -86,7 +108,12 @@ def test_a_job_is_stopped_and_resumed(environment, tiny_scenes, tmp_path):
 
 def test_what_slurm_does_not_take_is_said_in_one_sentence(environment, tiny_scenes, tmp_path):
     with pytest.raises(UserError, match=r"SLURM did not take the job: .*partition"):
-        jobs.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SlurmOptions(partition="nowhere", gpus=0, cpus=1))
+        jobs.start(
+            tiny_config(tiny_scenes),
+            tmp_path / "run",
+            "slurm",
+            SlurmOptions(partition="nowhere", gpus=0, cpus=1),
+        )
     assert Run.open(tmp_path / "run").status == "created"
 
 
@@ -105,7 +132,9 @@ def test_what_slurm_does_not_take_is_said_in_one_sentence(environment, tiny_scen
         ("finished", "NODE_FAIL", "finished", None),
     ],
 )
-def test_status_is_what_the_folder_says_put_right_by_what_slurm_says(tiny_run, tmp_path, monkeypatch, written, said, status, words):
+def test_status_is_what_the_folder_says_put_right_by_what_slurm_says(
+    tiny_run, tmp_path, monkeypatch, written, said, status, words
+):
     monkeypatch.setattr(slurm, "ask", lambda job: slurm.JobState(said))
     run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
     run.update_state(place="slurm", slurm={"job": "7"}, status=written)
@@ -124,7 +153,9 @@ def test_a_run_copied_to_a_machine_without_slurm_still_opens(tiny_run, tmp_path,
     assert run.status == "failed"
 
 
-@pytest.mark.parametrize("more", [{"account": "a\n#SBATCH --wrap=x"}, {"Bad Key": "x"}, {"account": "$(id)"}, {"output": "x"}])
+@pytest.mark.parametrize(
+    "more", [{"account": "a\n#SBATCH --wrap=x"}, {"Bad Key": "x"}, {"account": "$(id)"}, {"output": "x"}]
+)
 def test_options_that_are_none_are_refused(more):
     with pytest.raises(ValueError, match="no option of sbatch|set for every run"):
         SlurmOptions(more=more)
@@ -135,7 +166,9 @@ def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_pat
     from streamlit.testing.v1 import AppTest
 
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
-    monkeypatch.setattr(dataset_check, "PATIENCE", 60)  # Start waits for the check, and here nothing comes again by itself
+    monkeypatch.setattr(
+        dataset_check, "PATIENCE", 60
+    )  # Start waits for the check, and here nothing comes again by itself
     app = AppTest.from_file("../app/navigation.py", default_timeout=200).run()
     app.switch_page("../pages/train.py").run()
     app.radio(key="place").set_value("SLURM cluster").run()
@@ -144,16 +177,25 @@ def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_pat
     app.button(key="start").click().run()
     assert not app.exception and not [error.value for error in app.error]
     (run,) = [Run.open(path) for path in tmp_path.iterdir() if (path / "config.yaml").is_file()]
-    assert run.state["place"] == "slurm" and slurm.ask(run.state["slurm"]["job"]).name in ("PENDING", "RUNNING", "CONFIGURING")
+    assert run.state["place"] == "slurm" and slurm.ask(run.state["slurm"]["job"]).name in (
+        "PENDING",
+        "RUNNING",
+        "CONFIGURING",
+    )
     jobs.stop(run.path)
     assert run.status == "stopped"
 
 
-@pytest.mark.parametrize("words, message", [(["--place", "moon"], "no place"), (["--place", "slurm", "--sbatch", "account"], "KEY=VALUE")])
+@pytest.mark.parametrize(
+    "words, message",
+    [(["--place", "moon"], "no place"), (["--place", "slurm", "--sbatch", "account"], "KEY=VALUE")],
+)
 def test_wrong_places_are_said(words, message, tmp_path):
     from typer.testing import CliRunner
 
     from ccd_core.cli.commands import app
 
-    result = CliRunner().invoke(app, ["jobs", "start", "--preset", "demo", "--workspace", str(tmp_path), *words])
+    result = CliRunner().invoke(
+        app, ["jobs", "start", "--preset", "demo", "--workspace", str(tmp_path), *words]
+    )
     assert isinstance(result.exception, UserError) and message in str(result.exception)

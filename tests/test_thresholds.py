@@ -19,7 +19,9 @@ from ccd_core.runs.run import Run
 
 N, C = 24, 3
 CLASSES = ("a", "b", "c")
-SCORES = arrays(np.float32, (N, C), elements=st.sampled_from([round(0.05 * i, 2) for i in range(21)]))  # many ties
+SCORES = arrays(
+    np.float32, (N, C), elements=st.sampled_from([round(0.05 * i, 2) for i in range(21)])
+)  # many ties
 TARGETS = arrays(np.int8, (N, C), elements=st.integers(0, 1))
 
 
@@ -29,15 +31,23 @@ def test_best_f1_is_what_trying_every_score_finds(scores, targets):
     chosen = thresholds.choose("f1", SortedScores(scores, targets), CLASSES).array(CLASSES)
     for c in range(C):
         if targets[:, c].any():
-            best = max(f1_score(targets[:, c], scores[:, c] >= limit, zero_division=0) for limit in scores[:, c])
-            assert f1_score(targets[:, c], scores[:, c] >= np.float32(chosen[c]), zero_division=0) == pytest.approx(best)
+            best = max(
+                f1_score(targets[:, c], scores[:, c] >= limit, zero_division=0) for limit in scores[:, c]
+            )
+            assert f1_score(
+                targets[:, c], scores[:, c] >= np.float32(chosen[c]), zero_division=0
+            ) == pytest.approx(best)
         else:
             assert chosen[c] == thresholds.DEFAULT
     one = thresholds.choose("f1", SortedScores.of_all_entries(scores, targets), CLASSES)
     if targets.any():
-        best = max(f1_score(targets.ravel(), scores.ravel() >= limit, zero_division=0) for limit in np.unique(scores))
+        best = max(
+            f1_score(targets.ravel(), scores.ravel() >= limit, zero_division=0) for limit in np.unique(scores)
+        )
         assert not one.per_class and len(set(one.values.values())) == 1
-        assert f1_score(targets.ravel(), scores.ravel() >= np.float32(one.values["a"]), zero_division=0) == pytest.approx(best)
+        assert f1_score(
+            targets.ravel(), scores.ravel() >= np.float32(one.values["a"]), zero_division=0
+        ) == pytest.approx(best)
 
 
 @given(SCORES, TARGETS, st.floats(0, 1))
@@ -47,14 +57,19 @@ def test_measures_are_scikit_learns(scores, targets, limit):
     measured = SortedScores(scores, targets).measures(np.full(C, limit))
     for c in range(C):
         predicted = scores[:, c] >= limit
-        assert measured.labelled[c] == predicted.sum() and measured.right[c] == (predicted & (targets[:, c] == 1)).sum()
+        assert (
+            measured.labelled[c] == predicted.sum()
+            and measured.right[c] == (predicted & (targets[:, c] == 1)).sum()
+        )
         if targets[:, c].any():
             assert measured.recall[c] == pytest.approx(recall_score(targets[:, c], predicted))
             assert measured.f1[c] == pytest.approx(f1_score(targets[:, c], predicted))
         else:
             assert np.isnan(measured.recall[c])
         if predicted.any():
-            assert measured.precision[c] == pytest.approx(precision_score(targets[:, c], predicted, zero_division=0))
+            assert measured.precision[c] == pytest.approx(
+                precision_score(targets[:, c], predicted, zero_division=0)
+            )
 
 
 @given(SCORES, TARGETS, st.floats(0.1, 1))
@@ -105,7 +120,11 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
     targets = rng.integers(0, 2, (5000, 1))
     ranking = SortedScores(rng.random((5000, 1)) + targets * 0.3, targets)
     curve = ranking.curve(0, points=200)
-    assert len(curve["recall"]) <= 202 and curve["recall"][-1] == 1 and curve["threshold"][0] == ranking.scores[0, 0]
+    assert (
+        len(curve["recall"]) <= 202
+        and curve["recall"][-1] == 1
+        and curve["threshold"][0] == ranking.scores[0, 0]
+    )
 
 
 @pytest.fixture
@@ -126,7 +145,16 @@ def test_what_is_saved_comes_back_and_says_where_it_is_from(run):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"thresholds": 3}', '{"cat": "high"}', '{"cat": 7}', '{"nobody": 0.5}', '{"method": "magic", "thresholds": {}}']
+    "text",
+    [
+        "",
+        "[]",
+        '{"thresholds": 3}',
+        '{"cat": "high"}',
+        '{"cat": 7}',
+        '{"nobody": 0.5}',
+        '{"method": "magic", "thresholds": {}}',
+    ],
 )
 def test_a_bad_file_is_one_sentence(tmp_path, text):
     (tmp_path / "t.json").write_text(text)
@@ -137,6 +165,9 @@ def test_a_bad_file_is_one_sentence(tmp_path, text):
 def test_a_plain_mapping_will_do_and_the_rest_is_a_half(tmp_path):
     (tmp_path / "t.json").write_text('{"cat": 0.2}')
     loaded = thresholds.load(tmp_path / "t.json", ("cat", "dog"))
-    assert loaded.labels(("cat", "dog"), np.array([0.3, 0.4])) == ["cat"] and loaded.in_words == "per class, set by hand"
+    assert (
+        loaded.labels(("cat", "dog"), np.array([0.3, 0.4])) == ["cat"]
+        and loaded.in_words == "per class, set by hand"
+    )
     (tmp_path / "t.json").write_text('{"cat": 0.2, "dog": 0.2}')
     assert thresholds.load(tmp_path / "t.json", ("cat", "dog")).in_words == "one for all classes, set by hand"

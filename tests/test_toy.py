@@ -60,7 +60,9 @@ def test_boxes_hold_their_objects():
 def test_the_demo_is_read_as_voc_is(tiny_scenes):
     dataset = open_dataset(f"demo:{tiny_scenes}")
     truth = dataset.ground_truth("val")
-    assert dataset.classes == CLASSES and len(dataset.splits["train"]) == 40 and truth.targets.shape == (16, 16)
+    assert (
+        dataset.classes == CLASSES and len(dataset.splits["train"]) == 40 and truth.targets.shape == (16, 16)
+    )
     for row, boxes in enumerate(truth.boxes):
         assert set(np.flatnonzero(truth.targets[row])) == {index for index, _ in boxes}
 
@@ -70,12 +72,22 @@ def test_the_demo_clip_is_what_its_record_says():
     assert weights.stat().st_size < 12e6
     record = json.loads((DEMO_CLIP / "quality.json").read_text())
     teacher = ClipTeacher.load("demo")
-    scenes = [scene for scene in (draw_scene(555, index, 0.5) for index in range(120)) if len({name for name, _ in scene.objects}) == 1]
+    scenes = [
+        scene
+        for scene in (draw_scene(555, index, 0.5) for index in range(120))
+        if len({name for name, _ in scene.objects}) == 1
+    ]
     import cv2
 
-    squares = np.stack([cv2.resize(scene.image, (128, 128), interpolation=cv2.INTER_AREA) for scene in scenes])
-    p = teacher.probabilities(teacher.normalise(torch.from_numpy(squares).permute(0, 3, 1, 2)), teacher.encode_text(CLASSES))
-    right = np.mean([CLASSES[i] == scene.objects[0][0] for i, scene in zip(p.argmax(1).tolist(), scenes, strict=True)])
+    squares = np.stack(
+        [cv2.resize(scene.image, (128, 128), interpolation=cv2.INTER_AREA) for scene in scenes]
+    )
+    p = teacher.probabilities(
+        teacher.normalise(torch.from_numpy(squares).permute(0, 3, 1, 2)), teacher.encode_text(CLASSES)
+    )
+    right = np.mean(
+        [CLASSES[i] == scene.objects[0][0] for i, scene in zip(p.argmax(1).tolist(), scenes, strict=True)]
+    )
     assert right == pytest.approx(record["one_object_accuracy"], abs=0.1)
     assert record["one_object_accuracy"] >= 0.9 and record["mean_top1_unambiguous"] >= 0.85
     assert all(0.4 <= value <= 0.6 for value in record["mean_top1_ambiguous"].values())
@@ -101,9 +113,15 @@ def test_any_cnn_is_a_backbone(name, channels):
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "weights.pth"])
-@pytest.mark.parametrize(("name", "first"), [("resnet18", "conv1.weight"), ("timm:mobilenetv3_small_050", "conv_stem.weight")])
+@pytest.mark.parametrize(
+    ("name", "first"), [("resnet18", "conv1.weight"), ("timm:mobilenetv3_small_050", "conv_stem.weight")]
+)
 def test_published_weights_of_a_whole_network_start_the_backbone(tmp_path, name, first, file):
-    whole = timm.create_model(name.removeprefix("timm:")) if name.startswith("timm:") else torchvision.models.get_model(name)
+    whole = (
+        timm.create_model(name.removeprefix("timm:"))
+        if name.startswith("timm:")
+        else torchvision.models.get_model(name)
+    )
     if file.endswith(".pth"):
         torch.save(whole.state_dict(), tmp_path / file)
     else:
@@ -119,8 +137,14 @@ def test_published_weights_of_a_whole_network_start_the_backbone(tmp_path, name,
     ("change", "sentence"),
     [
         (lambda state: state.pop("layer1.0.conv1.weight"), r"layer1\.0\.conv1\.weight is missing"),
-        (lambda state: state.update({"conv1.weight": torch.zeros(64, 1, 7, 7)}), r"conv1\.weight is \[64, 1, 7, 7\], not \[64, 3, 7, 7\]"),
-        (lambda state: state.update({"layer1.2.conv1.weight": torch.zeros(1)}), r"the backbone has no layer1\.2\.conv1\.weight"),
+        (
+            lambda state: state.update({"conv1.weight": torch.zeros(64, 1, 7, 7)}),
+            r"conv1\.weight is \[64, 1, 7, 7\], not \[64, 3, 7, 7\]",
+        ),
+        (
+            lambda state: state.update({"layer1.2.conv1.weight": torch.zeros(1)}),
+            r"the backbone has no layer1\.2\.conv1\.weight",
+        ),
         (lambda state: state.clear(), "more like it"),
     ],
 )

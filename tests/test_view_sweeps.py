@@ -17,7 +17,11 @@ def inside(boxes: np.ndarray) -> bool:
 def test_a_grid_reaches_every_edge_row_by_row():
     boxes = grid(0.4, 3)
     assert boxes.shape == (3, 3, 4) and inside(boxes.reshape(-1, 4))
-    assert boxes[0, 0].tolist() == [0, 0, 0.4, 0.4] and boxes[0, 2].tolist() == [0.6, 0, 1, 0.4] and boxes[2, 2].tolist() == [0.6, 0.6, 1, 1]
+    assert (
+        boxes[0, 0].tolist() == [0, 0, 0.4, 0.4]
+        and boxes[0, 2].tolist() == [0.6, 0, 1, 0.4]
+        and boxes[2, 2].tolist() == [0.6, 0.6, 1, 1]
+    )
     assert grid(1.0, 1).tolist() == [[list(WHOLE)]]
     assert grid(0.4, 7)[::2, ::2].tolist() == grid(0.4, 4).tolist()  # every other place is the coarser grid
 

@@ -8,7 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccd_core.method.views import cam_box, crop_views, moved_boxes, normalize_cam, random_boxes, view_threshold
+from ccd_core.method.views import (
+    cam_box,
+    crop_views,
+    moved_boxes,
+    normalize_cam,
+    random_boxes,
+    view_threshold,
+)
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -5.0])
@@ -18,7 +25,9 @@ def test_a_flat_map_has_no_box(value):
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10_000), st.integers(2, 12), st.integers(2, 12), st.floats(0.05, 0.98), st.integers(0, 300))
+@given(
+    st.integers(0, 10_000), st.integers(2, 12), st.integers(2, 12), st.floats(0.05, 0.98), st.integers(0, 300)
+)
 def test_a_box_lies_in_the_frame_and_grows_with_the_offset(seed, h, w, threshold, offset):
     cam = torch.randn(h, w, generator=torch.Generator().manual_seed(seed))
     tight, wide = cam_box(cam, (120, 160), threshold, 0), cam_box(cam, (120, 160), threshold, offset)
@@ -46,7 +55,9 @@ def test_crops_keep_their_aspect_and_content():
     image = torch.zeros(3, 640, 640)
     image[:, 100:200, 300:500] = 255
     (crop,) = crop_views(image, [(300, 100, 500, 200)], 640)
-    assert crop.shape == (3, 319, 639) and float(crop.min()) == pytest.approx(255, abs=1e-3)  # lengths are truncated, as in the code
+    assert crop.shape == (3, 319, 639) and float(crop.min()) == pytest.approx(
+        255, abs=1e-3
+    )  # lengths are truncated, as in the code
     (rounded,) = crop_views(image, [(300, 100, 500, 190)], 128, 16)
     assert all(side % 16 == 0 for side in rounded.shape[1:]) and max(rounded.shape) == 128
 
@@ -56,5 +67,10 @@ def test_control_boxes_lie_in_the_frame():
     boxes = random_boxes(500, (480, 640), rng)
     moved = moved_boxes(boxes, (480, 640), rng)
     for some in (boxes, moved):
-        assert (some[:, :2] >= 0).all() and (some[:, 2] <= 640).all() and (some[:, 3] <= 480).all() and (some[:, 2:] > some[:, :2]).all()
+        assert (
+            (some[:, :2] >= 0).all()
+            and (some[:, 2] <= 640).all()
+            and (some[:, 3] <= 480).all()
+            and (some[:, 2:] > some[:, :2]).all()
+        )
     np.testing.assert_array_equal(moved[:, 2:] - moved[:, :2], boxes[:, 2:] - boxes[:, :2])

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-SHOW = {"h": "heatmap", "b": "CAM box", "v": "view", "g": "ground truth", "a": "all classes"}  # letter in the link and key -> what it shows
+SHOW = {
+    "h": "heatmap",
+    "b": "CAM box",
+    "v": "view",
+    "g": "ground truth",
+    "a": "all classes",
+}  # letter in the link and key -> what it shows
 # Okabe and Ito's palette in an order in which neighbours differ; an image's classes take them from the surest on.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
 
@@ -266,15 +272,31 @@ def cam_box_view(
             on_change(_checked(reported, state, classes, thresholds, steps, most_offset))
 
     result = _component(data=data, key=key, on_state_change=changed)
-    return _checked(result.state, state, classes, thresholds, steps, most_offset) if result.state and on_change is None else state
+    return (
+        _checked(result.state, state, classes, thresholds, steps, most_offset)
+        if result.state and on_change is None
+        else state
+    )
 
 
-def _checked(reported: dict[str, Any], before: BoxState, classes: list[str], thresholds: list[float], steps: list[Any], most_offset: int) -> BoxState:
+def _checked(
+    reported: dict[str, Any],
+    before: BoxState,
+    classes: list[str],
+    thresholds: list[float],
+    steps: list[Any],
+    most_offset: int,
+) -> BoxState:
     """What the browser reported, as far as it can be: limits in a browser are no limits."""
     try:
         cls, step, view, offset = (int(reported[name]) for name in ("cls", "step", "view", "offset"))
     except (KeyError, TypeError, ValueError):
         return before
-    inside = 0 <= cls < len(classes) and 0 <= step < len(thresholds) and 0 <= view < len(steps) and 0 <= offset <= most_offset
+    inside = (
+        0 <= cls < len(classes)
+        and 0 <= step < len(thresholds)
+        and 0 <= view < len(steps)
+        and 0 <= offset <= most_offset
+    )
     show = "".join(letter for letter in SHOW if letter in str(reported.get("show", "")))
     return replace(before, cls=cls, step=step, view=view, offset=offset, show=show) if inside else before

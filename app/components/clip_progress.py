@@ -59,4 +59,8 @@ _component = st.components.v2.component("ccd_asking", html=HTML, css=CSS, js=JS)
 def asking(url: str, drawn: dict[str, Any], redraw: float) -> None:
     """Follow `url` (`image_routes.asked_url`) and run the fragment around again when more stages are complete than in what is `drawn`
     (`opinions.how_far`), or after `redraw` seconds when more answers have come."""
-    _component(data=drawn | {"url": url, "redraw": 1000 * redraw, "seconds": 1}, key="asking", on_more_change=lambda: None)
+    _component(
+        data=drawn | {"url": url, "redraw": 1000 * redraw, "seconds": 1},
+        key="asking",
+        on_more_change=lambda: None,
+    )

@@ -113,7 +113,9 @@ def gallery(
         if on_pick and st.session_state[key].picked:
             on_pick(st.session_state[key].picked)
 
-    return _component(data={"items": tiles, "selected": selected, "tile": tile}, key=key, on_picked_change=picked).picked
+    return _component(
+        data={"items": tiles, "selected": selected, "tile": tile}, key=key, on_picked_change=picked
+    ).picked
 
 
 def gallery_pages(
@@ -130,4 +132,6 @@ def gallery_pages(
     count = max(1, -(-len(ids) // page_size))
     page = st.pagination(count, key=f"{key}_page", bind="query-params") if count > 1 else 1
     shown = ids[page_size * (page - 1) : page_size * page]
-    return gallery(run, [describe(image) | {"id": image} for image in shown], key, selected=selected, on_pick=on_pick)
+    return gallery(
+        run, [describe(image) | {"id": image} for image in shown], key, selected=selected, on_pick=on_pick
+    )

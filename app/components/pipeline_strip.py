@@ -73,6 +73,8 @@ class Step:
 
 def pipeline_strip(steps: list[Step], key: str) -> None:
     """Show the steps; a click on one goes to its page."""
-    opened = _component(data={"steps": [asdict(step) for step in steps]}, key=key, on_opened_change=lambda: None).opened
+    opened = _component(
+        data={"steps": [asdict(step) for step in steps]}, key=key, on_opened_change=lambda: None
+    ).opened
     if opened in {step.page for step in steps}:
         st.switch_page(f"../pages/{opened}.py", query_params={"run": st.session_state["run"]})

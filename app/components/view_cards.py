@@ -47,7 +47,12 @@ def crops(path: str, boxes: tuple[tuple[float, float, float, float], ...], chang
     picture = Image.fromarray(read_image(path, at_least=2 * SIDE))
     urls = []
     for x0, y0, x1, y1 in boxes:
-        sides = [round(x0 * picture.width), round(y0 * picture.height), round(x1 * picture.width), round(y1 * picture.height)]
+        sides = [
+            round(x0 * picture.width),
+            round(y0 * picture.height),
+            round(x1 * picture.width),
+            round(y1 * picture.height),
+        ]
         crop = picture.crop((sides[0], sides[1], max(sides[2], sides[0] + 1), max(sides[3], sides[1] + 1)))
         crop.thumbnail((SIDE, SIDE))
         buffer = io.BytesIO()
@@ -63,7 +68,9 @@ def _apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
 def picture_strip(pictures: Sequence[str], height: int) -> None:
     """What stands, `height` pixels high, in a figure's place until CLIP has said something about the pictures that it will be about."""
     shown = "".join(f'<img src="{url}" alt="">' for url in pictures)
-    st.html(f'{STYLE}<div class="ccd-strip" style="height:{height}px"><div>{shown}</div><p>CLIP is being asked …</p></div>')
+    st.html(
+        f'{STYLE}<div class="ccd-strip" style="height:{height}px"><div>{shown}</div><p>CLIP is being asked …</p></div>'
+    )
 
 
 def marked_image(url: str, alt: str, boxes: Sequence[Sequence[float]]) -> None:
@@ -73,12 +80,24 @@ def marked_image(url: str, alt: str, boxes: Sequence[Sequence[float]]) -> None:
     for number, (x0, y0, x1, y1) in enumerate(boxes):
         colour = COLOURS[number % len(COLOURS)]
         text = "#fff" if colour == BLUE else "#000"  # 4.5 : 1 at least
-        corners = {"left:0;top:0": (x0, y0), "right:0;top:0": (x1, y0), "left:0;bottom:0": (x0, y1), "right:0;bottom:0": (x1, y1)}
-        corner = next((name for name, at in corners.items() if all(_apart(at, other) for other in taken)), "left:0;top:0")
+        corners = {
+            "left:0;top:0": (x0, y0),
+            "right:0;top:0": (x1, y0),
+            "left:0;bottom:0": (x0, y1),
+            "right:0;bottom:0": (x1, y1),
+        }
+        corner = next(
+            (name for name, at in corners.items() if all(_apart(at, other) for other in taken)),
+            "left:0;top:0",
+        )
         taken.append(corners[corner])
         place = f"left:{100 * x0:.2f}%;top:{100 * y0:.2f}%;width:{100 * (x1 - x0):.2f}%;height:{100 * (y1 - y0):.2f}%"
-        marks.append(f'<b style="{place};border-color:{colour}"><i style="{corner};background:{colour};color:{text}">{number + 1}</i></b>')
-    st.html(f'{STYLE}<div class="ccd-stage"><img src="{html.escape(url)}" alt="{html.escape(alt)}">{"".join(marks)}</div>')
+        marks.append(
+            f'<b style="{place};border-color:{colour}"><i style="{corner};background:{colour};color:{text}">{number + 1}</i></b>'
+        )
+    st.html(
+        f'{STYLE}<div class="ccd-stage"><img src="{html.escape(url)}" alt="{html.escape(alt)}">{"".join(marks)}</div>'
+    )
 
 
 def view_cards(pictures: Sequence[str], views: Sequence[dict[str, Any]]) -> None:
@@ -91,7 +110,11 @@ def view_cards(pictures: Sequence[str], views: Sequence[dict[str, Any]]) -> None
             f'<span class="bar"><i style="width:{100 * p:.0f}%;background:{colour}"></i></span>{p:.2f}</div>'
             for name, p in view["sees"]
         )
-        gives = f'<div class="gives">gives the local label of {html.escape(", ".join(view["gives"]))}</div>' if view["gives"] else ""
+        gives = (
+            f'<div class="gives">gives the local label of {html.escape(", ".join(view["gives"]))}</div>'
+            if view["gives"]
+            else ""
+        )
         cards.append(
             f'<div class="ccd-view"><div class="picture"><img src="{picture}" alt="view {number + 1}"></div>'
             f'<div class="words" style="border-color:{colour}"><b>{number + 1}</b> · {html.escape(view["title"])}{rows}{gives}</div></div>'

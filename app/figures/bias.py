@@ -17,7 +17,13 @@ LONGEST_NAME = 30  # letters; a longer name is cut beside its row and whole unde
 
 
 def rows_figure(
-    traces: Sequence[dict], rows: Sequence[str], shows: str, each: int = ROW, xaxes: Sequence[dict] = ({},), marked: Sequence[str] = (), **own
+    traces: Sequence[dict],
+    rows: Sequence[str],
+    shows: str,
+    each: int = ROW,
+    xaxes: Sequence[dict] = ({},),
+    marked: Sequence[str] = (),
+    **own,
 ) -> go.Figure:
     """One row of the figure for each of `rows`, the first on top, with the value axes above them, where they are seen before scrolling.
 
@@ -25,23 +31,45 @@ def rows_figure(
     name and a dot.
     """
     names = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in rows]
-    texts = [f"<b>{shown(name)}</b> ●" if row in marked else shown(name) for name, row in zip(names, rows, strict=True)]
+    texts = [
+        f"<b>{shown(name)}</b> ●" if row in marked else shown(name)
+        for name, row in zip(names, rows, strict=True)
+    ]
     axes = {
-        f"xaxis{number if number > 1 else ''}": {"side": "top", "ticks": "outside", "title_standoff": 4, "tickangle": 0, "nticks": 4} | axis
+        f"xaxis{number if number > 1 else ''}": {
+            "side": "top",
+            "ticks": "outside",
+            "title_standoff": 4,
+            "tickangle": 0,
+            "nticks": 4,
+        }
+        | axis
         for number, axis in enumerate(xaxes, 1)
     }
     beside = {
         "margin": MARGIN
-        | {"l": 16 + 7 * max((len(name) + 2 * (row in marked) for name, row in zip(names, rows, strict=True)), default=0), "t": 102, "b": 10},
+        | {
+            "l": 16
+            + 7
+            * max(
+                (len(name) + 2 * (row in marked) for name, row in zip(names, rows, strict=True)), default=0
+            ),
+            "t": 102,
+            "b": 10,
+        },
         "legend": {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
         "yaxis": class_axis(rows) | {"range": [len(rows) - 0.5, -0.5], "ticktext": texts},
     }
-    return go.Figure({"data": list(traces), "layout": layout(112 + each * len(rows), shows, **beside, **axes, **own)})
+    return go.Figure(
+        {"data": list(traces), "layout": layout(112 + each * len(rows), shows, **beside, **axes, **own)}
+    )
 
 
 def ticks(x: np.ndarray, y: np.ndarray, height: float) -> str:
     """The SVG path of upright ticks from (x, y) on: thousands of them for the browser's price of one."""
-    return "".join(f"M{at:.3f},{row:.2f}V{row + height:.2f}" for at, row in zip(x.tolist(), y.tolist(), strict=True))
+    return "".join(
+        f"M{at:.3f},{row:.2f}V{row + height:.2f}" for at, row in zip(x.tolist(), y.tolist(), strict=True)
+    )
 
 
 def spans(x0: Sequence[float], x1: Sequence[float], y: Sequence[int]) -> str:
@@ -51,10 +79,19 @@ def spans(x0: Sequence[float], x1: Sequence[float], y: Sequence[int]) -> str:
 
 def joined(before: np.ndarray, after: np.ndarray, truth: np.ndarray | None) -> tuple[list[dict], list[dict]]:
     """Legend keys and shapes beside two points a row: the line between them and, where it is known, a tick at the true value."""
-    shapes = [_path("x", spans(before.tolist(), after.tolist(), range(len(before))), line={"color": GREY, "width": 2}, layer="below")]
+    shapes = [
+        _path(
+            "x",
+            spans(before.tolist(), after.tolist(), range(len(before))),
+            line={"color": GREY, "width": 2},
+            layer="below",
+        )
+    ]
     if truth is None:
         return [], shapes
-    shapes.append(_path("x", ticks(truth, np.arange(len(truth)) - 0.3, 0.6), line={"color": VERMILION, "width": 3}))
+    shapes.append(
+        _path("x", ticks(truth, np.arange(len(truth)) - 0.3, 0.6), line={"color": VERMILION, "width": 3})
+    )
     return [key("true rate", "line-ns-open", VERMILION, 15)], shapes
 
 
@@ -65,16 +102,26 @@ def sampled(rows: np.ndarray, most: int) -> np.ndarray:
 
 def boxes(x0: Sequence[float], x1: Sequence[float], y: Sequence[int], height: float) -> str:
     """The SVG path of rectangles from x0 to x1, in the middle of the rows `y`."""
-    return "".join(f"M{a:.4f},{row - height / 2:.2f}H{b:.4f}V{row + height / 2:.2f}H{a:.4f}Z" for a, b, row in zip(x0, x1, y, strict=True))
+    return "".join(
+        f"M{a:.4f},{row - height / 2:.2f}H{b:.4f}V{row + height / 2:.2f}H{a:.4f}Z"
+        for a, b, row in zip(x0, x1, y, strict=True)
+    )
 
 
 def diamonds(x: np.ndarray, y: np.ndarray) -> str:
     return "".join(
-        f"M{at - 0.009:.4f},{row}L{at:.4f},{row - 0.26:.2f}L{at + 0.009:.4f},{row}L{at:.4f},{row + 0.26:.2f}Z" for at, row in zip(x, y, strict=True)
+        f"M{at - 0.009:.4f},{row}L{at:.4f},{row - 0.26:.2f}L{at + 0.009:.4f},{row}L{at:.4f},{row + 0.26:.2f}Z"
+        for at, row in zip(x, y, strict=True)
     )
 
 
-def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndarray], top_p: np.ndarray, chosen: int | None = None) -> go.Figure:
+def bias_by_class(
+    classes: Sequence[str],
+    bias: Bias,
+    by_class: Sequence[np.ndarray],
+    top_p: np.ndarray,
+    chosen: int | None = None,
+) -> go.Figure:
     """Bias, distribution of top-1 probabilities and number of images of each class, most favoured class first (Figs. 2d, 9).
 
     by_class: for each class the rows of the images where it is top-1, by rising probability; top_p [N]: that probability. Bars are hatched
@@ -105,11 +152,23 @@ def bias_by_class(classes: Sequence[str], bias: Bias, by_class: Sequence[np.ndar
         },
     ]  # fmt: skip
     keys, shapes = top_1_probabilities(bias, value, estimated, members, top_p)
-    shapes.append(_path("x3", boxes([0] * len(names), measured.tolist(), range(len(names)), 0.75), fillcolor=BLUE, line={"width": 0}))
+    shapes.append(
+        _path(
+            "x3",
+            boxes([0] * len(names), measured.tolist(), range(len(names)), 0.75),
+            fillcolor=BLUE,
+            line={"width": 0},
+        )
+    )
     panels = (
         {"domain": [0, 0.28], "title": {"text": "CLIP bias"}, "range": [0, 1.02], "tickvals": [0, 0.5, 1]},
         {"domain": [0.31, 0.73], "title": {"text": "top-1 probability"}, "range": [0, 1.02]},
-        {"domain": [0.76, 1], "title": {"text": "images"}, "nticks": 3, "range": [0, (1.6 if numbers else 1.02) * max(total.max(), 1)]},
+        {
+            "domain": [0.76, 1],
+            "title": {"text": "images"},
+            "nticks": 3,
+            "range": [0, (1.6 if numbers else 1.02) * max(total.max(), 1)],
+        },
     )
     return rows_figure(
         traces + keys,
@@ -127,23 +186,44 @@ def top_1_probabilities(
     """Legend keys and shapes of the distribution of each row's top-1 probabilities: ticks of its images, a box, and the bias (Fig. 9)."""
     rows_with_any = [row for row, of_class in enumerate(members) if len(of_class)]
     low, first, middle, third, high = (
-        [float(top_p[members[row][round(q * (len(members[row]) - 1))]]) for row in rows_with_any] for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+        [float(top_p[members[row][round(q * (len(members[row]) - 1))]]) for row in rows_with_any]
+        for q in (0.05, 0.25, 0.5, 0.75, 0.95)
     )
     whiskers = spans(low, first, rows_with_any) + spans(third, high, rows_with_any)
     medians = ticks(np.array(middle), np.array(rows_with_any) - 0.28, 0.56)
     outline = {"color": GREY, "width": 1.2}
-    shapes = [_path("x2", boxes(first, third, rows_with_any, 0.56) + whiskers + medians, line=outline, fillcolor="rgba(140,140,140,.16)")]
+    shapes = [
+        _path(
+            "x2",
+            boxes(first, third, rows_with_any, 0.56) + whiskers + medians,
+            line=outline,
+            fillcolor="rgba(140,140,140,.16)",
+        )
+    ]
     keys = [key("5 to 95 %, quartiles", "square-open", GREY, 11, "x2")]
     most = max(10, 1600 // len(members))
-    for kind, colour, keep, above in (("other images", GREY, ~bias.used, 0.02), ("low-entropy images", BLUE, bias.used, -0.26)):
+    for kind, colour, keep, above in (
+        ("other images", GREY, ~bias.used, 0.02),
+        ("low-entropy images", BLUE, bias.used, -0.26),
+    ):
         picked = [sampled(of_class[keep[of_class]], most) for of_class in members]
-        at, row = top_p[np.concatenate(picked)], np.repeat(np.arange(len(members)), [len(of_class) for of_class in picked]) + above
+        at, row = (
+            top_p[np.concatenate(picked)],
+            np.repeat(np.arange(len(members)), [len(of_class) for of_class in picked]) + above,
+        )
         shapes.append(_path("x2", ticks(at, row, 0.24), line={"color": colour, "width": 1.2}, opacity=0.6))
         keys.append(key(kind, "line-ns-open", colour, 9, "x2"))
     rows = np.arange(len(members))
     for known, fill in ((estimated, VERMILION), (~estimated, "rgba(0,0,0,0)")):
         if known.any():
-            shapes.append(_path("x2", diamonds(value[known], rows[known]), fillcolor=fill, line={"color": VERMILION, "width": 1.5}))
+            shapes.append(
+                _path(
+                    "x2",
+                    diamonds(value[known], rows[known]),
+                    fillcolor=fill,
+                    line={"color": VERMILION, "width": 1.5},
+                )
+            )
     return [*keys, key("CLIP bias", "diamond", VERMILION, 11, "x2")], shapes
 
 
@@ -192,12 +272,19 @@ def entropy_histogram(entropy: np.ndarray, threshold: float, of_run: float, most
     lines = [(threshold, {"color": VERMILION, "width": 2.5})]
     where = {"xanchor": "left", "xshift": 6} if threshold < 0.6 * most else {"xanchor": "right", "xshift": -6}
     share = float((entropy <= threshold).mean())
-    notes = [{"x": threshold, "y": 1, "yanchor": "top", "text": f"<b>{share:.0%}</b> of the images count"} | where]
+    notes = [
+        {"x": threshold, "y": 1, "yanchor": "top", "text": f"<b>{share:.0%}</b> of the images count"} | where
+    ]
     if abs(of_run - threshold) > 1e-6:
         lines.append((of_run, {"color": GREY, "width": 2, "dash": "dot"}))
-        notes.append({"x": of_run, "y": 0, "xanchor": "left", "yanchor": "bottom", "text": f"the run: {of_run:g}"})
+        notes.append(
+            {"x": of_run, "y": 0, "xanchor": "left", "yanchor": "bottom", "text": f"the run: {of_run:g}"}
+        )
     own = {
-        "shapes": [{"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line} for x, line in lines],
+        "shapes": [
+            {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+            for x, line in lines
+        ],
         "annotations": [{"yref": "paper", "showarrow": False} | note for note in notes],
         "xaxis": {"title": {"text": "entropy of CLIP's probabilities (nats)"}, "range": [0, most]},
         "yaxis": {"title": {"text": "images"}},
@@ -205,11 +292,21 @@ def entropy_histogram(entropy: np.ndarray, threshold: float, of_run: float, most
         "showlegend": False,
         "margin": MARGIN | {"t": 12},
     }
-    return go.Figure({"data": [bars], "layout": layout(230, "Histogram: how many images have which entropy, and the threshold", **own)})
+    return go.Figure(
+        {
+            "data": [bars],
+            "layout": layout(230, "Histogram: how many images have which entropy, and the threshold", **own),
+        }
+    )
 
 
 def before_and_after(
-    classes: Sequence[str], before: np.ndarray, after: np.ndarray, truth: np.ndarray | None, names: tuple[str, str], title: str
+    classes: Sequence[str],
+    before: np.ndarray,
+    after: np.ndarray,
+    truth: np.ndarray | None,
+    names: tuple[str, str],
+    title: str,
 ) -> go.Figure:
     """Two values of each class joined by a line and, where it is known, the true one; ordered by the true or else the second value."""
     order = np.argsort(-(after if truth is None else truth), kind="stable")
@@ -224,4 +321,10 @@ def before_and_after(
         for name, values, colour in ((names[0], before, SKY), (names[1], after, BLUE))
     ]  # fmt: skip
     axis = {"title": {"text": title}, "rangemode": "tozero"}
-    return rows_figure(traces + keys, rows, "Pairs of points: a value of each class before and after", xaxes=[axis], shapes=shapes)
+    return rows_figure(
+        traces + keys,
+        rows,
+        "Pairs of points: a value of each class before and after",
+        xaxes=[axis],
+        shapes=shapes,
+    )

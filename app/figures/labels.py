@@ -15,7 +15,12 @@ GIVEN = 0.2  # a local label below this is no claim that the class is there
 COLOURS = {"CLIP, whole image": GREY, RUN: SKY, SET: BLUE}
 
 
-def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequence[int], best_view: np.ndarray | None = None) -> go.Figure:
+def label_bars(
+    classes: Sequence[str],
+    kinds: dict[str, np.ndarray],
+    shown: Sequence[int],
+    best_view: np.ndarray | None = None,
+) -> go.Figure:
     """One image's labels, [C] each, of the classes `shown`, in that order; best_view [C] int says which view gave the local label."""
     truth = kinds.get("ground truth")
     names = [classes[i] for i in shown]
@@ -24,8 +29,16 @@ def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequ
     for kind, values in kinds.items():
         if kind == "ground truth":
             continue
-        from_view = [f" · view {best_view[i] + 1}" if kind == "local" and best_view is not None and values[i] >= GIVEN else "" for i in shown]
-        text = [f"{values[i]:.2f}{view}" if np.isfinite(values[i]) else "" for i, view in zip(shown, from_view, strict=True)]
+        from_view = [
+            f" · view {best_view[i] + 1}"
+            if kind == "local" and best_view is not None and values[i] >= GIVEN
+            else ""
+            for i in shown
+        ]
+        text = [
+            f"{values[i]:.2f}{view}" if np.isfinite(values[i]) else ""
+            for i, view in zip(shown, from_view, strict=True)
+        ]
         bars.append(
             VALUES | {
                 "type": "bar", "orientation": "h", "name": kind, "y": names, "x": values[shown], "marker": {"color": KINDS[kind]}, "text": text,
@@ -34,7 +47,13 @@ def label_bars(classes: Sequence[str], kinds: dict[str, np.ndarray], shown: Sequ
         )  # fmt: skip
     axis = {"range": [0, 1.3], "title": {"text": "label"}, "tickvals": [0, 0.25, 0.5, 0.75, 1]}
     return rows_figure(
-        bars, names, "Bars: this image's labels of each kind, by class", each=14 + 13 * len(bars), barmode="group", xaxes=[axis], marked=there
+        bars,
+        names,
+        "Bars: this image's labels of each kind, by class",
+        each=14 + 13 * len(bars),
+        barmode="group",
+        xaxes=[axis],
+        marked=there,
     )
 
 
@@ -53,12 +72,24 @@ def measure_bars(measures: dict[str, dict[str, float]]) -> go.Figure:
                   "texttemplate": "%{y:.1f}"}
         for kind, row in measures.items()
     ]  # fmt: skip
-    own = {"barmode": "group", "yaxis": {"range": [0, 108], "title": {"text": "percent"}}, "margin": MARGIN | {"b": 28}}
-    return go.Figure({"data": bars, "layout": layout(330, "Bars: mAP, micro-AP and F1 of each kind of label", **own)})
+    own = {
+        "barmode": "group",
+        "yaxis": {"range": [0, 108], "title": {"text": "percent"}},
+        "margin": MARGIN | {"b": 28},
+    }
+    return go.Figure(
+        {"data": bars, "layout": layout(330, "Bars: mAP, micro-AP and F1 of each kind of label", **own)}
+    )
 
 
 def differences(
-    classes: Sequence[str], run: np.ndarray, changed: np.ndarray, truth: np.ndarray | None, title: str, unit: float = 1.0, digits: int = 3
+    classes: Sequence[str],
+    run: np.ndarray,
+    changed: np.ndarray,
+    truth: np.ndarray | None,
+    title: str,
+    unit: float = 1.0,
+    digits: int = 3,
 ) -> go.Figure:
     """A value of each class in this run, as set and, where it is known, in truth, and the difference as bars; the greatest gain on top."""
     gain = unit * (changed - run)
@@ -81,7 +112,10 @@ def differences(
         }
     )  # fmt: skip
     reach = 1.6 * max(float(np.abs(values).max(initial=0)), 10.0**-digits)
-    panels = ({"domain": [0, 0.56], "title": {"text": title}}, {"domain": [0.59, 1], "title": {"text": "difference"}, "range": [-reach, reach]})
+    panels = (
+        {"domain": [0, 0.56], "title": {"text": title}},
+        {"domain": [0.59, 1], "title": {"text": "difference"}, "range": [-reach, reach]},
+    )
     shows = "Pairs of points and bars: each class in this run and as set, and the difference"
     return rows_figure(traces, names, shows, xaxes=panels, shapes=shapes)
 
@@ -100,4 +134,11 @@ def label_histogram(histograms: dict[str, np.ndarray]) -> go.Figure:
         "xaxis": {"title": {"text": "final label"}, "range": [0, 1]},
         "yaxis": {"type": "log", "dtick": 1, "title": {"text": "labels (log scale)"}},
     }
-    return go.Figure({"data": lines, "layout": layout(330, "Lines: how many labels have each value from 0 to 1", margin=MARGIN, **axes)})
+    return go.Figure(
+        {
+            "data": lines,
+            "layout": layout(
+                330, "Lines: how many labels have each value from 0 to 1", margin=MARGIN, **axes
+            ),
+        }
+    )

@@ -9,7 +9,19 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VALUES, VERMILION, _layout, class_axis, shown
+from app.figures.theme import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VALUES,
+    VERMILION,
+    _layout,
+    class_axis,
+    shown,
+)
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY)
 AT = "threshold %{customdata:.3f}<br>precision %{y:.1%}<br>recall %{x:.1%}<extra>%{fullData.name}</extra>"
@@ -24,7 +36,12 @@ def ap_points(columns: dict[str, dict[str, float | None]], names: Sequence[str])
         values = [value for column in columns.values() if (value := column.get(name)) is not None]
         if values:
             figure.add_scatter(
-                x=[min(values), max(values)], y=[name, name], mode="lines", line={"color": GREY, "width": 3}, showlegend=False, hoverinfo="skip"
+                x=[min(values), max(values)],
+                y=[name, name],
+                mode="lines",
+                line={"color": GREY, "width": 3},
+                showlegend=False,
+                hoverinfo="skip",
             )
     for (kind, column), colour in zip(columns.items(), COLOURS * len(columns), strict=False):
         figure.add_scatter(
@@ -45,7 +62,13 @@ def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: di
     rows = list(reversed(names))
     values = [column.get(name) for name in rows]
     known = [value for value in values if value is not None]
-    figure = make_subplots(1, 2 if positives else 1, shared_yaxes=True, column_widths=[0.74, 0.26] if positives else None, horizontal_spacing=0.04)
+    figure = make_subplots(
+        1,
+        2 if positives else 1,
+        shared_yaxes=True,
+        column_widths=[0.74, 0.26] if positives else None,
+        horizontal_spacing=0.04,
+    )
     written = ["no image has it" if value is None else f"{value:.1f}" for value in values]
     figure.add_bar(
         x=[value or 0 for value in values], y=rows, orientation="h", marker_color=BLUE, text=written, hovertemplate="%{y}: %{text} %<extra></extra>", **VALUES,
@@ -54,7 +77,9 @@ def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: di
     if known:
         mean = sum(known) / len(known)
         line = {"color": VERMILION, "width": 2, "dash": "dot"}
-        figure.add_vline(x=mean, line=line, annotation_text=f"mAP {mean:.1f}", annotation_position="top", row=1, col=1)
+        figure.add_vline(
+            x=mean, line=line, annotation_text=f"mAP {mean:.1f}", annotation_position="top", row=1, col=1
+        )
     if positives:
         counts = [positives.get(name, 0) for name in rows]
         figure.add_bar(
@@ -64,13 +89,20 @@ def ap_bars(column: dict[str, float | None], names: Sequence[str], positives: di
         figure.update_xaxes(title="images", range=[0, 1.25 * max(1, *counts)], nticks=4, row=1, col=2)
     figure.update_xaxes(title="AP (%)", range=[0, 108], tickvals=list(range(0, 101, 20)), row=1, col=1)
     figure.update_yaxes(**class_axis(rows))
-    return _layout(figure, 90 + 22 * len(rows), "Bars: AP of each class, and how many images have it", showlegend=False)
+    return _layout(
+        figure, 90 + 22 * len(rows), "Bars: AP of each class, and how many images have it", showlegend=False
+    )
 
 
-def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequence[float], clip: Sequence[float] | None) -> go.Figure:
+def opinion_bars(
+    classes: Sequence[str], scores: Sequence[float], limits: Sequence[float], clip: Sequence[float] | None
+) -> go.Figure:
     """One image: the classifier's score of each class with its threshold as a tick, CLIP's probability under it; labels bold with a check mark."""
     names = list(classes)[::-1]
-    texts = [f"<b>{shown(name)} ✓</b>" if score >= limit else shown(name) for name, score, limit in zip(classes, scores, limits, strict=True)][::-1]
+    texts = [
+        f"<b>{shown(name)} ✓</b>" if score >= limit else shown(name)
+        for name, score, limit in zip(classes, scores, limits, strict=True)
+    ][::-1]
     figure = go.Figure()
     for kind, values, colour in (("CLIP, whole image", clip, SKY), ("classifier", scores, PURPLE)):
         if values is not None:
@@ -84,7 +116,10 @@ def opinion_bars(classes: Sequence[str], scores: Sequence[float], limits: Sequen
         marker={"symbol": "line-ns", "size": 22, "line": {"color": VERMILION, "width": 2.5}},
     )  # fmt: skip
     height = 80 + (42 if clip is not None else 26) * len(names)
-    axes = {"xaxis": {"range": [0, 1.12], "tickvals": [0, 0.25, 0.5, 0.75, 1]}, "yaxis": class_axis(names) | {"ticktext": texts}}
+    axes = {
+        "xaxis": {"range": [0, 1.12], "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+        "yaxis": class_axis(names) | {"ticktext": texts},
+    }
     return _layout(
         figure,
         height,
@@ -158,7 +193,14 @@ def pr_grid(curves: dict[str, dict[str, np.ndarray]], ap: dict[str, float], acro
     """All classes' curves as small multiples, in the order given."""
     down = -(-len(curves) // across)
     titles = [f"{shown(name)} <b>{100 * ap[name]:.0f}</b>" for name in curves]
-    figure = make_subplots(down, across, shared_xaxes=True, shared_yaxes=True, subplot_titles=titles, vertical_spacing=min(0.08, 0.4 / down))
+    figure = make_subplots(
+        down,
+        across,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=titles,
+        vertical_spacing=min(0.08, 0.4 / down),
+    )
     for place, (name, curve) in enumerate(curves.items()):
         figure.add_scatter(
             x=curve["recall"], y=curve["precision"], customdata=curve["threshold"], name=shown(name), mode="lines", fill="tozeroy", hovertemplate=AT,
@@ -167,7 +209,9 @@ def pr_grid(curves: dict[str, dict[str, np.ndarray]], ap: dict[str, float], acro
     figure.update_xaxes(range=[0, 1.03], tickvals=[0, 0.5, 1], tickformat=".0%")
     figure.update_yaxes(range=[0, 1.05], tickvals=[0, 0.5, 1], tickformat=".0%")
     figure.update_annotations(font_size=12)
-    return _layout(figure, 60 + 135 * down, "Small curves: precision over recall of every class", showlegend=False)
+    return _layout(
+        figure, 60 + 135 * down, "Small curves: precision over recall of every class", showlegend=False
+    )
 
 
 def over_threshold(curve: dict[str, np.ndarray], threshold: float) -> go.Figure:
@@ -180,7 +224,14 @@ def over_threshold(curve: dict[str, np.ndarray], threshold: float) -> go.Figure:
         )  # fmt: skip
     figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2})
     axis = {"title": "threshold", "range": [0, 1]}
-    return _layout(figure, 320, "Curves: precision, recall and F1 over the threshold", xaxis=axis, yaxis=FRACTION, hovermode="x unified")
+    return _layout(
+        figure,
+        320,
+        "Curves: precision, recall and F1 over the threshold",
+        xaxis=axis,
+        yaxis=FRACTION,
+        hovermode="x unified",
+    )
 
 
 def score_histogram(scores: np.ndarray, threshold: float, name: str) -> go.Figure:
@@ -188,7 +239,15 @@ def score_histogram(scores: np.ndarray, threshold: float, name: str) -> go.Figur
     counts, edges = np.histogram(scores, bins=50, range=(0, 1))
     middle = (edges[1:] + edges[:-1]) / 2
     colours = [GREEN if value >= threshold else GREY for value in middle]
-    figure = go.Figure(go.Bar(x=middle, y=counts, marker_color=colours, name=name, hovertemplate="score %{x:.2f}: %{y:,}<extra></extra>"))
+    figure = go.Figure(
+        go.Bar(
+            x=middle,
+            y=counts,
+            marker_color=colours,
+            name=name,
+            hovertemplate="score %{x:.2f}: %{y:,}<extra></extra>",
+        )
+    )
     figure.add_vline(x=threshold, line={"color": VERMILION, "width": 2})
     return _layout(
         figure,
@@ -209,26 +268,42 @@ def confusion_matrix(rate: np.ndarray, baseline: np.ndarray, classes: Sequence[s
             hovertemplate="%{y} wrongly predicted in %{z:.1f} % of images with %{x}<br>(in %{customdata:.1f} % of those without)<extra></extra>",
         )
     )  # fmt: skip
-    down, across = np.nonzero(np.nan_to_num(cells) >= 0.5)  # as marks of their own: a cell's own text is dark on dark in the dark theme
+    down, across = np.nonzero(
+        np.nan_to_num(cells) >= 0.5
+    )  # as marks of their own: a cell's own text is dark on dark in the dark theme
     figure.add_scatter(
         x=[classes[c] for c in across.tolist()], y=[classes[c] for c in down.tolist()], text=[f"{value:.0f}" for value in cells[down, across]], mode="text",
         hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     axes = {
         "xaxis": class_axis(classes) | {"title": "truly there", "showgrid": False},
-        "yaxis": class_axis(classes) | {"title": "wrongly predicted", "autorange": "reversed", "showgrid": False},
+        "yaxis": class_axis(classes)
+        | {"title": "wrongly predicted", "autorange": "reversed", "showgrid": False},
     }
-    return _layout(figure, max(380, 140 + 24 * len(classes)), "Matrix: how often the row's class is wrongly predicted where the column's is", **axes)
+    return _layout(
+        figure,
+        max(380, 140 + 24 * len(classes)),
+        "Matrix: how often the row's class is wrongly predicted where the column's is",
+        **axes,
+    )
 
 
 def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure:
     """(wrongly predicted, truly there, share with it, share without it), the strongest first."""
     rows = [f"{shown(wrong)} where {shown(there)} is" for wrong, there, _, _ in pairs][::-1]
     figure = go.Figure()
-    for name, place, colour in (("other class absent", 3, GREY), ("other class present", 2, VERMILION)):  # bars of a row go upwards
+    for name, place, colour in (
+        ("other class absent", 3, GREY),
+        ("other class present", 2, VERMILION),
+    ):  # bars of a row go upwards
         values = [100 * pair[place] for pair in pairs][::-1]
         figure.add_bar(
-            y=rows, x=values, name=name, orientation="h", marker_color=colour, hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>"
+            y=rows,
+            x=values,
+            name=name,
+            orientation="h",
+            marker_color=colour,
+            hovertemplate="%{y}: %{x:.1f} %<extra>%{fullData.name}</extra>",
         )
     return _layout(
         figure,
@@ -240,11 +315,17 @@ def confusion_pairs(pairs: Sequence[tuple[str, str, float, float]]) -> go.Figure
     )
 
 
-def agreement_bars(classes: Sequence[str], only_labels: np.ndarray, both: np.ndarray, only_classifier: np.ndarray) -> go.Figure:
+def agreement_bars(
+    classes: Sequence[str], only_labels: np.ndarray, both: np.ndarray, only_classifier: np.ndarray
+) -> go.Figure:
     """Images that the final labels, the classifier, or both give each class; most images first."""
     order = np.argsort(-(only_labels + both + only_classifier))
     figure = go.Figure()
-    for name, values, colour in (("both", both, GREEN), ("final label only", only_labels, ORANGE), ("classifier only", only_classifier, PURPLE)):
+    for name, values, colour in (
+        ("both", both, GREEN),
+        ("final label only", only_labels, ORANGE),
+        ("classifier only", only_classifier, PURPLE),
+    ):
         figure.add_bar(x=[classes[i] for i in order], y=values[order], name=name, marker_color=colour)
     return _layout(
         figure,

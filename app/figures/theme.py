@@ -9,13 +9,39 @@ import pandas as pd
 import plotly.graph_objects as go
 
 # Okabe and Ito's palette: told apart with any kind of colour vision, on light and on dark.
-BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8C8C8C"
-KINDS = {"ground truth": GREY, "global": SKY, "initial": BLUE, "local": ORANGE, "final": GREEN, "classifier": PURPLE}
+BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#8C8C8C",
+)
+KINDS = {
+    "ground truth": GREY,
+    "global": SKY,
+    "initial": BLUE,
+    "local": ORANGE,
+    "final": GREEN,
+    "classifier": PURPLE,
+}
 
-VALUES = {"textposition": "outside", "textfont_size": 12, "cliponaxis": False, "constraintext": "none"}  # numbers on bars, readable on any bar
+VALUES = {
+    "textposition": "outside",
+    "textfont_size": 12,
+    "cliponaxis": False,
+    "constraintext": "none",
+}  # numbers on bars, readable on any bar
 
 
-MARGIN = {"l": 58, "r": 12, "t": 34, "b": 48, "autoexpand": False}  # plotly draws everything again where it has to find a margin out
+MARGIN = {
+    "l": 58,
+    "r": 12,
+    "t": 34,
+    "b": 48,
+    "autoexpand": False,
+}  # plotly draws everything again where it has to find a margin out
 
 
 def layout(height: int, shows: str, **own) -> dict:
@@ -53,15 +79,35 @@ def learning_curves(metrics: pd.DataFrame, kept: int | None, warm_up: int) -> go
     """mAP on training labels and on validation, epoch by epoch; `warm_up` epochs are shaded, the kept one is marked."""
     figure = go.Figure()
     epochs = metrics["epoch"] + 1
-    for column, name, colour in (("train_map", "training labels", SKY), ("val_map", "validation (ground truth)", GREEN)):
+    for column, name, colour in (
+        ("train_map", "training labels", SKY),
+        ("val_map", "validation (ground truth)", GREEN),
+    ):
         if metrics[column].notna().any():
-            figure.add_scatter(x=epochs, y=metrics[column], name=name, mode="lines+markers", line={"color": colour, "width": 3})
+            figure.add_scatter(
+                x=epochs,
+                y=metrics[column],
+                name=name,
+                mode="lines+markers",
+                line={"color": colour, "width": 3},
+            )
     if warm_up:
         figure.add_vrect(
-            x0=0.5, x1=warm_up + 0.5, fillcolor=ORANGE, opacity=0.12, line_width=0, annotation_text="warm-up", annotation_position="top left"
+            x0=0.5,
+            x1=warm_up + 0.5,
+            fillcolor=ORANGE,
+            opacity=0.12,
+            line_width=0,
+            annotation_text="warm-up",
+            annotation_position="top left",
         )
     if kept is not None:
-        figure.add_vline(x=kept + 1, line={"color": VERMILION, "dash": "dot"}, annotation_text="kept", annotation_position="bottom left")
+        figure.add_vline(
+            x=kept + 1,
+            line={"color": VERMILION, "dash": "dot"},
+            annotation_text="kept",
+            annotation_position="bottom left",
+        )
     return _layout(
         figure,
         320,
@@ -76,12 +122,21 @@ def measure_bars(rows: dict[str, dict[str, float | None]]) -> go.Figure:
     colours = {"mAP": GREEN, "micro_AP": SKY, "F1": ORANGE}
     bars = [
         go.Bar(
-            name=name.replace("_", "-"), x=list(rows), y=[row[name] for row in rows.values()], marker_color=colour, texttemplate="%{y:.0f}", **VALUES
+            name=name.replace("_", "-"),
+            x=list(rows),
+            y=[row[name] for row in rows.values()],
+            marker_color=colour,
+            texttemplate="%{y:.0f}",
+            **VALUES,
         )
         for name, colour in colours.items()
     ]
     return _layout(
-        go.Figure(bars), 320, "Bars: mAP, micro-AP and F1 of the labels of each stage", barmode="group", yaxis={"range": [0, 105], "title": "percent"}
+        go.Figure(bars),
+        320,
+        "Bars: mAP, micro-AP and F1 of the labels of each stage",
+        barmode="group",
+        yaxis={"range": [0, 105], "title": "percent"},
     )
 
 
@@ -91,7 +146,13 @@ def class_counts(counts: dict[str, dict[str, int]]) -> go.Figure:
     names = sorted(first, key=lambda name: -first[name])
     colours = {"train": BLUE, "val": ORANGE}
     bars = [
-        go.Bar(name=split, x=names, y=[of[name] for name in names], marker_color=colours.get(split, GREY), hovertemplate="%{x}: %{y:,} images")
+        go.Bar(
+            name=split,
+            x=names,
+            y=[of[name] for name in names],
+            marker_color=colours.get(split, GREY),
+            hovertemplate="%{x}: %{y:,} images",
+        )
         for split, of in counts.items()
     ]
     figure = _layout(
@@ -101,4 +162,6 @@ def class_counts(counts: dict[str, dict[str, int]]) -> go.Figure:
         barmode="overlay" if len(names) > 40 else "group",
         yaxis={"title": "images"},
     )
-    return figure.update_xaxes(type="category", tickangle=-60, automargin=True, showticklabels=len(names) <= 40)
+    return figure.update_xaxes(
+        type="category", tickangle=-60, automargin=True, showticklabels=len(names) <= 40
+    )

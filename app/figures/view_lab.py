@@ -21,7 +21,12 @@ SWEEP_HEIGHT, MAPS_HEIGHT = 410, 265  # pixels
 
 
 def sweep_curves(
-    x: np.ndarray, values: dict[str, np.ndarray], colours: dict[str, str], title: str, chosen: str, pictures: Sequence[tuple[float, str]]
+    x: np.ndarray,
+    values: dict[str, np.ndarray],
+    colours: dict[str, str],
+    title: str,
+    chosen: str,
+    pictures: Sequence[tuple[float, str]],
 ) -> go.Figure:
     """Probability of several classes along a sweep, nan where it is not known yet; `pictures` (x, data URL) stand above the curves."""
     low, high = float(x.min()), float(x.max())
@@ -32,7 +37,14 @@ def sweep_curves(
          "hovertemplate": f"{name}: %{{y:.2f}} at %{{x:.0f}} %<extra></extra>"}
         for name, curve in values.items()
     ]  # fmt: skip
-    size = {"sizex": 0.94 * reach / max(len(pictures) - 1, 1), "sizey": 0.27, "xanchor": "center", "yanchor": "bottom", "xref": "x", "yref": "y"}
+    size = {
+        "sizex": 0.94 * reach / max(len(pictures) - 1, 1),
+        "sizey": 0.27,
+        "xanchor": "center",
+        "yanchor": "bottom",
+        "xref": "x",
+        "yref": "y",
+    }
     return go.Figure(curves, layout(
         SWEEP_HEIGHT, "Curves: CLIP's probability as the crop moves or grows", images=[{"source": url, "x": place, "y": 1.05} | size for place, url in pictures],
         xaxis={"title": {"text": title}, "range": [low - 0.1 * reach, high + 0.1 * reach]},
@@ -41,16 +53,24 @@ def sweep_curves(
     ))  # fmt: skip
 
 
-def place_maps(sides: Sequence[float], maps: Sequence[np.ndarray | None], name: str, picture: str, aspect: float) -> go.Figure:
+def place_maps(
+    sides: Sequence[float], maps: Sequence[np.ndarray | None], name: str, picture: str, aspect: float
+) -> go.Figure:
     """Probability of one class at every place of the crop over the image (data URL, width over height).
 
     maps: [P, P] for each of the crop's sizes, or None where CLIP is still being asked: then the image alone.
     """
-    figure = make_subplots(1, len(maps), subplot_titles=[f"crops of {side:.0%}" for side in sides], horizontal_spacing=0.02)
+    figure = make_subplots(
+        1, len(maps), subplot_titles=[f"crops of {side:.0%}" for side in sides], horizontal_spacing=0.02
+    )
     for column, (side, values) in enumerate(zip(sides, maps, strict=True), 1):
         values = np.full((2, 2), np.nan) if values is None else values
-        middle = np.array([0, *np.linspace(side / 2, 1 - side / 2, len(values)), 1])  # near an edge: the crop that reaches it
-        figure.add_layout_image(source=picture, x=0, y=0, sizex=1, sizey=1, sizing="stretch", layer="below", row=1, col=column)
+        middle = np.array(
+            [0, *np.linspace(side / 2, 1 - side / 2, len(values)), 1]
+        )  # near an edge: the crop that reaches it
+        figure.add_layout_image(
+            source=picture, x=0, y=0, sizex=1, sizey=1, sizing="stretch", layer="below", row=1, col=column
+        )
         figure.add_heatmap(
             z=np.pad(values, 1, mode="edge"), x=middle, y=middle, coloraxis="coloraxis", zsmooth="best", opacity=0.72,
             hovertemplate=f"{name} %{{z:.2f}}<br>crop around %{{x:.0%}}, %{{y:.0%}}<extra></extra>", row=1, col=column,

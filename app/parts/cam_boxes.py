@@ -112,33 +112,74 @@ def views_panel(run: Run, image: str, path: Path, state: BoxState, answer: dict[
     left, right = st.columns([5, 2], vertical_alignment="bottom")
     mine = loaders.views_of(run, image).sort_values("score", ascending=False)
     left.header(f"What CLIP sees: the whole image, and {len(mine)} views of the run", anchor=False)
-    left.caption(f"Blue: CLIP's probability. Orange: {AS_LABELS[run.config.bias.mode]}. A view is shown squeezed into the frame, as CLIP gets it.")
+    left.caption(
+        f"Blue: CLIP's probability. Orange: {AS_LABELS[run.config.bias.mode]}. A view is shown squeezed into the frame, as CLIP gets it."
+    )
     as_set = right.toggle(
         "Ask about the views as set above",
         key="as_set",
         bind="query-params",
         help="Boxes of every class above the view threshold, cut at your CAM threshold and offset.",
     )
-    frame, arrays, (_, row_of), debiased = answer["frame"], loaders.global_arrays(run), loaders.image_ids(run), debiasing(run)
-    cards = [_card(run, "Whole image", "", None, [0, 0, frame, frame], arrays["p_global"][row_of[image]], debiased)]
+    frame, arrays, (_, row_of), debiased = (
+        answer["frame"],
+        loaders.global_arrays(run),
+        loaders.image_ids(run),
+        debiasing(run),
+    )
+    cards = [
+        _card(run, "Whole image", "", None, [0, 0, frame, frame], arrays["p_global"][row_of[image]], debiased)
+    ]
     if as_set:
         threshold = loaders.view_steps(run)[state.view][0]
-        above = [c for c in np.argsort(-np.array(answer["scores"])) if answer["scores"][c] > threshold and answer["boxes"][c][state.step]]
+        above = [
+            c
+            for c in np.argsort(-np.array(answer["scores"]))
+            if answer["scores"][c] > threshold and answer["boxes"][c][state.step]
+        ]
         boxes = [grown(answer["boxes"][c][state.step], state.offset, frame) for c in above]
-        said = loaders.clip_views(run, path, [[side / frame for side in box] for box in boxes]) if boxes else []
+        said = (
+            loaders.clip_views(run, path, [[side / frame for side in box] for box in boxes]) if boxes else []
+        )
         for c, box, p in zip(above, boxes, said, strict=True):
-            cards.append(_card(run, run.classes[c], f"score {answer['scores'][c]:.2f}", run.classes[c], box, np.array(p, np.float32), debiased))
+            cards.append(
+                _card(
+                    run,
+                    run.classes[c],
+                    f"score {answer['scores'][c]:.2f}",
+                    run.classes[c],
+                    box,
+                    np.array(p, np.float32),
+                    debiased,
+                )
+            )
     else:
         probabilities = loaders.view_probabilities(run)
         for view in mine.to_dict("index").items():
             index, row = view
             box = [row["x0"], row["y0"], row["x1"], row["y1"]]
-            cards.append(_card(run, row["class"], f"score {row['score']:.2f}", row["class"], box, probabilities[index], debiased))
+            cards.append(
+                _card(
+                    run,
+                    row["class"],
+                    f"score {row['score']:.2f}",
+                    row["class"],
+                    box,
+                    probabilities[index],
+                    debiased,
+                )
+            )
     view_cards(image_url(run.name, image, 960), frame, cards, key="view_cards")
 
 
 def _card(
-    run: Run, title: str, detail: str, own: str | None, box: list[int], p: np.ndarray, debiased: Callable[[np.ndarray], np.ndarray]
+    run: Run,
+    title: str,
+    detail: str,
+    own: str | None,
+    box: list[int],
+    p: np.ndarray,
+    debiased: Callable[[np.ndarray], np.ndarray],
 ) -> dict[str, Any]:
     after = debiased(p)
     first = np.argsort(-np.maximum(p, after), kind="stable")[:MOST_ROWS].tolist()
@@ -150,17 +191,29 @@ def _card(
 
 def grown(box: list[int], offset: int, frame: int) -> list[int]:
     """The local view of a CAM box: `offset` wider on every side, within the frame."""
-    return [max(0, box[0] - offset), max(0, box[1] - offset), min(frame, box[2] + offset), min(frame, box[3] + offset)]
+    return [
+        max(0, box[0] - offset),
+        max(0, box[1] - offset),
+        min(frame, box[2] + offset),
+        min(frame, box[3] + offset),
+    ]
 
 
 def methods_panel(run: Run, image: str, path: Path, state: BoxState) -> None:
     """The same image and class under CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM."""
     st.header("Other ways to make the map", anchor=False)
     name = run.classes[state.cls]
-    if not st.toggle(f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {literal(name)}", key="methods", bind="query-params"):
+    if not st.toggle(
+        f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {literal(name)}",
+        key="methods",
+        bind="query-params",
+    ):
         return
     answer = loaders.cam_methods(run, path, state.cls, tuple(cam_thresholds(run)))
-    panels = [{"name": method, "map": said["map"], "box": said["boxes"][state.step]} for method, said in answer.items()]
+    panels = [
+        {"name": method, "map": said["map"], "box": said["boxes"][state.step]}
+        for method, said in answer.items()
+    ]
     cam_methods_view(image_url(run.name, image, 640), run.config.views.frame, panels, key="cam_methods")
     st.caption(
         "Box: the pixels above the CAM threshold, without the offset. Grad-CAM is CAM with its negative part cut off, because the classifier averages its maps; Grad-CAM++ and "

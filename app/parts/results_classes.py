@@ -26,7 +26,14 @@ def compared_runs(run: Run) -> dict[str, Run]:
     others = [name for name, path in paths.items() if path != run.path]
     if not others:
         return {run.name: run}
-    beside = st.multiselect("Compare with other runs", others, key="beside", bind="query-params", placeholder="one run or more", max_selections=6)
+    beside = st.multiselect(
+        "Compare with other runs",
+        others,
+        key="beside",
+        bind="query-params",
+        placeholder="one run or more",
+        max_selections=6,
+    )
     return {run.name: run} | {name: loaders.open_run(paths[name]) for name in beside if name in paths}
 
 
@@ -44,24 +51,41 @@ def classes_part(run: Run, split: str) -> None:
     final = (run.load_ap().get("labels") or {}).get("final")
     with bar:
         if final and st.toggle(
-            "with the final labels' AP", key="with_labels", bind="query-params", help="Of the pseudo-labels, on the training images."
+            "with the final labels' AP",
+            key="with_labels",
+            bind="query-params",
+            help="Of the pseudo-labels, on the training images.",
         ):
             columns["final labels (training images)"] = final["AP"]
         choices = ["AP", "name"] + (["difference"] if len(columns) > 1 else [])
         order = st.segmented_control(
-            "Sort by", choices, default=choices[-1] if len(columns) > 1 else "AP", required=True, key="sort", bind="query-params"
+            "Sort by",
+            choices,
+            default=choices[-1] if len(columns) > 1 else "AP",
+            required=True,
+            key="sort",
+            bind="query-params",
         )
     if not columns:
         return
     first = next(iter(columns.values()))
-    spread = {c: max(v) - min(v) if len(v := [x for col in columns.values() if (x := col.get(c)) is not None]) > 1 else 0.0 for c in first}
+    spread = {
+        c: max(v) - min(v)
+        if len(v := [x for col in columns.values() if (x := col.get(c)) is not None]) > 1
+        else 0.0
+        for c in first
+    }
     keys: dict[str, Callable[[str], str | float]] = {
         "AP": lambda c: -(first[c] if first[c] is not None else -1),
         "name": str,
         "difference": lambda c: -spread[c],
     }
     names = sorted(first, key=keys[order])
-    figure = figures.ap_bars(first, names, _positives(run, split)) if len(columns) == 1 else figures.ap_points(columns, names)
+    figure = (
+        figures.ap_bars(first, names, _positives(run, split))
+        if len(columns) == 1
+        else figures.ap_points(columns, names)
+    )
     with st.container(height=SCROLLS_FROM if figure.layout.height > SCROLLS_FROM else "content"):
         show_figure(figure, key="ap")
     with st.expander("Table", expanded=len(columns) > 1):
@@ -77,23 +101,43 @@ def _positives(run: Run, split: str) -> dict[str, int]:
 
 
 def _table(run: Run, columns: dict[str, dict[str, float | None]], names: list[str]) -> None:
-    table = pd.DataFrame({"class": names} | {name: [column.get(c) for c in names] for name, column in columns.items()})
+    table = pd.DataFrame(
+        {"class": names} | {name: [column.get(c) for c in names] for name, column in columns.items()}
+    )
     values = list(columns)
     if len(values) == 2:
         table["difference"] = table[values[1]].astype(float) - table[values[0]].astype(float)
-    means = pd.DataFrame([{"class": "mean"} | {name: table[name].astype(float).mean() for name in table.columns[1:]}])
-    styled = pd.concat([means, table], ignore_index=True).style.format(precision=1, na_rep="-").map(_heat, subset=values)
+    means = pd.DataFrame(
+        [{"class": "mean"} | {name: table[name].astype(float).mean() for name in table.columns[1:]}]
+    )
+    styled = (
+        pd.concat([means, table], ignore_index=True)
+        .style.format(precision=1, na_rep="-")
+        .map(_heat, subset=values)
+    )
     if "difference" in table:
-        styled = styled.map(lambda value: _difference(value, max(1.0, float(table["difference"].abs().max()))), subset=["difference"])
+        styled = styled.map(
+            lambda value: _difference(value, max(1.0, float(table["difference"].abs().max()))),
+            subset=["difference"],
+        )
     st.dataframe(styled, hide_index=True, height=min(520, 36 * (len(names) + 2)))
     st.download_button(
-        "Download the table as CSV", table.to_csv(index=False), f"{run.name}-ap.csv", "text/csv", icon=":material/download:", on_click="ignore"
+        "Download the table as CSV",
+        table.to_csv(index=False),
+        f"{run.name}-ap.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
     )
 
 
 def _heat(value: float | None) -> str:
     """A cell's background by its AP in percent; half transparent, so that it fits light and dark."""
-    return "" if value is None or np.isnan(value) else f"background-color: rgba(0, 114, 178, {0.65 * (value / 100) ** 2:.2f})"
+    return (
+        ""
+        if value is None or np.isnan(value)
+        else f"background-color: rgba(0, 114, 178, {0.65 * (value / 100) ** 2:.2f})"
+    )
 
 
 def _difference(value: float | None, most: float) -> str:
@@ -153,12 +197,27 @@ def curves_part(run: Run, split: str) -> None:
         pages = max(1, -(-len(order) // SMALL))
         page = min(st.pagination(pages, key="pr_page", bind="query-params"), pages) if pages > 1 else 1
         order = order[SMALL * (page - 1) : SMALL * page]
-        show_figure(figures.pr_grid({run.classes[c]: ranked.curve(c, 120) for c in order}, {run.classes[c]: ap[c] for c in order}), key="pr_grid")
+        show_figure(
+            figures.pr_grid(
+                {run.classes[c]: ranked.curve(c, 120) for c in order}, {run.classes[c]: ap[c] for c in order}
+            ),
+            key="pr_grid",
+        )
         return
     worst = [run.classes[c] for c in sorted(present, key=lambda c: ap[c])[: FEW // 2]]
-    chosen = st.multiselect("Classes", [run.classes[c] for c in present], default=worst, key="pr", bind="query-params", max_selections=12)
+    chosen = st.multiselect(
+        "Classes",
+        [run.classes[c] for c in present],
+        default=worst,
+        key="pr",
+        bind="query-params",
+        max_selections=12,
+    )
     if chosen:
-        show_figure(figures.pr_curves({name: ranked.curve(run.classes.index(name)) for name in chosen}), key="pr_curves")
+        show_figure(
+            figures.pr_curves({name: ranked.curve(run.classes.index(name)) for name in chosen}),
+            key="pr_curves",
+        )
     else:
         st.info("Choose one or more classes above.")
 

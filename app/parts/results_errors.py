@@ -24,7 +24,9 @@ PAGE = 24
 def _limits(run: Run) -> np.ndarray:
     saved = thresholds.of_run(run)
     st.caption(
-        f"Labels at the run's saved thresholds: {saved.in_words}." if saved else "Labels at 0.5; save thresholds under **Thresholds** to use those."
+        f"Labels at the run's saved thresholds: {saved.in_words}."
+        if saved
+        else "Labels at 0.5; save thresholds under **Thresholds** to use those."
     )
     return (saved or thresholds.Thresholds.same(run.classes, thresholds.DEFAULT)).array(run.classes)
 
@@ -34,18 +36,24 @@ def confusion_part(run: Run, split: str) -> None:
     if known.targets is None:
         agreement_part(run)
         return
-    st.caption("A cell: of the images that have the column's class and not the row's, the share in which the row's class is predicted all the same.")
+    st.caption(
+        "A cell: of the images that have the column's class and not the row's, the share in which the row's class is predicted all the same."
+    )
     rate, baseline, images = confusion(known, _limits(run))
     if len(run.classes) <= MANY:
         show_figure(figures.confusion_matrix(rate, baseline, run.classes), key="confusion")
     excess = np.where((images >= FEWEST) & np.isfinite(rate) & np.isfinite(baseline), rate - baseline, -1)
-    strongest = [divmod(int(k), len(run.classes)) for k in np.argsort(-excess, axis=None)[:20] if excess.flat[k] > 0]
+    strongest = [
+        divmod(int(k), len(run.classes)) for k in np.argsort(-excess, axis=None)[:20] if excess.flat[k] > 0
+    ]
     st.header("The strongest pairs", anchor=False)
     st.caption(
         f"How much more often a class is wrongly predicted where the other one is, than where it is not; pairs seen in {FEWEST} images or more."
     )
     if strongest:
-        pairs = [(run.classes[a], run.classes[b], float(rate[a, b]), float(baseline[a, b])) for a, b in strongest]
+        pairs = [
+            (run.classes[a], run.classes[b], float(rate[a, b]), float(baseline[a, b])) for a, b in strongest
+        ]
         show_figure(figures.confusion_pairs(pairs), key="confusion_pairs")
     else:
         st.info("No class is wrongly predicted more often beside another one.")
@@ -62,7 +70,10 @@ def agreement_part(run: Run) -> None:
     predicted = loaders.scores(run, "train")["scores"] >= _limits(run).astype(np.float32)
     final = loaders.label_arrays(run)["final"] > 0.5
     show_figure(
-        figures.agreement_bars(run.classes, (final & ~predicted).sum(0), (final & predicted).sum(0), (~final & predicted).sum(0)), key="agreement"
+        figures.agreement_bars(
+            run.classes, (final & ~predicted).sum(0), (final & predicted).sum(0), (~final & predicted).sum(0)
+        ),
+        key="agreement",
     )
 
 
@@ -78,9 +89,19 @@ def wrong_part(run: Run, split: str) -> None:
     else:
         kinds = {"false": "Wrongly predicted", "missed": "Missed"}
         kind = right.segmented_control(
-            "Kind", list(kinds), format_func=kinds.__getitem__, default="false", required=True, key="kind", bind="query-params"
+            "Kind",
+            list(kinds),
+            format_func=kinds.__getitem__,
+            default="false",
+            required=True,
+            key="kind",
+            bind="query-params",
         )
-        says = "p, the score of a class that is not there" if kind == "false" else "1 - p of a class that is there"
+        says = (
+            "p, the score of a class that is not there"
+            if kind == "false"
+            else "1 - p of a class that is there"
+        )
         st.caption(f"Sorted by loss: {says}. Ground truth decides what is wrong. A click shows why.")
         entries = most_wrong(run, split, kind, cls)
     if not entries:
@@ -97,10 +118,17 @@ def wrong_part(run: Run, split: str) -> None:
         there = [] if known.targets is None else [run.classes[i] for i in np.flatnonzero(known.targets[row])]
         tone = {"false": "bad", "missed": "note"}.get(kind, "")
         items.append(
-            {"id": image, "caption": f"{run.classes[c]} {known.scores[row, c]:.2f}", "badges": [f"has {name}" for name in there[:4]], "tone": tone}
+            {
+                "id": image,
+                "caption": f"{run.classes[c]} {known.scores[row, c]:.2f}",
+                "badges": [f"has {name}" for name in there[:4]],
+                "tone": tone,
+            }
         )
     picked = gallery(run, items, key="wrong")
-    if picked in targets and split == "train":  # the page CAM boxes is about the images that the run was trained on
+    if (
+        picked in targets and split == "train"
+    ):  # the page CAM boxes is about the images that the run was trained on
         choose_image(picked)
         query: dict[str, Any] = {"run": run.name, "image": picked, "of": targets[picked]}
         st.switch_page("../pages/cam_boxes.py", query_params=query)

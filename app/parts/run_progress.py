@@ -34,10 +34,20 @@ def stages(run: Run, status: str, state: dict[str, Any]) -> str:
         if not run.config.labels.update and stage in ("views", "training"):
             continue
         took = f" {duration(seconds[stage])}" if stage in seconds else ""
-        colour = COLOURS.get(status, "gray") if stage == now and status != "finished" else "green" if took else "gray"
+        colour = (
+            COLOURS.get(status, "gray")
+            if stage == now and status != "finished"
+            else "green"
+            if took
+            else "gray"
+        )
         words.append(f":{colour}-badge[{stage}{took}]")
     total = sum(seconds.values())
-    return " ".join(words) + (f" :gray[{duration(total)} {'so far' if status in ('running', 'queued') else 'in all'}]" if total else "")
+    return " ".join(words) + (
+        f" :gray[{duration(total)} {'so far' if status in ('running', 'queued') else 'in all'}]"
+        if total
+        else ""
+    )
 
 
 def doing(state: dict[str, Any]) -> str:
@@ -50,12 +60,18 @@ def progress(run: Run, state: dict[str, Any]) -> tuple[float, str]:
     """Share of the stage or epoch that is done, and a line with the time left in it and in the run."""
     total = state.get("total") or 0
     if not total:
-        return 0.0, ": ".join(word for word in (state.get("stage", "starting"), state.get("detail")) if word) + " ..."
+        return 0.0, ": ".join(
+            word for word in (state.get("stage", "starting"), state.get("detail")) if word
+        ) + " ..."
     text = doing(state)
     if state.get("eta_seconds"):
-        text += f" · {duration(state['eta_seconds'])} left in this {'epoch' if state.get('detail') else 'stage'}"
+        text += (
+            f" · {duration(state['eta_seconds'])} left in this {'epoch' if state.get('detail') else 'stage'}"
+        )
     whole = estimates.time_left(run, expected(str(run.path)))
-    return min(1.0, state["done"] / total), text + (f", about {duration(whole)} until the run is over" if whole else "")
+    return min(1.0, state["done"] / total), text + (
+        f", about {duration(whole)} until the run is over" if whole else ""
+    )
 
 
 def warm_up(run: Run) -> int:

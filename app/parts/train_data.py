@@ -49,9 +49,17 @@ def show_report(report: DatasetReport, key: str) -> None:
             return
     else:
         words = f"{len(report.classes):,} classes, {', '.join(f'{one.images:,} {split}' for split, one in report.splits.items())} images"
-        truth = "ground truth for scores" if any(one.labelled for one in report.splits.values()) else "no ground truth, so no scores"
-        published = ", counts as published" if any(one.agrees for one in report.splits.values()) and report.ok else ""
-        st.caption(f"{':green[:material/check_circle:]' if report.ok else ':orange[:material/warning:]'} {words}, {truth}{published}.")
+        truth = (
+            "ground truth for scores"
+            if any(one.labelled for one in report.splits.values())
+            else "no ground truth, so no scores"
+        )
+        published = (
+            ", counts as published" if any(one.agrees for one in report.splits.values()) and report.ok else ""
+        )
+        st.caption(
+            f"{':green[:material/check_circle:]' if report.ok else ':orange[:material/warning:]'} {words}, {truth}{published}."
+        )
         if report.advice:
             st.caption(f":orange[{report.advice[0]}]")
     more = f", {len(report.advice) - 1} more to look at" if len(report.advice) > 1 else ""
@@ -77,12 +85,22 @@ def _details(report: DatasetReport, key: str) -> None:
                 st.code("\n".join(absent), language=None, height=160)
     for part in report.parts:
         comes = "" if part.found else f" comes with {part.comes_with}{f', {part.size}' if part.size else ''}"
-        st.caption(f"{':green[:material/check:]' if part.found else ':red[:material/close:]'} `{part.path}`{comes}")
+        st.caption(
+            f"{':green[:material/check:]' if part.found else ':red[:material/close:]'} `{part.path}`{comes}"
+        )
     for note in report.notes:
         st.caption(note)
     left, right = st.columns([1, 4], vertical_alignment="center")
-    left.button("Look again", icon=":material/refresh:", key=f"look_{key}", on_click=_examination.clear, width="stretch")
-    right.caption("`ccd data check` decodes every image, too, as the run does when it begins; the run leaves out what it cannot read.")
+    left.button(
+        "Look again",
+        icon=":material/refresh:",
+        key=f"look_{key}",
+        on_click=_examination.clear,
+        width="stretch",
+    )
+    right.caption(
+        "`ccd data check` decodes every image, too, as the run does when it begins; the run leaves out what it cannot read."
+    )
 
 
 def _table(splits: dict[str, SplitReport]) -> pd.DataFrame:
@@ -95,14 +113,21 @@ def _table(splits: dict[str, SplitReport]) -> pd.DataFrame:
         "images": "images", "published": "published", "missing files": "missing", "with labels": "labelled", "without any class": "without_class",
         "classes an image": "classes_an_image", "boxes": "boxes",
     }  # fmt: skip
-    return pd.DataFrame({split: {label: count(getattr(one, name)) for label, name in facts.items()} for split, one in splits.items()})
+    return pd.DataFrame(
+        {
+            split: {label: count(getattr(one, name)) for label, name in facts.items()}
+            for split, one in splits.items()
+        }
+    )
 
 
 # -- looked at once, beside the page ----------------------------------------------------------------
 
 
 @st.cache_resource(max_entries=32, ttl=900, show_spinner=False)
-def _examination(spec: str, classes: str | None, changed: tuple[int, ...]) -> tuple[Future[DatasetReport], float]:
+def _examination(
+    spec: str, classes: str | None, changed: tuple[int, ...]
+) -> tuple[Future[DatasetReport], float]:
     """What is being found, and when it was begun."""
     return _threads().submit(_look, spec, Path(classes) if classes else None), time.time()
 
@@ -116,7 +141,9 @@ def _look(spec: str, classes: Path | None) -> DatasetReport:
     try:
         return examine_dataset(spec, classes)
     except OSError as error:
-        return DatasetReport(spec, ok=False, problem=f"{error.filename or spec} cannot be read: {error.strerror}.")
+        return DatasetReport(
+            spec, ok=False, problem=f"{error.filename or spec} cannot be read: {error.strerror}."
+        )
 
 
 def _come_again(future: Future[DatasetReport], began: float) -> None:

@@ -31,7 +31,9 @@ def job_card(job: jobs.Job, opened: bool) -> None:
     run, name = job.run, job.run.name
     with st.container(border=True, key=f"job_{name}"), friendly_errors():
         head, first, second = st.columns([6, 1.15, 1.15], vertical_alignment="center")
-        head.markdown(f"**{name}** {_badge(job)} :gray[{run.config.data.spec} · preset {run.config.preset_name} · {_where(job)}]")
+        head.markdown(
+            f"**{name}** {_badge(job)} :gray[{run.config.data.spec} · preset {run.config.preset_name} · {_where(job)}]"
+        )
         with friendly_errors():
             _actions(job, first, second)
         if line := stages(run, job.status, job.state):
@@ -69,17 +71,30 @@ def _where(job: jobs.Job) -> str:
 def _actions(job: jobs.Job, first: Any, second: Any) -> None:
     run, name = job.run, job.run.name
     if job.active:
-        if first.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="stretch", disabled=job.asked is not None):
+        if first.button(
+            "Stop",
+            key=f"stop_{name}",
+            icon=":material/stop:",
+            width="stretch",
+            disabled=job.asked is not None,
+        ):
             jobs.stop(run.path, wait=False)
             st.rerun(scope="fragment")
     elif job.status != "finished" and first.button(
-        "Launch" if job.status == "created" else "Resume", key=f"resume_{name}", icon=":material/resume:", width="stretch"
+        "Launch" if job.status == "created" else "Resume",
+        key=f"resume_{name}",
+        icon=":material/resume:",
+        width="stretch",
     ):
         jobs.resume(run.path)
         st.rerun()
     elif job.status == "finished":
-        first.page_link("../pages/overview.py", label="Results", icon=":material/bar_chart:", query_params={"run": name})
-    with second.popover("More", width="stretch", key=f"more_{name}", on_change="rerun"):  # so that it stays open when the card is drawn anew
+        first.page_link(
+            "../pages/overview.py", label="Results", icon=":material/bar_chart:", query_params={"run": name}
+        )
+    with second.popover(
+        "More", width="stretch", key=f"more_{name}", on_change="rerun"
+    ):  # so that it stays open when the card is drawn anew
         opened = st.query_params.get("job") == name
         st.button(
             "Close" if opened else "Open",
@@ -89,8 +104,17 @@ def _actions(job: jobs.Job, first: Any, second: Any) -> None:
             args=(None if opened else name,),
             width="stretch",
         )
-        st.button("Use its settings", key=f"again_{name}", icon=":material/content_copy:", on_click=_again, args=(name,), width="stretch")
-        if not job.active and st.button("Delete ...", key=f"delete_{name}", icon=":material/delete:", width="stretch"):
+        st.button(
+            "Use its settings",
+            key=f"again_{name}",
+            icon=":material/content_copy:",
+            on_click=_again,
+            args=(name,),
+            width="stretch",
+        )
+        if not job.active and st.button(
+            "Delete ...", key=f"delete_{name}", icon=":material/delete:", width="stretch"
+        ):
             st.session_state["delete"] = name
             st.rerun()  # a dialog opens from the page, not from a part that renews itself
 
@@ -114,7 +138,9 @@ def confirm_delete(name: str) -> None:
     path = next((job.run.path for job in jobs.list_jobs(loaders.workspace()) if job.run.name == name), None)
     st.write(f"**{name}** and all it made will be gone: labels, boxes, checkpoints, scores.")
     yes, no = st.columns(2)
-    if yes.button("Delete for good", type="primary", icon=":material/delete_forever:", width="stretch", key="delete_yes"):
+    if yes.button(
+        "Delete for good", type="primary", icon=":material/delete_forever:", width="stretch", key="delete_yes"
+    ):
         if path:
             jobs.delete(path)
         for link in ("job", "run", "from"):
@@ -146,7 +172,11 @@ def _details(job: jobs.Job) -> None:
         _made(run)
     skipped = job.state.get("skipped", [])
     if skipped:
-        with st.expander(f"{len(skipped)} unusable files were left out", icon=":material/warning:", key=f"skipped_{run.name}"):
+        with st.expander(
+            f"{len(skipped)} unusable files were left out",
+            icon=":material/warning:",
+            key=f"skipped_{run.name}",
+        ):
             st.dataframe(pd.DataFrame(skipped), hide_index=True)
 
 
@@ -157,14 +187,28 @@ def _load(job: jobs.Job) -> None:
         if gpu.device in devices:
             memory = f"{gpu.memory_used / 2**30:.1f} of {gpu.memory_total / 2**30:.0f} GiB"
             use = "" if gpu.utilisation is None else f"{gpu.utilisation} % busy, "
-            shown.append((f"{gpu.device}, {gpu.name}", use + memory + (f", {gpu.temperature} °C" if gpu.temperature is not None else "")))
+            shown.append(
+                (
+                    f"{gpu.device}, {gpu.name}",
+                    use + memory + (f", {gpu.temperature} °C" if gpu.temperature is not None else ""),
+                )
+            )
     load = gpu_facts.load_of(job.state["pid"]) if jobs.is_local(job.state) else None
     if load:
         before, seen = st.session_state.get(f"load_{job.run.name}"), (time.time(), load.cpu_seconds)
         if not before or seen[0] - before[0] > 1:
             st.session_state[f"load_{job.run.name}"] = seen
-        busy = f"{max(0.0, (seen[1] - before[1]) / (seen[0] - before[0])):.1f} cores, " if before and 1 < seen[0] - before[0] < 30 else ""
-        shown.append((f"{load.processes} process{'es' * (load.processes > 1)}", f"{busy}{load.memory / 2**30:.1f} GiB memory"))
+        busy = (
+            f"{max(0.0, (seen[1] - before[1]) / (seen[0] - before[0])):.1f} cores, "
+            if before and 1 < seen[0] - before[0] < 30
+            else ""
+        )
+        shown.append(
+            (
+                f"{load.processes} process{'es' * (load.processes > 1)}",
+                f"{busy}{load.memory / 2**30:.1f} GiB memory",
+            )
+        )
     if shown:
         st.caption(" · ".join(f"**{what}** {how}" for what, how in shown))
 
@@ -173,7 +217,11 @@ def _made(run: Run) -> None:
     """Pictures with what is known of them so far: CLIP's first guess, later the CAM boxes and views, later the labels."""
     pictures = _pictures(str(run.path), run.name, *_changes(run, "global.npz", "views.parquet", "labels.npz"))
     if pictures:
-        what = "CAM boxes (solid) and local views (dashed) so far" if run.has("views.parquet") else "CLIP's labels of whole images so far"
+        what = (
+            "CAM boxes (solid) and local views (dashed) so far"
+            if run.has("views.parquet")
+            else "CLIP's labels of whole images so far"
+        )
         st.caption(f"{what}: the first {len(pictures)} images.")
         for column, (content, caption) in zip(st.columns(SHOWN), pictures, strict=False):
             column.image(content, caption, width="stretch", alt=f"an image with {caption}")
@@ -188,7 +236,11 @@ def _pictures(path: str, name: str, *changed: float) -> list[tuple[bytes, str]]:
     run, made = Run.open(path), []
     if not run.has("global.npz"):
         return []
-    known = loaders.label_arrays(run)["final"] if run.has("labels.npz") else loaders.global_arrays(run)["p_global"]
+    known = (
+        loaders.label_arrays(run)["final"]
+        if run.has("labels.npz")
+        else loaders.global_arrays(run)["p_global"]
+    )
     views = loaders.views(run) if run.has("views.parquet") else None
     for image, row in zip(loaders.global_arrays(run)["ids"][:SHOWN].tolist(), known[:SHOWN], strict=True):
         with Image.open(io.BytesIO(loaders.jpeg(loaders.image_path(run, image), 320))) as opened:
@@ -198,7 +250,9 @@ def _pictures(path: str, name: str, *changed: float) -> list[tuple[bytes, str]]:
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=85)
         best = np.argsort(-row)[:2]
-        made.append((buffer.getvalue(), ", ".join(f"{run.classes[index]} {row[index]:.2f}" for index in best)))
+        made.append(
+            (buffer.getvalue(), ", ".join(f"{run.classes[index]} {row[index]:.2f}" for index in best))
+        )
     return made
 
 

@@ -34,11 +34,18 @@ def settings_form(start: CCDConfig, key: str, problems: Problems) -> dict[str, A
         with column:
             values[name] = _widget(name, fields[name], _value(start, name), key, problems)
     sections = list(dict.fromkeys(name.rpartition(".")[0] for name in fields))
-    folded = {section: [name for name in fields if name not in COMMON and name.rpartition(".")[0] == section] for section in sections}
+    folded = {
+        section: [name for name in fields if name not in COMMON and name.rpartition(".")[0] == section]
+        for section in sections
+    }
     wrong = sum(name not in COMMON for name in problems if name in fields)
-    label = f"All settings ({sum(map(len, folded.values()))} more)" + (f" :red[{wrong} to put right]" if wrong else "")
+    label = f"All settings ({sum(map(len, folded.values()))} more)" + (
+        f" :red[{wrong} to put right]" if wrong else ""
+    )
     with st.expander(label, icon=":material/tune:"):
-        for tab, section in zip(st.tabs([TITLES.get(section, section.capitalize()) for section in folded]), folded, strict=True):
+        for tab, section in zip(
+            st.tabs([TITLES.get(section, section.capitalize()) for section in folded]), folded, strict=True
+        ):
             columns = tab.columns(3)
             for place, name in enumerate(folded[section]):
                 with columns[place % 3]:
@@ -63,7 +70,11 @@ def checked(start: CCDConfig, values: dict[str, Any]) -> tuple[CCDConfig | None,
         config = CCDConfig.model_validate(nested)
     except ValidationError as error:
         for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"][:2] if part not in ("float", "MeanViews", "SearchedViews"))
+            name = ".".join(
+                str(part)
+                for part in problem["loc"][:2]
+                if part not in ("float", "MeanViews", "SearchedViews")
+            )
             problems.setdefault(name, problem["msg"].removeprefix("Value error, ") + ".")
         return None, problems
     return (None if problems else config), problems
@@ -82,8 +93,13 @@ def command_lines(config: CCDConfig, out: Path) -> tuple[str, str]:
 
 def changed_settings(config: CCDConfig) -> list[str]:
     """Names of the settings that differ from the preset's, but for what names the data set."""
-    preset = CCDConfig.preset(config.preset_name if config.preset_name in PRESETS else "paper", config.data.spec)
-    names = ("views.threshold" if name.startswith("views.threshold") else name for name in differences(preset, config))
+    preset = CCDConfig.preset(
+        config.preset_name if config.preset_name in PRESETS else "paper", config.data.spec
+    )
+    names = (
+        "views.threshold" if name.startswith("views.threshold") else name
+        for name in differences(preset, config)
+    )
     names = (".".join(name.split(".")[:2]) for name in names)  # inside of a dictionary
     return [name for name in dict.fromkeys(names) if name not in ("preset_name", "data.spec", "data.classes")]
 
@@ -112,7 +128,11 @@ class _NotYaml(str):
 
 def _widget(name: str, field: FieldInfo, value: Any, key: str, problems: Problems) -> Any:
     label, identity = name.rpartition(".")[2].replace("_", " "), f"{key}_{name}"
-    shared: dict[str, Any] = {"key": identity, "help": f"`{name}`: {field.description}", "persist_state": "session"}
+    shared: dict[str, Any] = {
+        "key": identity,
+        "help": f"`{name}`: {field.description}",
+        "persist_state": "session",
+    }
     kinds = _kinds(field.annotation)
     if MeanViews in kinds:
         entered = _views_widget(value, shared)
@@ -125,7 +145,9 @@ def _widget(name: str, field: FieldInfo, value: Any, key: str, problems: Problem
         entered = _number_widget(label, field, value, kinds == {int}, shared)
     elif kinds <= {str, Path, type(None)}:
         empty = type(None) in kinds
-        text = st.text_input(label, "" if value is None else str(value), placeholder="none" if empty else "", **shared)
+        text = st.text_input(
+            label, "" if value is None else str(value), placeholder="none" if empty else "", **shared
+        )
         entered = None if empty and not text else text
     else:
         entered = _parsed(st.text_input(label, _yaml(value), **shared))
@@ -141,7 +163,9 @@ def _kinds(annotation: Any) -> set[Any]:
 
 
 def _number_widget(label: str, field: FieldInfo, value: float, whole: bool, shared: dict[str, Any]) -> float:
-    bounds = {name: getattr(rule, name) for rule in field.metadata for name in ("ge", "le") if hasattr(rule, name)}
+    bounds = {
+        name: getattr(rule, name) for rule in field.metadata for name in ("ge", "le") if hasattr(rule, name)
+    }
     least, most = bounds.get("ge"), bounds.get("le")
     if whole:
         return st.number_input(label, least, most, int(value), step=1, **shared)
@@ -152,7 +176,9 @@ def _number_widget(label: str, field: FieldInfo, value: float, whole: bool, shar
 
 def _views_widget(value: Any, shared: dict[str, Any]) -> Any:
     """`mean` views an image, a threshold of the `score`, or the code's `search`."""
-    shown = "mean" if isinstance(value, MeanViews) else "search" if isinstance(value, SearchedViews) else "score"
+    shown = (
+        "mean" if isinstance(value, MeanViews) else "search" if isinstance(value, SearchedViews) else "score"
+    )
     ways = ["mean", "score", *(["search"] if shown == "search" else [])]
     way = st.session_state.get(f"{shared['key']}_way") or shown
     own = {**shared, "key": f"{shared['key']}_{way}"}
@@ -162,20 +188,43 @@ def _views_widget(value: Any, shared: dict[str, Any]) -> Any:
     elif way == "mean":
         entered = {
             "mean_views": st.number_input(
-                "views an image", min_value=0.0, value=float(getattr(value, "mean_views", 10.0)), step=0.5, format="%g", **own
+                "views an image",
+                min_value=0.0,
+                value=float(getattr(value, "mean_views", 10.0)),
+                step=0.5,
+                format="%g",
+                **own,
             )
         }
     else:
-        entered = st.number_input("view threshold", 0.0, 1.0, value if shown == "score" else 0.5, step=0.05, format="%g", **own)
+        entered = st.number_input(
+            "view threshold", 0.0, 1.0, value if shown == "score" else 0.5, step=0.05, format="%g", **own
+        )
     st.segmented_control(
-        "Views by", ways, default=shown, key=f"{shared['key']}_way", label_visibility="collapsed", persist_state="session", width="stretch"
+        "Views by",
+        ways,
+        default=shown,
+        key=f"{shared['key']}_way",
+        label_visibility="collapsed",
+        persist_state="session",
+        width="stretch",
     )
     return entered
 
 
 def _yaml(value: Any) -> str:
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value) if isinstance(value, Path) else value
-    return yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000).removesuffix("\n...\n").strip()
+    plain = (
+        value.model_dump(mode="json")
+        if isinstance(value, BaseModel)
+        else str(value)
+        if isinstance(value, Path)
+        else value
+    )
+    return (
+        yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000)
+        .removesuffix("\n...\n")
+        .strip()
+    )
 
 
 def _parsed(text: str) -> Any:

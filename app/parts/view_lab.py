@@ -47,7 +47,10 @@ class Sweep:
 
 def stages(own: np.ndarray, sweep: Sweep) -> list[np.ndarray]:
     """The boxes that CLIP is asked about, in the order in which a person needs them: the bars' own, curves, coarse maps, fine maps."""
-    coarse, fine = ([view_sweeps.grid(side, places)[::step, ::step].reshape(-1, 4) for side, places in PLACES.items()] for step in (2, 1))
+    coarse, fine = (
+        [view_sweeps.grid(side, places)[::step, ::step].reshape(-1, 4) for side, places in PLACES.items()]
+        for step in (2, 1)
+    )
     return [own, np.concatenate([sweep.growing, sweep.across]), np.concatenate(coarse), np.concatenate(fine)]
 
 
@@ -62,14 +65,18 @@ def levels(run: Run, path: Path) -> list[np.ndarray | None]:
 
 def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box]) -> None:
     """How far CLIP has been asked, and on with it; the page, which shows what was known as `drawn`, is drawn anew with every stage."""
-    asking(asked_url(pursue(run, path, wanted)), how_far([map(key, stage) for stage in wanted], drawn), REDRAW)
+    asking(
+        asked_url(pursue(run, path, wanted)), how_far([map(key, stage) for stage in wanted], drawn), REDRAW
+    )
 
 
 def pick_sweep(run: Run, path: Path, crop: tuple, truth: list[dict[str, Any]], awake: bool) -> Sweep:
     """What to sweep around: the crop, a true object, or without truth a local view of the classifier (once the predictor is `awake`)."""
     places = {CROP: crop} | {f"{t['name']} {number}": tuple(t["box"]) for number, t in enumerate(truth, 1)}
     if not truth and not awake:
-        st.pills("Sweep around", [CROP], disabled=True)  # not the one of the link, which may name a view that is not known yet
+        st.pills(
+            "Sweep around", [CROP], disabled=True
+        )  # not the one of the link, which may name a view that is not known yet
         return Sweep.of(CROP, crop)
     if not truth:
         places |= cam_boxes(run, path)
@@ -84,12 +91,18 @@ def pick_sweep(run: Run, path: Path, crop: tuple, truth: list[dict[str, Any]], a
     return Sweep.of(around, places[around])
 
 
-def sweep_panel(run: Run, path: Path, sweep: Sweep, cls: str | None, form: int, both: Both, colours: dict[str, str]) -> None:
+def sweep_panel(
+    run: Run, path: Path, sweep: Sweep, cls: str | None, form: int, both: Both, colours: dict[str, str]
+) -> None:
     """CLIP's probabilities along the two sweeps, with what it sees above them; no `cls` yet: what it will be asked about."""
     classes = list(run.classes)
     columns = st.columns(2, gap="large")
     for column, boxes, size in zip(columns, (sweep.growing, sweep.across), (True, False), strict=True):
-        x = 100 * ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) if size else (boxes[:, 0] + boxes[:, 2]) / 2)
+        x = 100 * (
+            (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+            if size
+            else (boxes[:, 0] + boxes[:, 2]) / 2
+        )
         p = both(known(run, path, boxes))[form]
         spots = np.linspace(0, STEPS - 1, PICTURES).round().astype(int)
         pictures = crops(str(path), tuple(tuple(boxes[i].tolist()) for i in spots), path.stat().st_mtime_ns)
@@ -105,15 +118,26 @@ def sweep_panel(run: Run, path: Path, sweep: Sweep, cls: str | None, form: int, 
                 picture_strip(pictures, SWEEP_HEIGHT)
             else:
                 strongest = (classes[c] for c in np.argsort(-np.nan_to_num(p).max(0), kind="stable")[:CURVES])
-                curves = {name: p[:, classes.index(name)] for name in list(dict.fromkeys([cls, *strongest]))[:CURVES]}
-                show_figure(sweep_curves(x, curves, palette(curves, colours), axis, cls, seen), key="sweep_size" if size else "sweep_place")
+                curves = {
+                    name: p[:, classes.index(name)]
+                    for name in list(dict.fromkeys([cls, *strongest]))[:CURVES]
+                }
+                show_figure(
+                    sweep_curves(x, curves, palette(curves, colours), axis, cls, seen),
+                    key="sweep_size" if size else "sweep_place",
+                )
 
 
-def maps_panel(run: Run, path: Path, found: list[np.ndarray | None], cls: str | None, form: int, both: Both) -> None:
+def maps_panel(
+    run: Run, path: Path, found: list[np.ndarray | None], cls: str | None, form: int, both: Both
+) -> None:
     """Where a crop would have to be for CLIP to see the class."""
     what = cls or "a class"
     st.markdown(f"**Where would CLIP see {literal(what)}?**")
-    maps = [None if level is None or cls is None else both(level)[form][..., run.classes.index(cls)] for level in found]
+    maps = [
+        None if level is None or cls is None else both(level)[form][..., run.classes.index(cls)]
+        for level in found
+    ]
     (whole,) = crops(str(path), (view_sweeps.WHOLE,), path.stat().st_mtime_ns)
     width, height = image_size(path)
     if all(values is None for values in maps):
@@ -132,7 +156,13 @@ def palette(curves: dict[str, np.ndarray], colours: dict[str, str]) -> dict[str,
     taken: dict[str, str] = {}
     for name in curves:
         colour = colours.get(name)
-        taken[name] = colour if colour and colour not in taken.values() else free.pop() if free else class_colours(7)[-1]
+        taken[name] = (
+            colour
+            if colour and colour not in taken.values()
+            else free.pop()
+            if free
+            else class_colours(7)[-1]
+        )
     return taken
 
 
@@ -142,5 +172,7 @@ def cam_boxes(run: Run, path: Path) -> dict[str, tuple]:
     frame, offset, found = answer["frame"], run.config.views.offset, {}
     for c in np.argsort(-np.array(answer["scores"]))[:3]:
         if box := answer["boxes"][c][0]:
-            found[f"CAM view of {run.classes[c]}"] = tuple(round(side / frame, 4) for side in grown(box, offset, frame))
+            found[f"CAM view of {run.classes[c]}"] = tuple(
+                round(side / frame, 4) for side in grown(box, offset, frame)
+            )
     return found

@@ -82,14 +82,18 @@ def _pursuits() -> WeakValueDictionary[str, Pursuit]:
 
 def asked_about(run: Run, path: Path) -> Asked:
     """What has been asked about this image, shared between sessions."""
-    settings = datasets.changed_at(run.file("config.yaml"))  # CLIP is not trained: its opinion outlives a checkpoint
+    settings = datasets.changed_at(
+        run.file("config.yaml")
+    )  # CLIP is not trained: its opinion outlives a checkpoint
     return _asked(str(run.path), settings, str(path), datasets.changed_at(path))
 
 
 def known(run: Run, path: Path, boxes: np.ndarray) -> np.ndarray:
     """[V, C] what CLIP has said of the boxes [V, 4] (fractions of the image); nan where it has not been asked yet."""
     said, blank = asked_about(run, path).said, [np.nan] * len(run.classes)
-    return np.array([said.get(key(box), blank) for box in boxes], np.float32).reshape(len(boxes), len(run.classes))
+    return np.array([said.get(key(box), blank) for box in boxes], np.float32).reshape(
+        len(boxes), len(run.classes)
+    )
 
 
 def ask(run: Run, path: Path, boxes: np.ndarray, patience: float = PATIENCE) -> None:
@@ -134,7 +138,10 @@ def look_on(token: str) -> dict[str, Any] | None:
     except (UserError, OSError) as error:
         asked.error = str(error)  # the model's files went away
     now = how_far(pursuit.stages, asked.said.keys())
-    return now | {"seconds": round(seconds_for(run, now["total"] - now["known"])), "failed": bool(asked.error)}
+    return now | {
+        "seconds": round(seconds_for(run, now["total"] - now["known"])),
+        "failed": bool(asked.error),
+    }
 
 
 def how_far(stages: Sequence[Iterable[Box]], said: Set[Box]) -> dict[str, Any]:
@@ -142,7 +149,12 @@ def how_far(stages: Sequence[Iterable[Box]], said: Set[Box]) -> dict[str, Any]:
     wanted = [set(stage) for stage in stages]
     every = set().union(*wanted)
     complete = [stage <= said for stage in wanted]
-    return {"known": len(every & said), "total": len(every), "stages": sum(complete), "waking": not complete[0]}
+    return {
+        "known": len(every & said),
+        "total": len(every),
+        "stages": sum(complete),
+        "waking": not complete[0],
+    }
 
 
 def _put(client: PredictorClient, asked: Asked, pace: Pace, path: str, part: list[Box]) -> None:

@@ -22,7 +22,14 @@ def changes(spec: str, classes: Path | str | None) -> tuple[int, ...]:
     """When what a person edits in a data set was changed (ns); new images in folders below its own do not show."""
     place = spec.partition(":")[2]
     root = Path(place).expanduser()
-    watched = [root, root / "classes.txt", root / "labels.csv", root / "annotations", root / "ImageSets/Main", *([Path(classes)] if classes else [])]
+    watched = [
+        root,
+        root / "classes.txt",
+        root / "labels.csv",
+        root / "annotations",
+        root / "ImageSets/Main",
+        *([Path(classes)] if classes else []),
+    ]
     return tuple(changed_at(path) for path in watched) if place else ()
 
 
@@ -71,17 +78,23 @@ def find_image(run: Run, image: str) -> Path | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the ground truth ...")
-def _truth_as_read(spec: str, classes: str | None, changed: tuple[int, ...], split: str) -> GroundTruth | None:
+def _truth_as_read(
+    spec: str, classes: str | None, changed: tuple[int, ...], split: str
+) -> GroundTruth | None:
     return _dataset(spec, classes, changed).ground_truth(split)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _ground_truth(spec: str, classes: str | None, changed: tuple[int, ...], split: str, names: tuple[str, ...]) -> GroundTruth | None:
+def _ground_truth(
+    spec: str, classes: str | None, changed: tuple[int, ...], split: str, names: tuple[str, ...]
+) -> GroundTruth | None:
     truth, there = _truth_as_read(spec, classes, changed, split), _dataset(spec, classes, changed).classes
     if truth is None:
         return None
     if gone := [name for name in names if name not in there]:
-        raise UserError(f"The data set no longer has the class {gone[0]!r}, which this run was trained with; put the name back into its class list.")
+        raise UserError(
+            f"The data set no longer has the class {gone[0]!r}, which this run was trained with; put the name back into its class list."
+        )
     return truth.in_terms_of(names, there)
 
 
@@ -98,9 +111,7 @@ def why_no_truth(run: Run, split: str = "train") -> str:
     try:
         dataset(run)
     except UserError as error:
-        return (
-            f"The run's data set cannot be opened on this machine, so its ground truth is not known here; put it there and reload the page. {error}"
-        )
+        return f"The run's data set cannot be opened on this machine, so its ground truth is not known here; put it there and reload the page. {error}"
     try:
         _ground_truth(*key(run), split, run.classes)
     except UserError as error:
@@ -108,7 +119,9 @@ def why_no_truth(run: Run, split: str = "train") -> str:
     return "There is no ground truth for these images; a labels.csv in the data set's folder would be scored."
 
 
-def image_truth(run: Run, image: str, split: str = "train") -> tuple[np.ndarray, tuple[tuple[int, Box], ...]] | None:
+def image_truth(
+    run: Run, image: str, split: str = "train"
+) -> tuple[np.ndarray, tuple[tuple[int, Box], ...]] | None:
     """Targets [C] of one image and its (class, box in pixels of the file); None where there is no ground truth for it."""
     truth = ground_truth(run, split)
     row = truth.row_of.get(image) if truth else None
@@ -120,6 +133,12 @@ def targets(run: Run, split: str, ids: np.ndarray) -> tuple[list[int], np.ndarra
     truth = ground_truth(run, split)
     if truth is None:
         return None
-    found = [(row, there) for row, image in enumerate(ids.tolist()) if (there := truth.row_of.get(image)) is not None]
+    found = [
+        (row, there)
+        for row, image in enumerate(ids.tolist())
+        if (there := truth.row_of.get(image)) is not None
+    ]
     values = truth.targets[[there for _, there in found]]
-    return ([row for row, _ in found], values) if (values == 1).any() else None  # images without a single class score nothing
+    return (
+        ([row for row, _ in found], values) if (values == 1).any() else None
+    )  # images without a single class score nothing

@@ -37,7 +37,9 @@ def global_evidence(run: Run) -> ClipOutputs:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _rows_by_class(path: str, changed: float, data: datasets.Key) -> tuple[np.ndarray, list[np.ndarray]] | None:
+def _rows_by_class(
+    path: str, changed: float, data: datasets.Key
+) -> tuple[np.ndarray, list[np.ndarray]] | None:
     run = Run.open(path)
     truth = datasets.targets(run, "train", loaders.global_arrays(run)["ids"])
     if truth is None or not len(truth[0]):
@@ -72,7 +74,11 @@ def compared_rows(run: Run) -> np.ndarray | None:
 def which_images(run: Run) -> str:
     """A sentence on which images are counted beside the truth, where not all are, to follow another."""
     rows = compared_rows(run)
-    return "" if rows is None else f" Counted: the {len(rows):,} of {len(loaders.image_ids(run)[0]):,} images with ground truth."
+    return (
+        ""
+        if rows is None
+        else f" Counted: the {len(rows):,} of {len(loaders.image_ids(run)[0]):,} images with ground truth."
+    )
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -91,7 +97,9 @@ def compared_evidence(run: Run) -> ClipOutputs:
 def _pseudo_label_counts(path: str, changed: float, data: datasets.Key) -> np.ndarray:
     run = Run.open(path)
     rows = compared_rows(run)
-    return np.count_nonzero(loaders.label_arrays(run)["final"][slice(None) if rows is None else rows] > 0.5, axis=0)
+    return np.count_nonzero(
+        loaders.label_arrays(run)["final"][slice(None) if rows is None else rows] > 0.5, axis=0
+    )
 
 
 def pseudo_label_counts(run: Run) -> np.ndarray:
@@ -108,7 +116,9 @@ def debiasing(run: Run) -> Callable[[np.ndarray], np.ndarray]:
 
 def follow_run(run: Run, settings: dict[str, Any]) -> None:
     """Put sliders (key -> the run's value) back to the run's own values where another run was chosen since they were last shown."""
-    shown = st.session_state.setdefault("settings_of", {})  # key -> the run; a link that names both a run and a value opens as written
+    shown = st.session_state.setdefault(
+        "settings_of", {}
+    )  # key -> the run; a link that names both a run and a value opens as written
     for key, value in settings.items():
         if shown.setdefault(key, str(run.path)) != str(run.path):
             st.session_state[key], shown[key] = value, str(run.path)
@@ -120,14 +130,18 @@ def entropy_slider(run: Run) -> tuple[float, float]:
     most = max(float(np.ceil(20 * np.log(len(run.classes))) / 20), used)
     follow_run(run, {"entropy": used})
     help_text = f"Only images with less entropy count towards the bias. The run used {used:g}."
-    return st.slider("Entropy threshold (nats)", 0.05, most, used, 0.05, key="entropy", bind="query-params", help=help_text), most
+    return st.slider(
+        "Entropy threshold (nats)", 0.05, most, used, 0.05, key="entropy", bind="query-params", help=help_text
+    ), most
 
 
 def _choose(key: str, part: tuple[str, str]) -> None:
     points = st.session_state[key]["selection"]["points"]
     if points:
         if st.session_state[part[0]] != part[1]:
-            st.query_params["class"] = points[0]["y"]  # the field that would name it in the link is on the other part
+            st.query_params["class"] = points[0][
+                "y"
+            ]  # the field that would name it in the link is on the other part
         st.session_state["class"] = points[0]["y"]
         st.session_state[part[0]] = part[1]
 
@@ -138,7 +152,9 @@ def class_figure(figure: go.Figure, key: str, part: tuple[str, str] | None = Non
     With `part`, key and value of the widget that chooses a part of the page, a click on a row chooses the class and goes to that part.
     """
     box = st.container(height=SCROLLS_FROM) if figure.layout.height > SCROLLS_FROM else st.container()
-    clicks: dict[str, Any] = {"on_select": partial(_choose, key, part), "selection_mode": "points"} if part else {}
+    clicks: dict[str, Any] = (
+        {"on_select": partial(_choose, key, part), "selection_mode": "points"} if part else {}
+    )
     with box:
         show_figure(figure, key, **clicks)
 
@@ -147,7 +163,15 @@ def pick_part(parts: list[str], key: str) -> str:
     """The part of the page to show, `?KEY=`: only its figures are computed and drawn when a slider moves."""
     if st.session_state.get(key) not in parts:
         st.session_state.pop(key, None)
-    return st.segmented_control("Part", parts, default=parts[0], required=True, key=key, bind="query-params", label_visibility="collapsed")
+    return st.segmented_control(
+        "Part",
+        parts,
+        default=parts[0],
+        required=True,
+        key=key,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
 
 
 # -- labels: as the run made them, and as other settings would ---------------------------------------
@@ -200,14 +224,32 @@ def run_labels(run: Run) -> tuple[Labels, Labels]:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _new_labels(
-    path: str, changed: float, data: datasets.Key, alpha: float, floor: float, entropy_threshold: float, mode: str
+    path: str,
+    changed: float,
+    data: datasets.Key,
+    alpha: float,
+    floor: float,
+    entropy_threshold: float,
+    mode: str,
 ) -> tuple[Relabelled, Labels]:
     run = Run.open(path)
-    config = run.config.changed(labels={"alpha": alpha}, bias={"floor": floor, "entropy_threshold": entropy_threshold, "mode": mode})
+    config = run.config.changed(
+        labels={"alpha": alpha}, bias={"floor": floor, "entropy_threshold": entropy_threshold, "mode": mode}
+    )
     made = relabel(label_evidence(run), config, run_labels(run)[0].final)
     return made, _described(run, made.final)
 
 
-def new_labels(run: Run, alpha: float, floor: float, entropy_threshold: float, mode: str) -> tuple[Relabelled, Labels]:
+def new_labels(
+    run: Run, alpha: float, floor: float, entropy_threshold: float, mode: str
+) -> tuple[Relabelled, Labels]:
     """The labels that the run would have with these settings."""
-    return _new_labels(str(run.path), run.file("labels.npz").stat().st_mtime, datasets.key(run), alpha, floor, entropy_threshold, mode)
+    return _new_labels(
+        str(run.path),
+        run.file("labels.npz").stat().st_mtime,
+        datasets.key(run),
+        alpha,
+        floor,
+        entropy_threshold,
+        mode,
+    )

@@ -17,8 +17,12 @@ from ccd_core.runs.run import Run
 LONGER_SIDE = 720
 
 
-@st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
-def _attended(model: loaders.Model, image: str, changed: int, classes: tuple[int, ...], _run: Run) -> dict[str, Any]:
+@st.cache_data(
+    max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ..."
+)
+def _attended(
+    model: loaders.Model, image: str, changed: int, classes: tuple[int, ...], _run: Run
+) -> dict[str, Any]:
     return loaders.ask(_run, "attend", path=image, classes=list(classes))
 
 
@@ -28,7 +32,9 @@ def attended(run: Run, path: Path, classes: Sequence[int]) -> dict[str, Any]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def drawn(path: str, changed: int, _cam: Any, box: Sequence[float] | None, what: tuple[loaders.Model, int]) -> bytes:
+def drawn(
+    path: str, changed: int, _cam: Any, box: Sequence[float] | None, what: tuple[loaders.Model, int]
+) -> bytes:
     """The overlay as JPEG; `what` tells maps apart: whose, of which class."""
     buffer = io.BytesIO()
     overlay(picture(path, LONGER_SIDE), _cam, box).save(buffer, "JPEG", quality=88)
@@ -40,4 +46,10 @@ def label_overlay(run: Run, path: Path, cls: int, among: Sequence[int] = ()) -> 
     classes = tuple(among) if cls in among else (cls,)
     seen = attended(run, path, classes)
     place = classes.index(cls)
-    return drawn(str(path), datasets.changed_at(path), seen["cam"][place], seen["boxes"][place], (loaders.model_key(run), cls))
+    return drawn(
+        str(path),
+        datasets.changed_at(path),
+        seen["cam"][place],
+        seen["boxes"][place],
+        (loaders.model_key(run), cls),
+    )

@@ -42,7 +42,9 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
             raise UserError(f"There is no folder {folder}.")
         os.scandir(path).close()  # the search passes over a folder that may not be entered
     except OSError as error:
-        raise UserError(f"{folder} cannot be read: {error.strerror}. Choose another folder, or open it to the user of this app.") from None
+        raise UserError(
+            f"{folder} cannot be read: {error.strerror}. Choose another folder, or open it to the user of this app."
+        ) from None
     names = find_images(path)
     if roots.roots() is not None:  # nor may links lead out, where others reach the app
         names = [name for name in names if (path / name).resolve().is_relative_to(path)]
@@ -50,7 +52,9 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
         raise UserError(f"There are no images in {folder}.")
     if len(names) > MOST_IN_FOLDER:
         command = shlex.join(["ccd", "predict", str(run.path), str(path), "--csv", "predicted.csv"])
-        raise UserError(f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `{command}`.")
+        raise UserError(
+            f"{folder} has {len(names):,} images, more than the {MOST_IN_FOLDER:,} of a page; use `{command}`."
+        )
     return {name: path / name for name in names}
 
 
@@ -58,7 +62,9 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
 def _examples(path: str, data: datasets.Key, split: str, written: float, most: int, _run: Run) -> list[str]:
     arrays = loaders.scores(_run, split)
     ids, scores = arrays["ids"], arrays["scores"]
-    several = np.argsort(-(scores >= thresholds.DEFAULT).sum(1), kind="stable")[: max(most, len(ids) // 4)]  # those with more than one thing in them
+    several = np.argsort(-(scores >= thresholds.DEFAULT).sum(1), kind="stable")[
+        : max(most, len(ids) // 4)
+    ]  # those with more than one thing in them
     spread = several[np.linspace(0, len(several) - 1, min(most, len(several))).astype(int)]
     found = [str(image) for image in ids[np.sort(spread)]]
     return [image for image in found if (place := datasets.find_image(_run, image)) and place.is_file()]
@@ -70,7 +76,14 @@ def examples(run: Run, most: int = 8) -> list[str]:
     if split is None:
         return []
     try:
-        return _examples(str(run.path), datasets.key(run), split, run.file("scores", f"{split}.npz").stat().st_mtime, most, run)
+        return _examples(
+            str(run.path),
+            datasets.key(run),
+            split,
+            run.file("scores", f"{split}.npz").stat().st_mtime,
+            most,
+            run,
+        )
     except UserError:
         return []
 
@@ -115,12 +128,17 @@ def predict_all(run: Run, images: dict[str, Path]) -> tuple[list[Predicted], lis
     unknown = {key: images[name] for name, key in keys.items() if key not in known}
     waiting = list(unknown.items())
     if waiting:
-        bar, began = st.progress(0.0, "Asking the model; the first time it takes a few seconds to start ..."), time.time()
+        bar, began = (
+            st.progress(0.0, "Asking the model; the first time it takes a few seconds to start ..."),
+            time.time(),
+        )
         for begin in range(0, len(waiting), CHUNK):
             chunk = waiting[begin : begin + CHUNK]
             answer = loaders.predict(run, [path for _, path in chunk])
             for (key, path), scores in zip(chunk, answer["scores"], strict=True):
-                known[key] = np.array(scores, np.float32) if scores is not None else answer["errors"][str(path)]
+                known[key] = (
+                    np.array(scores, np.float32) if scores is not None else answer["errors"][str(path)]
+                )
             done = begin + len(chunk)
             left = (time.time() - began) / done * (len(waiting) - done)
             bar.progress(done / len(waiting), f"{done:,} of {len(waiting):,} images, {left:.0f} s left")
@@ -143,7 +161,11 @@ def steps(values: Sequence[float] | np.ndarray) -> list[float]:
 
 def link_of_thresholds(values: Sequence[float], usual: Sequence[float]) -> str:
     """Those of the classes' thresholds that are not the usual ones, as "2:0.35,7:0.6": class index and threshold."""
-    return ",".join(f"{i}:{value:g}" for i, (value, other) in enumerate(zip(values, usual, strict=True)) if abs(value - other) > 1e-6)
+    return ",".join(
+        f"{i}:{value:g}"
+        for i, (value, other) in enumerate(zip(values, usual, strict=True))
+        if abs(value - other) > 1e-6
+    )
 
 
 def thresholds_of_link(text: str, classes: int) -> dict[int, float]:

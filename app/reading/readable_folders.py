@@ -33,7 +33,9 @@ def permitted(path: str | Path, also: Iterable[Path] = ()) -> Path:
     try:
         real = Path(path).expanduser().resolve()
         allowed = roots()
-        inside = allowed is None or any(real.is_relative_to(root.expanduser().resolve()) for root in [*allowed, *also])
+        inside = allowed is None or any(
+            real.is_relative_to(root.expanduser().resolve()) for root in [*allowed, *also]
+        )
     except (OSError, RuntimeError, ValueError):  # a loop of links, nobody's ~home, a NUL
         raise UserError(f"{str(path)!r} is no path.") from None
     if not inside:

@@ -65,7 +65,11 @@ def known_runs() -> dict[str, Path]:
 
 def _newest_first(folder: Path) -> list[Path]:
     try:
-        dated = [((path / "config.yaml").stat().st_mtime, path) for path in folder.iterdir() if (path / "config.yaml").is_file()]
+        dated = [
+            ((path / "config.yaml").stat().st_mtime, path)
+            for path in folder.iterdir()
+            if (path / "config.yaml").is_file()
+        ]
     except OSError:
         return []
     return [path for _, path in sorted(dated, reverse=True)]
@@ -74,7 +78,9 @@ def _newest_first(folder: Path) -> list[Path]:
 def default_run(runs: dict[str, Path]) -> str:
     if os.environ.get("CCD_OPEN_RUN"):
         return next(iter(runs))
-    return next((name for name, path in runs.items() if open_run(path).status == "finished"), next(iter(runs)))
+    return next(
+        (name for name, path in runs.items() if open_run(path).status == "finished"), next(iter(runs))
+    )
 
 
 # -- a run's artefacts ---------------------------------------------------------------------------
@@ -87,7 +93,11 @@ def _changed(run: Run, *parts: str) -> int:
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _arrays(path: str, name: str, changed: float) -> dict[str, np.ndarray]:
     run = Run.open(path)
-    arrays = {"global": run.load_global, "labels": run.load_labels}[name]() if name in ("global", "labels") else run.load_scores(name)
+    arrays = (
+        {"global": run.load_global, "labels": run.load_labels}[name]()
+        if name in ("global", "labels")
+        else run.load_scores(name)
+    )
     for array in arrays.values():
         array.setflags(write=False)
     return arrays
@@ -162,16 +172,26 @@ def _signals(path: str, cls: int | None, labels: float, scored: float, data: dat
 
 def image_signals(run: Run, cls: int | None = None) -> Signals:
     """What images are filtered and sorted by, over all classes or for one."""
-    return _signals(str(run.path), cls, _changed(run, "labels.npz"), _changed(run, "scores", "train.npz"), datasets.key(run))
+    return _signals(
+        str(run.path),
+        cls,
+        _changed(run, "labels.npz"),
+        _changed(run, "scores", "train.npz"),
+        datasets.key(run),
+    )
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _view_steps(path: str, scored: float) -> list[tuple[float, float | None]]:
     run = Run.open(path)
     used = [run.load_json("view_threshold.json")["threshold"]] if run.has("view_threshold.json") else []
-    steps = np.unique(np.round([*np.arange(0, 0.1, 0.0025), *np.arange(0.1, 1.001, 0.01), *np.clip(used, 0, 1)], 4))
+    steps = np.unique(
+        np.round([*np.arange(0, 0.1, 0.0025), *np.arange(0.1, 1.001, 0.01), *np.clip(used, 0, 1)], 4)
+    )
     means = mean_views(scores(run, "train")["scores"], steps) if scored else [None] * len(steps)
-    return [(float(step), None if mean is None else float(mean)) for step, mean in zip(steps, means, strict=True)]
+    return [
+        (float(step), None if mean is None else float(mean)) for step, mean in zip(steps, means, strict=True)
+    ]
 
 
 def view_steps(run: Run) -> list[tuple[float, float | None]]:
@@ -256,7 +276,11 @@ Model = tuple[str, int, int]
 
 def model_key(run: Run) -> Model:
     """What a run's model says is kept under this: a run that is made anew, or trains on, answers anew."""
-    return str(run.path), datasets.changed_at(run.file("config.yaml")), datasets.changed_at(run.file("checkpoints", "best.safetensors"))
+    return (
+        str(run.path),
+        datasets.changed_at(run.file("config.yaml")),
+        datasets.changed_at(run.file("checkpoints", "best.safetensors")),
+    )
 
 
 @st.cache_resource(max_entries=1, on_release=lambda client: client.close(), show_spinner=False)
@@ -289,8 +313,12 @@ def predict(run: Run, paths: list[Path]) -> dict[str, Any]:
     return ask(run, "predict", paths=[str(path) for path in paths])
 
 
-@st.cache_data(max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ...")
-def _explain(model: Model, image: str, changed: int, thresholds: tuple[float, ...], warmed_up: bool) -> dict[str, Any]:
+@st.cache_data(
+    max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ..."
+)
+def _explain(
+    model: Model, image: str, changed: int, thresholds: tuple[float, ...], warmed_up: bool
+) -> dict[str, Any]:
     return _predictor(model).ask("explain", path=image, thresholds=list(thresholds), warmed_up=warmed_up)
 
 
@@ -300,7 +328,9 @@ def explain(run: Run, image: Path, thresholds: tuple[float, ...], warmed_up: boo
 
 
 @st.cache_data(max_entries=64, show_spinner="Computing the maps of the other methods ...")
-def _cam_methods(model: Model, image: str, changed: int, cls: int, thresholds: tuple[float, ...]) -> dict[str, Any]:
+def _cam_methods(
+    model: Model, image: str, changed: int, cls: int, thresholds: tuple[float, ...]
+) -> dict[str, Any]:
     return _predictor(model).ask("cam_methods", path=image, cls=cls, thresholds=list(thresholds))
 
 

@@ -42,7 +42,11 @@ def _judged(path: str, split: str, written: Key, _run: Run) -> Judged:
         return Judged(arrays["ids"], arrays["scores"], None)
     rows, targets = known
     whole = len(rows) == len(arrays["ids"])
-    return Judged(arrays["ids"] if whole else arrays["ids"][rows], arrays["scores"] if whole else arrays["scores"][rows], targets == 1)
+    return Judged(
+        arrays["ids"] if whole else arrays["ids"][rows],
+        arrays["scores"] if whole else arrays["scores"][rows],
+        targets == 1,
+    )
 
 
 def judged(run: Run, split: str) -> Judged:
@@ -52,7 +56,11 @@ def judged(run: Run, split: str) -> Judged:
 @st.cache_resource(max_entries=6, show_spinner="Sorting the scores ...")
 def _ranking(path: str, split: str, written: Key, one: bool, _run: Run) -> SortedScores:
     known = judged(_run, split)
-    return SortedScores.of_all_entries(known.scores, known.targets) if one else SortedScores(known.scores, known.targets)
+    return (
+        SortedScores.of_all_entries(known.scores, known.targets)
+        if one
+        else SortedScores(known.scores, known.targets)
+    )
 
 
 def ranking(run: Run, split: str, one_threshold: bool = False) -> SortedScores:
@@ -61,7 +69,9 @@ def ranking(run: Run, split: str, one_threshold: bool = False) -> SortedScores:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _most_wrong(path: str, split: str, written: Key, kind: str, cls: int | None, most: int, _run: Run) -> list[tuple[int, int]]:
+def _most_wrong(
+    path: str, split: str, written: Key, kind: str, cls: int | None, most: int, _run: Run
+) -> list[tuple[int, int]]:
     known = judged(_run, split)
     assert known.targets is not None
     columns = slice(None) if cls is None else slice(cls, cls + 1)
@@ -70,7 +80,11 @@ def _most_wrong(path: str, split: str, written: Key, kind: str, cls: int | None,
     flat = loss.ravel()
     chosen = np.argpartition(-flat, min(most, flat.size - 1))[:most]
     chosen = chosen[np.argsort(-flat[chosen], kind="stable")]
-    return [(int(k // loss.shape[1]), int(k % loss.shape[1]) if cls is None else cls) for k in chosen if flat[k] >= 0]
+    return [
+        (int(k // loss.shape[1]), int(k % loss.shape[1]) if cls is None else cls)
+        for k in chosen
+        if flat[k] >= 0
+    ]
 
 
 def most_wrong(run: Run, split: str, kind: str, cls: int | None, most: int = 240) -> list[tuple[int, int]]:

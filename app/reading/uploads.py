@@ -42,7 +42,10 @@ def keep_uploads(uploads: Sequence) -> dict[str, Path]:
         suffix = Path(upload.name).suffix.lower()
         if upload.file_id not in written or not written[upload.file_id].exists():
             content = upload.getvalue()
-            path = folder / (hashlib.blake2b(content, digest_size=16).hexdigest() + (suffix if suffix in IMAGE_SUFFIXES else ""))
+            path = folder / (
+                hashlib.blake2b(content, digest_size=16).hexdigest()
+                + (suffix if suffix in IMAGE_SUFFIXES else "")
+            )
             try:
                 if not path.exists():
                     write_atomic(path, content)

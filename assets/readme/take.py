@@ -58,7 +58,17 @@ def main() -> None:
         port = probe.getsockname()[1]
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as workspace, sync_playwright() as playwright:
-        command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port), "--workspace", workspace]
+        command = [
+            sys.executable,
+            "-m",
+            "ccd_core.cli",
+            "app",
+            "--no-browser",
+            "--port",
+            str(port),
+            "--workspace",
+            workspace,
+        ]
         started = [subprocess.Popen(command, cwd=ROOT)]
         time.sleep(6)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -66,13 +76,28 @@ def main() -> None:
             for name in sys.argv[1:] or PAGES:
                 link, scheme = PAGES[name]
                 if name == "train":
-                    job = [sys.executable, "-m", "ccd_core.cli", "run", "--preset", "demo", "--out", f"{workspace}/first"]
-                    started.append(subprocess.Popen(job, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+                    job = [
+                        sys.executable,
+                        "-m",
+                        "ccd_core.cli",
+                        "run",
+                        "--preset",
+                        "demo",
+                        "--out",
+                        f"{workspace}/first",
+                    ]
+                    started.append(
+                        subprocess.Popen(job, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    )
                     time.sleep(25)  # it has begun
                 page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme=scheme)  # type: ignore[arg-type]
                 page.set_default_timeout(90_000)
-                picture = Image.open(io.BytesIO(take(page, f"http://127.0.0.1:{port}/{link}run=demo_run", workspace)))
-                picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(HERE / f"{name}.png", optimize=True)
+                picture = Image.open(
+                    io.BytesIO(take(page, f"http://127.0.0.1:{port}/{link}run=demo_run", workspace))
+                )
+                picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+                    HERE / f"{name}.png", optimize=True
+                )
                 print(f"{name}.png {(HERE / f'{name}.png').stat().st_size / 1000:.0f} kB", flush=True)
                 page.close()
         finally:

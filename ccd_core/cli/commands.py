@@ -24,7 +24,10 @@ from ccd_core.cli.study import study
 from ccd_core.errors import UserError
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Multi-label image classifiers from images without labels (CCD)."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Multi-label image classifiers from images without labels (CCD).",
 )
 runs_app = typer.Typer(help="List, show and delete the runs of a workspace; `ccd runs` alone lists them.")
 app.add_typer(runs_app, name="runs")
@@ -39,21 +42,36 @@ console_of_messages = Console(stderr=True)  # for what must not mix with a comma
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
     os.environ["CCD_DEBUG"] = "1" if debug else os.environ.get("CCD_DEBUG", "")
 
 
 @app.command()
 def run(
-    preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best. Without --config or --dataset: demo.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="demo, paper, reference or best. Without --config or --dataset: demo.")
+    ] = None,
     dataset: DatasetSpec = None,
     classes: ClassesFile = None,
     config: ConfigFile = None,
     changes: Changes = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all. With --resume: go on there.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder. Without it: a new one in the workspace.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")] = False,
-    queue: Annotated[bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all. With --resume: go on there."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder. Without it: a new one in the workspace.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")
+    ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")
+    ] = False,
     workspace: Workspace = Path("runs"),
 ) -> None:
     """Train a classifier on images without labels: the whole CCD pipeline.
@@ -73,20 +91,26 @@ def run(
         if out is None:
             raise UserError("--resume needs --out RUN, the folder of the run to go on with.")
         if preset or dataset or classes or config or changes:
-            raise UserError("--resume goes on with the run's own settings; leave out --preset, --dataset, --classes, --config and --set.")
+            raise UserError(
+                "--resume goes on with the run's own settings; leave out --preset, --dataset, --classes, --config and --set."
+            )
         settings = Run.open(out).config
     else:
         default = "demo" if config is None and dataset in (None, "demo") else None
         settings = load_config(preset or default, config, changes, dataset, classes)
         out = out or workspace / time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S")
         if (out / "config.yaml").exists():
-            raise UserError(f"{out} already holds a run; add --resume to go on with it, or choose another --out.")
+            raise UserError(
+                f"{out} already holds a run; add --resume to go on with it, or choose another --out."
+            )
     settings = settings.changed(device=device) if device else settings
     if queue and not resume:  # what waits is a run that others see
         from ccd_core.jobs import control as jobs
 
         jobs.create(settings, out)
-    elif not settings.data.spec.startswith("demo"):  # before torch is loaded, so that a wrong path is said at once; the demo may need drawing
+    elif not settings.data.spec.startswith(
+        "demo"
+    ):  # before torch is loaded, so that a wrong path is said at once; the demo may need drawing
         from ccd_core.data import open_dataset
 
         open_dataset(settings.data.spec, settings.data.classes)
@@ -100,7 +124,9 @@ def _run(settings: Any, out: Path, queue: bool) -> None:
     from ccd_core.jobs.control import device_queue
     from ccd_core.runs.run import Run
 
-    logging.getLogger("ccd").propagate = False  # the log goes to the run's log.txt; here there are bars and a summary
+    logging.getLogger(
+        "ccd"
+    ).propagate = False  # the log goes to the run's log.txt; here there are bars and a summary
     began = time.time()
     with StageBars() as bars:
         try:
@@ -118,7 +144,14 @@ class StageBars:
     """One progress bar a stage, with ETA; plain lines where output is no terminal."""
 
     def __init__(self, console: Console = console) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         columns = [
             TextColumn("{task.description:<28}"),
@@ -151,8 +184,12 @@ class StageBars:
 def _summary(finished: Any, seconds: float) -> None:
     skipped, report = finished.state.get("skipped", []), finished.load_ap()
     console.print(f"\n[bold green]Finished[/] {finished.path} in {seconds:.0f} s")
-    threshold = finished.load_json("view_threshold.json")["mean_views"] if finished.has("view_threshold.json") else 0
-    console.print(f"  {len(finished.load_scores('train')['ids'])} training images, {len(finished.classes)} classes, {threshold:.1f} views an image")
+    threshold = (
+        finished.load_json("view_threshold.json")["mean_views"] if finished.has("view_threshold.json") else 0
+    )
+    console.print(
+        f"  {len(finished.load_scores('train')['ids'])} training images, {len(finished.classes)} classes, {threshold:.1f} views an image"
+    )
     if skipped:
         console.print(f"  {len(skipped)} unusable files were left out:")
         for entry in skipped[:20]:
@@ -162,13 +199,20 @@ def _summary(finished: Any, seconds: float) -> None:
     if report.get("val"):
         labels = report["labels"]["final"]
         of_labels = f", final labels' mAP {labels['mAP']:.1f}" if labels else ""
-        console.print(f"  validation mAP {report['val']['mAP']:.1f}{of_labels} (percent; epoch {report['epoch'] + 1} kept)")
-    console.print(f"  look at it: ccd app --run {finished.path}\n  use it:     ccd predict {finished.path} IMAGE...", soft_wrap=True)
+        console.print(
+            f"  validation mAP {report['val']['mAP']:.1f}{of_labels} (percent; epoch {report['epoch'] + 1} kept)"
+        )
+    console.print(
+        f"  look at it: ccd app --run {finished.path}\n  use it:     ccd predict {finished.path} IMAGE...",
+        soft_wrap=True,
+    )
 
 
 @app.command()
 def settings(
-    preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best. Without it: paper.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="demo, paper, reference or best. Without it: paper.")
+    ] = None,
     dataset: DatasetSpec = None,
     classes: ClassesFile = None,
     config: ConfigFile = None,
@@ -184,7 +228,9 @@ def settings(
 
 
 @app.command("eval")
-def evaluate(path: RunPath, as_json: Json = False, split: Annotated[str, typer.Option(help="val or train.")] = "val") -> None:
+def evaluate(
+    path: RunPath, as_json: Json = False, split: Annotated[str, typer.Option(help="val or train.")] = "val"
+) -> None:
     """Average precision of a run's classifier, per class and mean, in percent."""
     from ccd_core.runs.run import Run
 
@@ -211,9 +257,17 @@ def predict(
     path: RunPath,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
     as_json: Json = False,
-    csv: Annotated[Path | None, typer.Option(help="Write one row an image: name, labels joined by ;, and a score a class.")] = None,
-    thresholds: Annotated[Path | None, typer.Option(help="JSON file of a threshold a class. Without it: the run's thresholds.json, or 0.5.")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="One threshold for all classes instead.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write one row an image: name, labels joined by ;, and a score a class."),
+    ] = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of a threshold a class. Without it: the run's thresholds.json, or 0.5."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="One threshold for all classes instead.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Label images with a run's classifier. Exit code 2 if no image could be used.
@@ -230,20 +284,31 @@ def predict(
     limits = _limits(predictor.run, thresholds, threshold)
     paths = _expand(images)
     with StageBars(console_of_messages) as bars:
-        predictions = predictor.predict(paths, advance=lambda done: bars.report("predict", done, len(paths), ""))
+        predictions = predictor.predict(
+            paths, advance=lambda done: bars.report("predict", done, len(paths), "")
+        )
     for one in predictions:
         if one.error:
             print(f"skipped {one.error}", file=sys.stderr)
     good = [(str(one.path), one.scores) for one in predictions if one.scores is not None]
     if csv:
         write_atomic(csv, as_csv(good, predictor.classes, limits))
-        console_of_messages.print(f"{len(good)} images labelled in {csv}; thresholds: {limits.in_words}.", soft_wrap=True, highlight=False)
+        console_of_messages.print(
+            f"{len(good)} images labelled in {csv}; thresholds: {limits.in_words}.",
+            soft_wrap=True,
+            highlight=False,
+        )
     if as_json:
-        skipped = [{"image": str(one.path), "labels": [], "error": one.error} for one in predictions if one.error]
+        skipped = [
+            {"image": str(one.path), "labels": [], "error": one.error} for one in predictions if one.error
+        ]
         print(json.dumps(as_records(good, predictor.classes, limits) + skipped))
     elif not csv:
         for name, scores in good:
-            shown = ", ".join(f"{label} {scores[predictor.classes.index(label)]:.2f}" for label in limits.labels(predictor.classes, scores))
+            shown = ", ".join(
+                f"{label} {scores[predictor.classes.index(label)]:.2f}"
+                for label in limits.labels(predictor.classes, scores)
+            )
             print(f"{name}: {shown or '(nothing above the threshold)'}")
     if not good:
         raise typer.Exit(2)
@@ -255,7 +320,9 @@ def _limits(opened: Any, file: Path | None, threshold: float | None) -> Any:
     if threshold is not None:
         return thresholds.Thresholds.same(opened.classes, threshold)
     return (
-        thresholds.load(file, opened.classes) if file else thresholds.of_run(opened) or thresholds.Thresholds.same(opened.classes, thresholds.DEFAULT)
+        thresholds.load(file, opened.classes)
+        if file
+        else thresholds.of_run(opened) or thresholds.Thresholds.same(opened.classes, thresholds.DEFAULT)
     )
 
 
@@ -281,7 +348,10 @@ def runs_alone(context: typer.Context, workspace: Workspace = Path("runs")) -> N
 @runs_app.command("list")
 def runs_list(
     context: typer.Context,
-    workspace: Annotated[Path | None, typer.Option("--workspace", help="Folder that holds the runs [default: as for `ccd runs`].")] = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", help="Folder that holds the runs [default: as for `ccd runs`]."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The runs of the workspace, newest first."""
@@ -306,7 +376,13 @@ def print_runs(workspace: Path, as_json: bool = False) -> None:
         return
     table = Table("run", "status", "stage", "data", "val mAP (%)")
     for row in rows:
-        table.add_row(row["run"], row["status"], row["stage"] or "", row["data"], f"{row['mAP']:.1f}" if row["mAP"] else "-")
+        table.add_row(
+            row["run"],
+            row["status"],
+            row["stage"] or "",
+            row["data"],
+            f"{row['mAP']:.1f}" if row["mAP"] else "-",
+        )
     console.print(table if rows else f"There are no runs in {workspace}; `ccd run --preset demo` makes one.")
 
 
@@ -318,13 +394,21 @@ def runs_show(path: RunPath) -> None:
     opened = Run.open(path)
     print(
         json.dumps(
-            {"status": opened.status, "state": opened.state, "config": opened.config.model_dump(mode="json"), "recorded": opened.recorded}, indent=1
+            {
+                "status": opened.status,
+                "state": opened.state,
+                "config": opened.config.model_dump(mode="json"),
+                "recorded": opened.recorded,
+            },
+            indent=1,
         )
     )
 
 
 @runs_app.command("delete")
-def runs_delete(path: RunPath, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def runs_delete(
+    path: RunPath, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
     """Delete a run's folder."""
     from ccd_core.jobs import control as jobs
     from ccd_core.runs.run import Run
@@ -345,7 +429,9 @@ def doctor(as_json: Json = False) -> None:
     else:
         for finding in findings:
             console.print(
-                f"{'[green]ok [/]' if finding.ok else '[yellow]!! [/]'} {finding.what:<14} {finding.found}", soft_wrap=True, highlight=False
+                f"{'[green]ok [/]' if finding.ok else '[yellow]!! [/]'} {finding.what:<14} {finding.found}",
+                soft_wrap=True,
+                highlight=False,
             )
             if finding.advice:
                 console.print(f"{'':<18} {finding.advice}", style="dim", soft_wrap=True, highlight=False)
@@ -365,7 +451,9 @@ def main(command: Callable[..., Any] = app) -> None:
     except (OSError, RuntimeError) as error:
         if os.environ.get("CCD_DEBUG"):
             raise
-        Console(stderr=True).print(f"[bold red]Error:[/] {error} (ccd --debug shows where)", soft_wrap=True, highlight=False)
+        Console(stderr=True).print(
+            f"[bold red]Error:[/] {error} (ccd --debug shows where)", soft_wrap=True, highlight=False
+        )
         sys.exit(1)
 
 

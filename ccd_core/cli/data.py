@@ -25,7 +25,13 @@ console = Console()
 
 @data_app.command()
 def check(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="voc2007:ROOT, voc2012:ROOT, coco2014:ROOT, nuswide:ROOT, folder:DIR or demo.")],
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC",
+            help="voc2007:ROOT, voc2012:ROOT, coco2014:ROOT, nuswide:ROOT, folder:DIR or demo.",
+        ),
+    ],
     classes: ClassesFile = None,
     quick: Annotated[bool, typer.Option("--quick", help="Do not decode the images; takes seconds.")] = False,
     as_json: Json = False,
@@ -40,7 +46,9 @@ def check(
 
     with _bars("images") as report:
         report("lists and annotations", 0, 0)
-        found = examine_dataset(spec, classes, decode=not quick, progress=lambda done, total: report("decoding", done, total))
+        found = examine_dataset(
+            spec, classes, decode=not quick, progress=lambda done, total: report("decoding", done, total)
+        )
     if as_json:
         print(json.dumps(found.plain()))
     else:
@@ -52,7 +60,9 @@ def check(
 def fetch(
     kind: Annotated[str, typer.Argument(metavar="NAME", help="voc2007, voc2012, coco2014 or nuswide.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it.")],
-    mirror: Annotated[str | None, typer.Option(help="Address of a folder that has the same archives.")] = None,
+    mirror: Annotated[
+        str | None, typer.Option(help="Address of a folder that has the same archives.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the archives once they are unpacked.")] = False,
 ) -> None:
     """Download a public data set: goes on where it was cut off, checks MD5s, unpacks.
@@ -81,8 +91,16 @@ def _bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
         TransferSpeedColumn,
     )
 
-    amount: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
-    columns = [TextColumn("{task.description}"), BarColumn(), *amount, TextColumn("ETA"), TimeRemainingColumn()]
+    amount: list[ProgressColumn] = (
+        [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+    )
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *amount,
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    ]
     stderr = Console(stderr=True)
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
@@ -101,7 +119,10 @@ def _print(found: DatasetReport) -> None:
     for part in found.parts:
         say(f"{'[green]ok[/]     ' if part.found else '[yellow]missing[/]'} {part.path}")
         if not part.found:
-            say(f"        comes with {part.comes_with}{f' ({part.size})' if part.size else ''} {' '.join(part.urls)}", style="dim")
+            say(
+                f"        comes with {part.comes_with}{f' ({part.size})' if part.size else ''} {' '.join(part.urls)}",
+                style="dim",
+            )
     if found.splits:
         console.print(_facts(found.splits))
     if any(report.class_counts for report in found.splits.values()):
@@ -134,12 +155,20 @@ def _facts(splits: dict[str, SplitReport]) -> Table:
         return otherwise if number is None else f"{number:,}"
 
     row("images", lambda one: count(one.images))
-    row("published", lambda one: count(one.published) + ("" if one.agrees is None else " [green]ok[/]" if one.agrees else " [yellow]![/]"))
+    row(
+        "published",
+        lambda one: (
+            count(one.published)
+            + ("" if one.agrees is None else " [green]ok[/]" if one.agrees else " [yellow]![/]")
+        ),
+    )
     row("missing", lambda one: count(one.missing))
     row("broken", lambda one: count(one.broken, "not looked for"))
     row("with labels", lambda one: count(one.labelled))
     row("without any class", lambda one: count(one.without_class))
-    row("classes an image", lambda one: "-" if one.classes_an_image is None else f"{one.classes_an_image:.2f}")
+    row(
+        "classes an image", lambda one: "-" if one.classes_an_image is None else f"{one.classes_an_image:.2f}"
+    )
     row("boxes", lambda one: count(one.boxes))
     return table
 
@@ -151,7 +180,9 @@ def _classes(splits: dict[str, SplitReport]) -> Table:
     longest = max(6, min(40, (console.width - max(map(len, names)) - 4) // len(labelled) - 11))
     table = Table("images of", *labelled, box=SIMPLE_HEAD)
     for name in names:
-        table.add_row(name, *(_bar(counts[name], max(counts.values()), longest) for counts in labelled.values()))
+        table.add_row(
+            name, *(_bar(counts[name], max(counts.values()), longest) for counts in labelled.values())
+        )
     return table
 
 

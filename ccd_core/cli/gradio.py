@@ -36,8 +36,13 @@ A multi-label classifier of {count} classes, trained without labels (CCD, CVPR 2
 def gradio_app(
     path: RunPath,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
-    address: Annotated[str, typer.Option(help="Address to listen on; on anything but 127.0.0.1 others can use the page, too.")] = "127.0.0.1",
-    share: Annotated[bool, typer.Option("--share", help="Ask gradio.live for a public link; it ends with this command.")] = False,
+    address: Annotated[
+        str,
+        typer.Option(help="Address to listen on; on anything but 127.0.0.1 others can use the page, too."),
+    ] = "127.0.0.1",
+    share: Annotated[
+        bool, typer.Option("--share", help="Ask gradio.live for a public link; it ends with this command.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Open the predictor alone: a page to send to a colleague, and an HTTP API.
@@ -47,12 +52,19 @@ def gradio_app(
     from ccd_core.runs.run import Run
 
     Run.open(path)
-    settings = {"CCD_RUN": str(path.resolve()), "CCD_DEVICE": device, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": address}
+    settings = {
+        "CCD_RUN": str(path.resolve()),
+        "CCD_DEVICE": device,
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_SERVER_NAME": address,
+    }
     os.environ |= settings | ({"GRADIO_SHARE": "True"} if share else {})
     os.execv(sys.executable, [sys.executable, str(ROOT / "app" / "gradio_app.py")])
 
 
-def space(path: RunPath, folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or an empty folder.")]) -> None:
+def space(
+    path: RunPath, folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or an empty folder.")]
+) -> None:
     """Write a folder that is a Hugging Face Space as it stands: the page of `ccd gradio` with the run's classifier.
 
     ccd space runs/photos my-space
@@ -69,15 +81,21 @@ def space(path: RunPath, folder: Annotated[Path, typer.Argument(metavar="FOLDER"
     shutil.copytree(ROOT / "ccd_core", folder / "ccd_core", ignore=shutil.ignore_patterns("__pycache__"))
     if run.config.classifier.backbone == "clip:demo":  # its architecture is read from there
         shutil.copytree(ROOT / "assets" / "demo_clip", folder / "assets" / "demo_clip")
-    wanted = {"app/gradio_app.py": ROOT / "app" / "gradio_app.py"} | {f"run/{name}": run.file(name) for name in OF_RUN if run.has(name)}
+    wanted = {"app/gradio_app.py": ROOT / "app" / "gradio_app.py"} | {
+        f"run/{name}": run.file(name) for name in OF_RUN if run.has(name)
+    }
     for name, source in wanted.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)
     (folder / "run" / "config.yaml").write_text(run.settings_to_share(), encoding="utf-8")
     if run.file("examples").is_dir():
         shutil.copytree(run.file("examples"), folder / "run" / "examples")
-    (folder / "README.md").write_text(README.format(gradio=metadata.version("gradio"), count=len(run.classes)), encoding="utf-8")
+    (folder / "README.md").write_text(
+        README.format(gradio=metadata.version("gradio"), count=len(run.classes)), encoding="utf-8"
+    )
     required = [line for line in metadata.requires("ccd-studio") or [] if line.startswith(NEEDED)]
     (folder / "requirements.txt").write_text("\n".join(required) + "\n", encoding="utf-8")
-    examples = "" if run.file("examples").is_dir() else f" Images to try may go into {folder / 'run' / 'examples'}."
+    examples = (
+        "" if run.file("examples").is_dir() else f" Images to try may go into {folder / 'run' / 'examples'}."
+    )
     console.print(f"{folder} is a Space.{examples}", soft_wrap=True, highlight=False)

@@ -18,7 +18,9 @@ from ccd_core.errors import UserError
 if TYPE_CHECKING:
     from ccd_core.jobs.control import Job
 
-jobs_app = typer.Typer(no_args_is_help=True, help="Runs in the background: start, list, show, logs, watch, stop, resume.")
+jobs_app = typer.Typer(
+    no_args_is_help=True, help="Runs in the background: start, list, show, logs, watch, stop, resume."
+)
 console = Console()
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its name in the workspace.")]
@@ -42,15 +44,24 @@ def start(
     classes: ClassesFile = None,
     config: ConfigFile = None,
     changes: Changes = None,
-    name: Annotated[str | None, typer.Option(help="The run's name in the workspace. Without it: preset and time.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The run's name in the workspace. Without it: preset and time.")
+    ] = None,
     workspace: Workspace = Path("runs"),
-    place: Annotated[str, typer.Option(help="local, or slurm: a job of the cluster that this machine can submit to.")] = "local",
+    place: Annotated[
+        str, typer.Option(help="local, or slurm: a job of the cluster that this machine can submit to.")
+    ] = "local",
     partition: Annotated[str, typer.Option(help="SLURM: partition. Empty: the cluster's default.")] = "",
     gpus: Annotated[int, typer.Option(min=0, help="SLURM: GPUs on one node.")] = 1,
     cpus: Annotated[int, typer.Option(min=1, help="SLURM: CPU cores.")] = 8,
     memory: Annotated[int, typer.Option(min=0, help="SLURM: memory in GB. 0: the cluster's default.")] = 0,
-    hours: Annotated[float, typer.Option(help="SLURM: time limit; a run that needs longer is queued again and goes on.")] = 24,
-    more: Annotated[list[str] | None, typer.Option("--sbatch", metavar="KEY=VALUE", help="SLURM: another option. Repeatable.")] = None,
+    hours: Annotated[
+        float, typer.Option(help="SLURM: time limit; a run that needs longer is queued again and goes on.")
+    ] = 24,
+    more: Annotated[
+        list[str] | None,
+        typer.Option("--sbatch", metavar="KEY=VALUE", help="SLURM: another option. Repeatable."),
+    ] = None,
 ) -> None:
     """Start a run in the background; it waits for older jobs on its device. Prints the run's folder.
 
@@ -70,9 +81,15 @@ def start(
         raise UserError(f"There is no place {place!r} for a job; use {' or '.join(jobs.LAUNCHERS)}.")
     asked = {"partition": partition, "gpus": gpus, "cpus": cpus, "memory_gb": memory, "hours": hours}
     try:
-        cluster = slurm.SlurmOptions.model_validate(asked | {"more": slurm.parse_more(more or [])}) if place == "slurm" else None
+        cluster = (
+            slurm.SlurmOptions.model_validate(asked | {"more": slurm.parse_more(more or [])})
+            if place == "slurm"
+            else None
+        )
     except ValidationError as error:
-        raise UserError(f"SLURM option {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+        raise UserError(
+            f"SLURM option {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg'].removeprefix('Value error, ')}."
+        ) from None
 
     default = "demo" if config is None and dataset in (None, "demo") else None
     settings = load_config(preset or default, config, changes, dataset, classes)
@@ -83,7 +100,9 @@ def start(
 
 @jobs_app.command("list")
 def list_all(
-    workspace: Workspace = Path("runs"), as_json: Json = False, active: Annotated[bool, typer.Option(help="Only jobs that run or wait.")] = False
+    workspace: Workspace = Path("runs"),
+    as_json: Json = False,
+    active: Annotated[bool, typer.Option(help="Only jobs that run or wait.")] = False,
 ) -> None:
     """The jobs of the workspace, newest first."""
     from ccd_core.jobs import control as jobs
@@ -101,7 +120,9 @@ def list_all(
             _progress(job.state) if job.active else "",
             _left(job.state) if job.active else "",
         )
-    console.print(table if found else f"There are no jobs in {workspace}; `ccd jobs start --preset demo` starts one.")
+    console.print(
+        table if found else f"There are no jobs in {workspace}; `ccd jobs start --preset demo` starts one."
+    )
 
 
 @jobs_app.command()
@@ -123,7 +144,9 @@ def show(run: RunPath, workspace: Workspace = Path("runs"), as_json: Json = Fals
 def logs(
     run: RunPath,
     workspace: Workspace = Path("runs"),
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the job ends.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on printing until the job ends.")
+    ] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of the end.")] = 40,
 ) -> None:
     """The end of a job's log. With --follow, exit code 1 if the job fails or is stopped."""
@@ -179,9 +202,13 @@ def _exit(job: Job) -> None:
 
 @jobs_app.command()
 def stop(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or their names in the workspace.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or their names in the workspace.")
+    ],
     workspace: Workspace = Path("runs"),
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Come back when it is gone, or at once.")] = True,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Come back when it is gone, or at once.")
+    ] = True,
 ) -> None:
     """Ask jobs to write a checkpoint and leave; one that has not left after 20 s is ended."""
     from ccd_core.jobs import control as jobs
@@ -195,7 +222,9 @@ def stop(
 
 @jobs_app.command()
 def resume(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or their names in the workspace.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or their names in the workspace.")
+    ],
     workspace: Workspace = Path("runs"),
 ) -> None:
     """Go on with jobs that were stopped or failed, in the background, from their last checkpoint."""
@@ -225,7 +254,9 @@ def _progress(state: dict[str, Any]) -> str:
     if not state.get("stage"):
         return ""
     detail = f" ({state['detail']})" if state.get("detail") else ""
-    return f"{state['stage']}{detail}" + (f" {state.get('done', 0)}/{state['total']}" if state.get("total") else "")
+    return f"{state['stage']}{detail}" + (
+        f" {state.get('done', 0)}/{state['total']}" if state.get("total") else ""
+    )
 
 
 def _left(state: dict[str, Any]) -> str:

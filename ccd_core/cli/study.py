@@ -16,8 +16,13 @@ console = Console()
 
 
 def study(
-    what: Annotated[str, typer.Argument(metavar="RUN_OR_SPEC", help="A run's folder, or a data set such as voc2012:ROOT.")],
-    policies: Annotated[list[str] | None, typer.Option("--policy", help="cam, around_boxes, boxes, random, grid or moved. Repeatable.")] = None,
+    what: Annotated[
+        str, typer.Argument(metavar="RUN_OR_SPEC", help="A run's folder, or a data set such as voc2012:ROOT.")
+    ],
+    policies: Annotated[
+        list[str] | None,
+        typer.Option("--policy", help="cam, around_boxes, boxes, random, grid or moved. Repeatable."),
+    ] = None,
     preset: Annotated[str, typer.Option(help="For a data set: whose CLIP and settings are used.")] = "paper",
     images: Annotated[int | None, typer.Option(min=1, help="The first so many training images only.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -36,20 +41,39 @@ def study(
     from ccd_core.study import study as measure
 
     run = Run.open(what) if Path(what).is_dir() else None
-    config = run.config if run else CCDConfig.preset("demo" if what.partition(":")[0] == "demo" else preset, what)
+    config = (
+        run.config if run else CCDConfig.preset("demo" if what.partition(":")[0] == "demo" else preset, what)
+    )
     chosen = policies or [name for name in POLICIES if run or name not in NEEDS_RUN]
     with StageBars() as bars:
-        results = measure(config.changed(device=device), chosen, run, images, None if as_json else bars.report)
+        results = measure(
+            config.changed(device=device), chosen, run, images, None if as_json else bars.report
+        )
     if as_json:
         print(json.dumps(results))
         return
-    numbers = ("views", "local\nmAP", "final\nmAP", "final\nmicro-AP", "final\nF1")  # a narrow terminal folds the names, and no number
+    numbers = (
+        "views",
+        "local\nmAP",
+        "final\nmAP",
+        "final\nmicro-AP",
+        "final\nF1",
+    )  # a narrow terminal folds the names, and no number
     columns = [Column(title, "", justify="right", no_wrap=True, overflow="fold") for title in numbers]
-    table = Table(Column("local views", overflow="fold"), *columns, title="Views an image; local and final labels, in percent")
+    table = Table(
+        Column("local views", overflow="fold"),
+        *columns,
+        title="Views an image; local and final labels, in percent",
+    )
     for policy, result in results.items():
         final, local = result["final"], result["local"]
         name = "none (initial labels)" if policy == "initial" else POLICIES[policy]
-        table.add_row(name, f"{result['views']:.1f}", _shown(local, "mAP"), *(_shown(final, key) for key in ("mAP", "micro_AP", "F1")))
+        table.add_row(
+            name,
+            f"{result['views']:.1f}",
+            _shown(local, "mAP"),
+            *(_shown(final, key) for key in ("mAP", "micro_AP", "F1")),
+        )
     console.print(table)
 
 

@@ -42,17 +42,23 @@ class ClipTeacher:
     not sum to 1, and bias and thresholds have to be chosen anew.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, device: torch.device, precision: str = "fp32", sigmoid: bool = False):
+    def __init__(
+        self, model: Any, tokenizer: Any, device: torch.device, precision: str = "fp32", sigmoid: bool = False
+    ):
         from open_clip.model import convert_weights_to_lp
 
         if sigmoid and getattr(model, "logit_bias", None) is None:
-            raise UserError("This CLIP was trained with a softmax and has no bias; clip.probabilities=sigmoid needs a SigLIP model.")
+            raise UserError(
+                "This CLIP was trained with a softmax and has no bias; clip.probabilities=sigmoid needs a SigLIP model."
+            )
         model = model.eval().requires_grad_(False)
         self.mean, self.std = _statistics(model.visual)
         self.tower = any_size(model.visual)
         self.arithmetic = _PRECISION[precision]
         if precision == "fp16" and device.type == "cpu":
-            self.arithmetic = torch.bfloat16  # the same memory; in fp16 a picture of 640 x 640 takes most CPUs many minutes
+            self.arithmetic = (
+                torch.bfloat16
+            )  # the same memory; in fp16 a picture of 640 x 640 takes most CPUs many minutes
         if precision != "fp32":  # kept so, not cast anew at every call; norms and positions stay exact
             convert_weights_to_lp(self.tower, self.arithmetic)
         self.model: Any = model.to(device)
@@ -62,7 +68,12 @@ class ClipTeacher:
 
     @classmethod
     def load(
-        cls, model: str, pretrained: str | None = None, device: str | torch.device = "cpu", precision: str = "fp32", sigmoid: bool = False
+        cls,
+        model: str,
+        pretrained: str | None = None,
+        device: str | torch.device = "cpu",
+        precision: str = "fp32",
+        sigmoid: bool = False,
     ) -> ClipTeacher:
         """Load an open_clip model.
 
@@ -104,7 +115,12 @@ class ClipTeacher:
         return torch.autocast(self.device.type, dtype=self.arithmetic, enabled=self.precision != "fp32")
 
     @torch.inference_mode()
-    def encode_text(self, classes: Sequence[str], template: str | Sequence[str] = "a photo of the {}", names: Names | None = None) -> Tensor:
+    def encode_text(
+        self,
+        classes: Sequence[str],
+        template: str | Sequence[str] = "a photo of the {}",
+        names: Names | None = None,
+    ) -> Tensor:
         """[C, D] unit-length float32 embeddings of the classes.
 
         template: a prompt with {} for the class, a list of them, or a named set (`prompts.NAMED`); names: other words for some
@@ -113,7 +129,10 @@ class ClipTeacher:
         """
         of_class = prompts_of(classes, template, names)
         tokens = self.tokenizer([prompt for prompts in of_class for prompt in prompts])
-        passes = [F.normalize(self.model.encode_text(part.to(self.device)).float(), dim=-1) for part in tokens.split(PROMPTS_A_PASS)]
+        passes = [
+            F.normalize(self.model.encode_text(part.to(self.device)).float(), dim=-1)
+            for part in tokens.split(PROMPTS_A_PASS)
+        ]
         means = [one.mean(0) for one in torch.cat(passes).split([len(prompts) for prompts in of_class])]
         return F.normalize(torch.stack(means), dim=-1)
 
@@ -121,7 +140,9 @@ class ClipTeacher:
     def encode_image(self, x: Tensor) -> Tensor:
         """Unit-length embeddings [B, D] float32 of normalised images [B, 3, H, W], any H and W that the tower takes."""
         if min(x.shape[-2:]) < (least := self.tower.smallest_side):
-            raise ValueError(f"CLIP needs images of at least {least} x {least} pixels, got {x.shape[-2]} x {x.shape[-1]}")
+            raise ValueError(
+                f"CLIP needs images of at least {least} x {least} pixels, got {x.shape[-2]} x {x.shape[-1]}"
+            )
         with self.autocast():
             features = self.tower(x.to(self.device, torch.float32, non_blocking=True))
         return F.normalize(features.float(), dim=-1)
@@ -205,10 +226,15 @@ def batches_of_equal(shapes: Sequence[Hashable], batch_size: int) -> Iterator[li
         yield from (indices[begin : begin + batch_size] for begin in range(0, len(indices), batch_size))
 
 
-def normalise(pixels: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
+def normalise(
+    pixels: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> Tensor:
     """Pixels [..., 3, H, W] of 0-255, any dtype, to float32 with mean and standard deviation taken out."""
     shape = (3, 1, 1)
-    scale, shift = pixels.new_tensor(std, dtype=torch.float32).view(shape), pixels.new_tensor(mean, dtype=torch.float32).view(shape)
+    scale, shift = (
+        pixels.new_tensor(std, dtype=torch.float32).view(shape),
+        pixels.new_tensor(mean, dtype=torch.float32).view(shape),
+    )
     return (pixels.float() / 255 - shift) / scale
 
 
@@ -216,4 +242,6 @@ def _statistics(visual: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation the tower was trained with; OpenAI's where it does not say."""
     from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
-    return getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN, getattr(visual, "image_std", None) or OPENAI_DATASET_STD
+    return getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN, getattr(
+        visual, "image_std", None
+    ) or OPENAI_DATASET_STD

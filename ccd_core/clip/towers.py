@@ -52,7 +52,9 @@ class Tower(nn.Module):
         if tuple(x.shape[-2:]) != fitting:
             x = F.interpolate(x, fitting, mode="bilinear", align_corners=False, antialias=True)
         features = self.encode(x)
-        return features[0] if isinstance(features, tuple) else features  # CoCa's towers return their tokens too
+        return (
+            features[0] if isinstance(features, tuple) else features
+        )  # CoCa's towers return their tokens too
 
     def encode(self, x: Tensor) -> Any:
         return self.visual(x)
@@ -83,7 +85,9 @@ class AnySizePool(nn.Module):
         self.native = round((pool.positional_embedding.shape[0] - 1) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        positions = resize_positions(self.pool.positional_embedding, (self.native, self.native), (x.shape[-2], x.shape[-1]))
+        positions = resize_positions(
+            self.pool.positional_embedding, (self.native, self.native), (x.shape[-2], x.shape[-1])
+        )
         return functional_call(self.pool, {"positional_embedding": positions}, (x,))
 
 
@@ -95,7 +99,9 @@ class ViTTower(Tower):
 
     def encode(self, x: Tensor) -> Any:
         grid = (x.shape[-2] // self.stride, x.shape[-1] // self.stride)
-        positions = resize_positions(self.visual.positional_embedding, tuple(self.visual.grid_size), grid, rounded=False)
+        positions = resize_positions(
+            self.visual.positional_embedding, tuple(self.visual.grid_size), grid, rounded=False
+        )
         return functional_call(self.visual, {"positional_embedding": positions}, (x,))
 
 
@@ -115,7 +121,9 @@ class TimmTransformer(Tower):
         rope = getattr(self.visual.trunk, "rope", None)
         if rope is not None:
             rope.update_feat_shape(grid)
-        return self.visual(x[..., : grid[0] * self.stride, : grid[1] * self.stride])  # SO400M-14 at its own 384 sees 378 of them
+        return self.visual(
+            x[..., : grid[0] * self.stride, : grid[1] * self.stride]
+        )  # SO400M-14 at its own 384 sees 378 of them
 
 
 class ConvolutionalTower(Tower):
@@ -151,7 +159,11 @@ def any_size(visual: Any) -> Tower:
     trunk = getattr(visual, "trunk", None)
     if hasattr(visual, "attnpool") and hasattr(visual, "layer4"):
         return ResNetTower(visual)
-    if trunk is None and getattr(visual, "positional_embedding", None) is not None and hasattr(visual, "grid_size"):
+    if (
+        trunk is None
+        and getattr(visual, "positional_embedding", None) is not None
+        and hasattr(visual, "grid_size")
+    ):
         return ViTTower(visual)
     if trunk is not None and not hasattr(visual.head, "pool"):  # such a pool has positions of its own
         if hasattr(trunk, "dynamic_img_size") and hasattr(trunk, "pos_embed"):
@@ -161,7 +173,9 @@ def any_size(visual: Any) -> Tower:
     return FixedTower(visual)
 
 
-def resize_positions(embedding: Tensor, native: tuple[int, int], grid: tuple[int, int], rounded: bool = True) -> Tensor:
+def resize_positions(
+    embedding: Tensor, native: tuple[int, int], grid: tuple[int, int], rounded: bool = True
+) -> Tensor:
     """[1 + h*w, E] for the grid (h, w) from [1 + native, E]: first row kept, the rest resized bilinearly.
 
     rounded: through half precision, as the authors' code does for the ModifiedResNet.

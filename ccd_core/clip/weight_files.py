@@ -27,10 +27,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():  # torch's advice on TorchScript and pickle protocols
             warnings.simplefilter("ignore")
             try:
-                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+                loaded = torch.load(
+                    path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+                )
             except Exception as error:  # torch has many kinds for a file it will not read
                 try:
-                    return dict(torch.jit.load(str(path), map_location="cpu").state_dict())  # OpenAI's archives are TorchScript
+                    return dict(
+                        torch.jit.load(str(path), map_location="cpu").state_dict()
+                    )  # OpenAI's archives are TorchScript
                 except Exception:
                     raise error from None
     except Exception as error:

@@ -36,10 +36,18 @@ def load_network(name: str, pretrained: str | None) -> tuple[nn.Module, Any]:
         return _from_file(name, Path(pretrained))
     if ":" not in name:
         if name not in open_clip.list_models():
-            raise UserError(f"open_clip has no model {name!r}; `python -c 'import open_clip; print(open_clip.list_models())'` lists them.")
+            raise UserError(
+                f"open_clip has no model {name!r}; `python -c 'import open_clip; print(open_clip.list_models())'` lists them."
+            )
         if pretrained not in tags:
-            wanted = f"no weights {pretrained!r} for {name}" if pretrained else f"no default weights for {name} (clip.pretrained is empty)"
-            raise UserError(f"open_clip has {wanted}; it has {', '.join(tags) or 'none'} (or give the path of a file).")
+            wanted = (
+                f"no weights {pretrained!r} for {name}"
+                if pretrained
+                else f"no default weights for {name} (clip.pretrained is empty)"
+            )
+            raise UserError(
+                f"open_clip has {wanted}; it has {', '.join(tags) or 'none'} (or give the path of a file)."
+            )
     return _from_open_clip(name, pretrained)
 
 
@@ -49,7 +57,9 @@ def _from_open_clip(name: str, tag: str | None) -> tuple[nn.Module, Any]:
 
     with _hub(f"The weights of CLIP {name} ({tag or 'its own'})", asked=not name.startswith("local-dir:")):
         quick = get_pretrained_cfg(name, tag).get("quick_gelu", False) if tag else False
-        network = open_clip.create_model(name, pretrained=tag, force_quick_gelu=quick, require_pretrained=True)
+        network = open_clip.create_model(
+            name, pretrained=tag, force_quick_gelu=quick, require_pretrained=True
+        )
     return network, _tokenizer(name)
 
 
@@ -63,12 +73,23 @@ def _from_file(name: str, path: Path) -> tuple[nn.Module, Any]:
             state.pop(key, None)
         with _fitting(name, path):
             network = build_model_from_openai_state_dict(state, cast_dtype=torch.float32).float()
-            return network, open_clip.tokenizer.SimpleTokenizer(context_length=state["positional_embedding"].shape[0])
+            return network, open_clip.tokenizer.SimpleTokenizer(
+                context_length=state["positional_embedding"].shape[0]
+            )
     del state
     recipe = _recipe(name, path)
     with _hub(f"The architecture of CLIP {name}", asked=name.startswith("hf-hub:") or _has_hub_text(name)):
-        quick, statistics = recipe.get("quick_gelu", False), {key: recipe[key] for key in ("mean", "std") if key in recipe}
-        network = open_clip.create_model(name, load_weights=False, force_quick_gelu=quick, force_preprocess_cfg=statistics, pretrained_text=False)
+        quick, statistics = (
+            recipe.get("quick_gelu", False),
+            {key: recipe[key] for key in ("mean", "std") if key in recipe},
+        )
+        network = open_clip.create_model(
+            name,
+            load_weights=False,
+            force_quick_gelu=quick,
+            force_preprocess_cfg=statistics,
+            pretrained_text=False,
+        )
     with _fitting(name, path):
         open_clip.load_checkpoint(network, str(path))
     return network, _tokenizer(name)
@@ -103,7 +124,10 @@ def _recipe(name: str, path: Path) -> dict[str, Any]:
                 found = (clue, recipe)
     if found[0] or not recipes:
         return found[1]
-    usual = max(recipes.values(), key=lambda recipe: sum(recipe["mean"] == other["mean"] for other in recipes.values()))
+    usual = max(
+        recipes.values(),
+        key=lambda recipe: sum(recipe["mean"] == other["mean"] for other in recipes.values()),
+    )
     quick = [recipe.get("quick_gelu", False) for recipe in recipes.values()]
     if any(quick) and not all(quick):
         log.warning(
@@ -130,8 +154,14 @@ def _is_openai(name: str, state: dict[str, Tensor]) -> bool:
         return True
     if "text_projection" not in state or name.startswith(("local-dir:", "hf-hub:")):
         return False
-    half_beside_full = state["text_projection"].dtype == torch.float16 and state["ln_final.weight"].dtype == torch.float32
-    return half_beside_full or name not in open_clip.list_models() or open_clip.list_pretrained_tags_by_model(name) == ["openai"]
+    half_beside_full = (
+        state["text_projection"].dtype == torch.float16 and state["ln_final.weight"].dtype == torch.float32
+    )
+    return (
+        half_beside_full
+        or name not in open_clip.list_models()
+        or open_clip.list_pretrained_tags_by_model(name) == ["openai"]
+    )
 
 
 @contextmanager
@@ -161,10 +191,16 @@ def _hub(what: str, asked: bool) -> Iterator[None]:
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(f"{what} needs a package that is not installed ({first_line(error)}); run `pip install transformers`.") from None
+        raise UserError(
+            f"{what} needs a package that is not installed ({first_line(error)}); run `pip install transformers`."
+        ) from None
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
-        why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them" if asked and offline else first_line(error)
+        why = (
+            f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
+            if asked and offline
+            else first_line(error)
+        )
         raise UserError(
             f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and set clip.pretrained to its path."
         ) from None

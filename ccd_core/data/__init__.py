@@ -81,7 +81,9 @@ KINDS: dict[str, Opener] = {
     "coco2014": _open_coco,
     "nuswide": _open_nuswide,
 }
-KIND_FORMS = {kind: "demo" if kind == "demo" else "folder:DIR" if kind == "folder" else f"{kind}:ROOT" for kind in KINDS}
+KIND_FORMS = {
+    kind: "demo" if kind == "demo" else "folder:DIR" if kind == "folder" else f"{kind}:ROOT" for kind in KINDS
+}
 
 
 def _in_words(forms: dict[str, str]) -> str:

@@ -65,7 +65,11 @@ def keep(path: Path, parts: Iterable[np.ndarray], count: int) -> None:
         with replacing(path) as partial, open(partial, "wb") as file:
             for part in parts:
                 if not file.tell():
-                    header = {"descr": part.dtype.str, "fortran_order": False, "shape": (count, part.shape[1])}
+                    header = {
+                        "descr": part.dtype.str,
+                        "fortran_order": False,
+                        "shape": (count, part.shape[1]),
+                    }
                     np.lib.format.write_array_header_1_0(file, header)
                 file.write(np.ascontiguousarray(part).data)
         _drop_oldest(path.parent, LIMIT_BYTES)
@@ -121,7 +125,11 @@ def store_decoded(path: Path, unusable: dict[str, str], limit_gb: float) -> None
 
 
 def _drop_oldest(folder: Path, limit: float) -> None:
-    files = sorted((file for file in folder.iterdir() if file.suffix in (".npy", ".u8")), key=lambda file: file.stat().st_mtime, reverse=True)
+    files = sorted(
+        (file for file in folder.iterdir() if file.suffix in (".npy", ".u8")),
+        key=lambda file: file.stat().st_mtime,
+        reverse=True,
+    )
     total = 0
     for file in files:
         total += file.stat().st_size

@@ -70,7 +70,9 @@ class DatasetReport:
         return asdict(self)
 
 
-def examine_dataset(spec: str, classes: Path | None = None, decode: bool = False, progress: Progress | None = None) -> DatasetReport:
+def examine_dataset(
+    spec: str, classes: Path | None = None, decode: bool = False, progress: Progress | None = None
+) -> DatasetReport:
     """Look at a data set; never raises for what is wrong with it, but says so in the report.
 
     `decode` reads every image too, in worker processes, and reports `progress(done, total)`; without it a full-size data set takes seconds.
@@ -91,13 +93,24 @@ def _parts(spec: str) -> list[PartReport]:
     if kind not in SOURCES or not place:
         return []
     source, root = SOURCES[kind], Path(place).expanduser()
-    base = find_base(kind, root, tuple(name for part in source.parts for name in part.names)) or root / source.places[0]
+    base = (
+        find_base(kind, root, tuple(name for part in source.parts for name in part.names))
+        or root / source.places[0]
+    )
     reports = []
     for part in source.parts:
         there = [base / name for name in part.names if (base / name).exists()]
         archives = [archive for archive in source.archives if archive.name in part.comes_with]
         size = in_a_row([archive.size for archive in archives]) if archives else None
-        reports.append(PartReport(str((there or [base / part.names[0]])[0]), bool(there), part.comes_with, size, [one.urls[0] for one in archives]))
+        reports.append(
+            PartReport(
+                str((there or [base / part.names[0]])[0]),
+                bool(there),
+                part.comes_with,
+                size,
+                [one.urls[0] for one in archives],
+            )
+        )
     return reports
 
 
@@ -106,7 +119,11 @@ def _examine_split(dataset: Dataset, split: str, broken: dict[str, dict[str, str
     published = source.counts[split] if source else None
     right = {published, (source.also or {}).get(split)} if source else set()
     missing = missing_images(images)
-    wrong = None if broken is None else {name: reason for name, reason in broken[split].items() if name not in missing}
+    wrong = (
+        None
+        if broken is None
+        else {name: reason for name, reason in broken[split].items() if name not in missing}
+    )
     return SplitReport(
         images=len(images),
         published=published,
@@ -154,11 +171,15 @@ def _broken_images(dataset: Dataset, progress: Progress | None) -> dict[str, dic
     """Per split, what is wrong with every image that cannot be read."""
     total, done = sum(map(len, dataset.splits.values())), 0
     broken: dict[str, dict[str, str]] = {}
-    pool = ProcessPoolExecutor(max_workers=os.cpu_count(), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    pool = ProcessPoolExecutor(
+        max_workers=os.cpu_count(), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    )
     try:
         for split, images in dataset.splits.items():
             broken[split] = {}
-            for name, reason in zip(images.ids, pool.map(_what_is_wrong, map(str, images.paths), chunksize=32), strict=True):
+            for name, reason in zip(
+                images.ids, pool.map(_what_is_wrong, map(str, images.paths), chunksize=32), strict=True
+            ):
                 if reason:
                     broken[split][name] = reason
                 done += 1
@@ -189,12 +210,24 @@ def _notes(dataset: Dataset, splits: dict[str, SplitReport]) -> list[str]:
             )
         if report.repeated:
             notes.append(f"The list of {split} names {report.repeated:,} images more than once.")
-    never = [name for name, count in (splits["val"].class_counts or {}).items() if not count] if "val" in splits else []
+    never = (
+        [name for name, count in (splits["val"].class_counts or {}).items() if not count]
+        if "val" in splits
+        else []
+    )
     if never:
         named = ", ".join(never[:5]) + (f" and {len(never) - 5} more" if len(never) > 5 else "")
-        notes.append(f"No image of val shows {named}: {'this class has' if len(never) == 1 else 'these classes have'} no AP.")
-    if source and "val" in splits and (both := set(dataset.splits["train"].ids) & set(dataset.splits["val"].ids)):
-        notes.append(f"{len(both):,} images are in train and in val; scores on val are then not those of new images.")
+        notes.append(
+            f"No image of val shows {named}: {'this class has' if len(never) == 1 else 'these classes have'} no AP."
+        )
+    if (
+        source
+        and "val" in splits
+        and (both := set(dataset.splits["train"].ids) & set(dataset.splits["val"].ids))
+    ):
+        notes.append(
+            f"{len(both):,} images are in train and in val; scores on val are then not those of new images."
+        )
     return notes
 
 
@@ -203,18 +236,28 @@ def _advice(dataset: Dataset, splits: dict[str, SplitReport]) -> list[str]:
     kind, advice = _kind(dataset), []
     source = SOURCES.get(kind)
     where = (
-        f"unpack {archives_in_words(kind)} again" if source and source.archives else "see `ccd data fetch nuswide DIR`" if source else "look for them"
+        f"unpack {archives_in_words(kind)} again"
+        if source and source.archives
+        else "see `ccd data fetch nuswide DIR`"
+        if source
+        else "look for them"
     )
     if source and "val" not in splits:
         advice.append(f"The split val is not there, so that nothing can be scored; {where}.")
     for split, report in splits.items():
         if report.missing:
-            advice.append(f"{report.missing:,} listed images of {split} are not there, such as {report.missing_examples[0]}; {where}.")
+            advice.append(
+                f"{report.missing:,} listed images of {split} are not there, such as {report.missing_examples[0]}; {where}."
+            )
         if report.broken:
             name, reason = next(iter(report.broken_examples.items()))
-            advice.append(f"{report.broken:,} images of {split} cannot be read and will be left out of runs, such as {name}: {reason}")
+            advice.append(
+                f"{report.broken:,} images of {split} cannot be read and will be left out of runs, such as {name}: {reason}"
+            )
         if report.agrees is False:
-            advice.append(f"The split {split} has {report.images:,} images and {report.published:,} are published; {where}.")
+            advice.append(
+                f"The split {split} has {report.images:,} images and {report.published:,} are published; {where}."
+            )
         if report.label_problem:
             advice.append(f"The labels of {split} cannot be read: {report.label_problem}")
     return advice

@@ -50,12 +50,20 @@ def open_coco(spec: str, root: Path) -> Dataset:
     splits = {}
     for split, name in FOLDERS.items():
         images = next((path for path in (base, base / "images") if (path / name).is_dir()), None)
-        missing = base / name if images is None else None if annotations_file(base, split).is_file() else annotations_file(base, split)
+        missing = (
+            base / name
+            if images is None
+            else None
+            if annotations_file(base, split).is_file()
+            else annotations_file(base, split)
+        )
         if images is not None and missing is None:
             ids = read_split(base, split).ids
             splits[split] = ImageList(ids, Paths(images, ids))
         elif split == "train":
-            raise UserError(f"COCO 2014 is not complete: {missing} is missing; it is in one of {archives_in_words('coco2014')}.")
+            raise UserError(
+                f"COCO 2014 is not complete: {missing} is missing; it is in one of {archives_in_words('coco2014')}."
+            )
     return Dataset(spec, CLASSES, splits, lambda split: read_split(base, split))
 
 
@@ -90,12 +98,31 @@ def read_annotations(path: Path) -> GroundTruth:
         for row, number in enumerate(numbers):
             found = api.imgToAnns[number]
             targets[row, [index[one["category_id"]] for one in found]] = 1
-            objects.append([(index[one["category_id"]], _box(one["bbox"], api.imgs[number])) for one in found if not one.get("iscrowd")])
+            objects.append(
+                [
+                    (index[one["category_id"]], _box(one["bbox"], api.imgs[number]))
+                    for one in found
+                    if not one.get("iscrowd")
+                ]
+            )
         names = tuple(PurePosixPath(api.imgs[number]["file_name"]).name for number in numbers)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        unknown = next((one["name"] for one in api.cats.values() if isinstance(one, dict) and one.get("name") not in CLASSES), None)
-        what = f"names a class that COCO does not have: {unknown!r}" if unknown else f"is damaged or no instances file of COCO ({error!r:.80})"
-        raise UserError(f"The annotations {path} {what}; unpack annotations_trainval2014.zip again.") from None
+        unknown = next(
+            (
+                one["name"]
+                for one in api.cats.values()
+                if isinstance(one, dict) and one.get("name") not in CLASSES
+            ),
+            None,
+        )
+        what = (
+            f"names a class that COCO does not have: {unknown!r}"
+            if unknown
+            else f"is damaged or no instances file of COCO ({error!r:.80})"
+        )
+        raise UserError(
+            f"The annotations {path} {what}; unpack annotations_trainval2014.zip again."
+        ) from None
     return GroundTruth(names, targets, Boxes.of(objects))
 
 
@@ -116,10 +143,16 @@ def _read_apart(path: Path) -> GroundTruth:
     log.info("Reading %s; this is done once.", path)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "truth.npz"
-        done = subprocess.run([sys.executable, "-m", __name__, str(path), str(out)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, str(path), str(out)], capture_output=True, text=True
+        )
         if done.returncode:
             said = done.stderr.strip().splitlines()
-            raise UserError(said[-1] if done.returncode == 2 and said else f"The annotations {path} could not be read: {said[-1:]}")
+            raise UserError(
+                said[-1]
+                if done.returncode == 2 and said
+                else f"The annotations {path} could not be read: {said[-1:]}"
+            )
         return load(out)
 
 

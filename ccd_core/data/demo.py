@@ -15,6 +15,8 @@ def open_demo(spec: str, root: Path, progress: Progress | None = None) -> Datase
     """The toy scenes in `root`. Only the project's own folder is drawn into; `demo:DIR` reads what `write_dataset` wrote there."""
     if not all((root / "ImageSets" / "Main" / f"{split}.txt").is_file() for split in SPLITS):
         if root != demo_root():
-            raise UserError(f"There are no toy scenes in {root}; write `demo` alone, which draws them where they belong.")
+            raise UserError(
+                f"There are no toy scenes in {root}; write `demo` alone, which draws them where they belong."
+            )
         write_dataset(root, progress=progress)
     return voc_dataset(spec, root, {"train": "train", "val": "val"}, CLASSES)

@@ -36,7 +36,9 @@ class Unreachable(UserError):
     """No address has the archive, or none at the moment."""
 
 
-def fetch(kind: str, folder: Path, mirror: str | None = None, keep: bool = False, report: Report = lambda *_: None) -> None:
+def fetch(
+    kind: str, folder: Path, mirror: str | None = None, keep: bool = False, report: Report = lambda *_: None
+) -> None:
     """Download the archives of `kind` (voc2007, voc2012, coco2014) into `folder` and unpack them there; what is there already is skipped.
 
     `mirror` is the address of a folder that has the same files. Archives are removed once unpacked unless `keep`. Raises UserError, with
@@ -57,12 +59,16 @@ def fetch(kind: str, folder: Path, mirror: str | None = None, keep: bool = False
                 path = download(archive, folder, report)
                 unpack(path, folder, report)
         except Unreachable as error:
-            missing = [f"{one.name} ({one.size}, MD5 {one.md5})" for one in archives[archives.index(archive) :]]
+            missing = [
+                f"{one.name} ({one.size}, MD5 {one.md5})" for one in archives[archives.index(archive) :]
+            ]
             raise UserError(
                 f"{error} Give the same command again to go on where it was, or get {in_a_row(missing)} by other means, put what you have into "
                 f"{folder} and give the command again: what is there is only unpacked."
             ) from None
-        _mark(folder, archive).write_text("unpacked by `ccd data fetch`; remove this file to fetch the archive again\n")
+        _mark(folder, archive).write_text(
+            "unpacked by `ccd data fetch`; remove this file to fetch the archive again\n"
+        )
         if not keep:
             path.unlink()
 
@@ -73,11 +79,15 @@ def _mark(folder: Path, archive: Archive) -> Path:
 
 def _check_space(folder: Path, archives: list[Archive]) -> None:
     """An archive and what is in it are there together for a while; images do not get larger by unpacking."""
-    needed = sum(archive.bytes for archive in archives) + max((archive.bytes for archive in archives), default=0)
+    needed = sum(archive.bytes for archive in archives) + max(
+        (archive.bytes for archive in archives), default=0
+    )
     needed -= sum(path.stat().st_size for archive in archives for path in _begun(folder, archive))
     free = shutil.disk_usage(folder).free
     if archives and free < needed + SPARE_BYTES:
-        raise UserError(f"{folder} has {in_words(free)} free and {in_words(needed + SPARE_BYTES)} are needed; make room or choose another folder.")
+        raise UserError(
+            f"{folder} has {in_words(free)} free and {in_words(needed + SPARE_BYTES)} are needed; make room or choose another folder."
+        )
 
 
 def _begun(folder: Path, archive: Archive) -> Iterator[Path]:
@@ -91,13 +101,17 @@ def _full_disk_as_a_sentence(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise UserError(f"The disk of {folder} is full; make room and give the same command again, it goes on where it was.") from None
+        raise UserError(
+            f"The disk of {folder} is full; make room and give the same command again, it goes on where it was."
+        ) from None
 
 
 def download(archive: Archive, folder: Path, report: Report) -> Path:
     """The archive in `folder`, whole and with the right MD5. Raises Unreachable where no address has it."""
     path, partial = folder / archive.name, folder / f"{archive.name}.partial"
-    if path.is_file() and path.stat().st_size == archive.bytes:  # put there by hand, or left by a fetch that ended while unpacking
+    if (
+        path.is_file() and path.stat().st_size == archive.bytes
+    ):  # put there by hand, or left by a fetch that ended while unpacking
         _check_md5(path, archive, report)
         return path
     hosts_of: dict[str, list[str]] = {}
@@ -147,8 +161,12 @@ def _download_from(url: str, partial: Path, archive: Archive, report: Report) ->
 def _receive(url: str, partial: Path, begin: int, archive: Archive, report: Report) -> None:
     """One request: append to `partial` where the server resumes, else write it from the start."""
     headers = {"User-Agent": "ccd"} | ({"Range": f"bytes={begin}-"} if begin else {})
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS) as response:
-        resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS
+    ) as response:
+        resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(
+            f"bytes {begin}-"
+        )
         done = begin if resumed else 0
         with open(partial, "ab" if resumed else "wb") as file:
             while chunk := response.read1(CHUNK):
@@ -181,7 +199,9 @@ def unpack(path: Path, folder: Path, report: Report) -> None:
     for name, size, content in _files(path):
         target = (folder / name).resolve()
         if not target.is_relative_to(folder.resolve()):
-            raise UserError(f"{path} holds a file that would be written outside {folder} ({name!r}); nothing more of it was unpacked.")
+            raise UserError(
+                f"{path} holds a file that would be written outside {folder} ({name!r}); nothing more of it was unpacked."
+            )
         if not (target.is_file() and target.stat().st_size == size):
             target.parent.mkdir(parents=True, exist_ok=True)
             with content() as source, open(target, "wb") as file:

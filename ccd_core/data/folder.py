@@ -24,12 +24,20 @@ def open_folder(spec: str, root: Path, classes: Path | None = None) -> Dataset:
     names = read_classes(classes or root / "classes.txt")
     files = find_images(root)
     if not files:
-        raise UserError(f"There are no images in {root} (looked for {', '.join(IMAGE_SUFFIXES)} in it and all folders below).")
-    labels, val = _read_labels(root / "labels.csv", names, set(files)) if (root / "labels.csv").is_file() else ({}, None)
+        raise UserError(
+            f"There are no images in {root} (looked for {', '.join(IMAGE_SUFFIXES)} in it and all folders below)."
+        )
+    labels, val = (
+        _read_labels(root / "labels.csv", names, set(files))
+        if (root / "labels.csv").is_file()
+        else ({}, None)
+    )
     held_out = val or set()
     splits = {"train": _image_list(root, [name for name in files if name not in held_out])}
     if labels:
-        splits["val"] = _image_list(root, [name for name in files if name in (labels if val is None else held_out)])
+        splits["val"] = _image_list(
+            root, [name for name in files if name in (labels if val is None else held_out)]
+        )
 
     def read(split: str) -> GroundTruth | None:
         known = tuple(name for name in splits[split].ids if name in labels)
@@ -45,7 +53,9 @@ def read_classes(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise UserError(f"There is no list of class names {path}; write one name a line into it, or give another file with --classes.") from None
+        raise UserError(
+            f"There is no list of class names {path}; write one name a line into it, or give another file with --classes."
+        ) from None
     except (UnicodeDecodeError, OSError):
         raise UserError(f"The class names in {path} cannot be read; save the file as UTF-8 text.") from None
     names = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
@@ -67,7 +77,11 @@ def find_images(root: Path) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         odd = [name for name in folders if Path(name).suffix.lower() in IMAGE_SUFFIXES]
         folders[:] = [name for name in folders if name not in odd]
-        names = [name for name in [*files, *odd] if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES]
+        names = [
+            name
+            for name in [*files, *odd]
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+        ]
         found += [(Path(here) / name).relative_to(root).as_posix() for name in names]
     return sorted(found)
 
@@ -77,7 +91,9 @@ def _image_list(root: Path, names: list[str]) -> ImageList:
     return ImageList(ids, Paths(root, ids))
 
 
-def _read_labels(path: Path, classes: tuple[str, ...], files: set[str]) -> tuple[dict[str, np.ndarray], set[str] | None]:
+def _read_labels(
+    path: Path, classes: tuple[str, ...], files: set[str]
+) -> tuple[dict[str, np.ndarray], set[str] | None]:
     """Targets [C] of every labelled file, and the files marked val (None where there is no column split)."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:

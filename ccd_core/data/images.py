@@ -57,7 +57,9 @@ def read_image(path: str | Path, at_least: int | None = None) -> np.ndarray:
             return np.array(_upright(_as_rgb(image), image))
     except ImageError:
         raise
-    except Exception as error:  # decoders raise nearly anything on damaged files, and none of it may end a run
+    except (
+        Exception
+    ) as error:  # decoders raise nearly anything on damaged files, and none of it may end a run
         raise ImageError(f"{path.name} {_what_is_wrong(error)}.") from error
 
 
@@ -86,7 +88,9 @@ def _check_file(path: Path) -> None:
 
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{path.name} has {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} million that are read.")
+        raise ImageError(
+            f"{path.name} has {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} million that are read."
+        )
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"{path.name} has {width}x{height} pixels; both sides need at least {MIN_SIDE}.")
 

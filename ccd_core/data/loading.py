@@ -38,10 +38,16 @@ class _SquareImages(Dataset):
 
 
 def read_batches(
-    images: ImageList, size: int, batch_size: int, indices: Sequence[int] | np.ndarray | None = None, workers: int = -1
+    images: ImageList,
+    size: int,
+    batch_size: int,
+    indices: Sequence[int] | np.ndarray | None = None,
+    workers: int = -1,
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
     """Yield (indices, pixels [B, 3, size, size] uint8, reasons of unreadable ones) in the order of `indices`."""
-    return _read(images, size, in_batches(range(len(images)) if indices is None else indices, batch_size), workers)
+    return _read(
+        images, size, in_batches(range(len(images)) if indices is None else indices, batch_size), workers
+    )
 
 
 def in_batches(indices: Sequence[int] | np.ndarray, batch_size: int) -> list[Any]:
@@ -49,31 +55,50 @@ def in_batches(indices: Sequence[int] | np.ndarray, batch_size: int) -> list[Any
     return [indices[begin : begin + batch_size] for begin in range(0, len(indices), batch_size)]
 
 
-def _read(images: ImageList, size: int, batches: Sequence[Any], workers: int) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
-    cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # as many as torch's launcher started share them
+def _read(
+    images: ImageList, size: int, batches: Sequence[Any], workers: int
+) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
+    cores = (os.cpu_count() or 1) // int(
+        os.environ.get("LOCAL_WORLD_SIZE", 1)
+    )  # as many as torch's launcher started share them
     count = min(max(1, cores), 8) if workers < 0 else workers
     sampler = [[int(index) for index in batch] for batch in batches]
-    yield from DataLoader(_SquareImages(images, size), batch_sampler=sampler, num_workers=count if len(sampler) > 4 else 0, collate_fn=_collate)
+    yield from DataLoader(
+        _SquareImages(images, size),
+        batch_sampler=sampler,
+        num_workers=count if len(sampler) > 4 else 0,
+        collate_fn=_collate,
+    )
 
 
 def read_usable(
-    images: ImageList, size: int, batch_size: int, indices: Sequence[int] | np.ndarray | None = None, workers: int = -1
+    images: ImageList,
+    size: int,
+    batch_size: int,
+    indices: Sequence[int] | np.ndarray | None = None,
+    workers: int = -1,
 ) -> Iterator[tuple[list[int], Tensor]]:
     """(indices, pixels) as `read_batches` of images that were readable before. Raises UserError where one is not any more."""
     return _usable(read_batches(images, size, batch_size, indices, workers))
 
 
-def _usable(batches: Iterator[tuple[list[int], Tensor, dict[int, str]]]) -> Iterator[tuple[list[int], Tensor]]:
+def _usable(
+    batches: Iterator[tuple[list[int], Tensor, dict[int, str]]],
+) -> Iterator[tuple[list[int], Tensor]]:
     for chosen, pixels, bad in batches:
         if bad:
-            raise UserError(f"An image could be read when the run began and cannot be now: {next(iter(bad.values()))} Put it back and resume.")
+            raise UserError(
+                f"An image could be read when the run began and cannot be now: {next(iter(bad.values()))} Put it back and resume."
+            )
         yield chosen, pixels
 
 
 def _collate(items: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, dict[int, str]]:
     good = [(index, pixels) for index, pixels in items if isinstance(pixels, Tensor)]
     bad = {index: reason for index, reason in items if isinstance(reason, str)}
-    pixels = torch.stack([pixels for _, pixels in good]) if good else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+    pixels = (
+        torch.stack([pixels for _, pixels in good]) if good else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+    )
     return [index for index, _ in good], pixels, bad
 
 

@@ -38,8 +38,12 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
     base = find_lists(root)
     folder = next((base / name for name in IMAGE_FOLDERS if (base / name).is_dir()), None)
     if folder is None:
-        raise UserError(f"The folder of images {base / 'Flickr'} is missing; `ccd data fetch nuswide {base}` says whom to ask for it.")
-    read_ids, read_targets = (_benchmark_ids, _benchmark_targets) if _is_benchmark(base) else (_official_ids, _official_targets)
+        raise UserError(
+            f"The folder of images {base / 'Flickr'} is missing; `ccd data fetch nuswide {base}` says whom to ask for it."
+        )
+    read_ids, read_targets = (
+        (_benchmark_ids, _benchmark_targets) if _is_benchmark(base) else (_official_ids, _official_targets)
+    )
     _check_concepts(base)
     splits = {}
     for split in OFFICIAL:
@@ -73,13 +77,19 @@ def _is_benchmark(base: Path) -> bool:
 
 
 def list_file(base: Path, split: str) -> Path:
-    return base / (f"formatted_{split}_images.npy" if _is_benchmark(base) else f"ImageList/{OFFICIAL[split]}Imagelist.txt")
+    return base / (
+        f"formatted_{split}_images.npy"
+        if _is_benchmark(base)
+        else f"ImageList/{OFFICIAL[split]}Imagelist.txt"
+    )
 
 
 def label_files(base: Path, split: str) -> list[Path]:
     if _is_benchmark(base):
         return [base / f"formatted_{split}_labels.npy"]
-    return [base / "Groundtruth" / "TrainTestLabels" / f"Labels_{name}_{OFFICIAL[split]}.txt" for name in CLASSES]
+    return [
+        base / "Groundtruth" / "TrainTestLabels" / f"Labels_{name}_{OFFICIAL[split]}.txt" for name in CLASSES
+    ]
 
 
 def _benchmark_ids(base: Path, split: str) -> tuple[str, ...] | None:
@@ -88,7 +98,9 @@ def _benchmark_ids(base: Path, split: str) -> tuple[str, ...] | None:
         return None
     names = _load_array(path)
     if names.ndim != 1 or names.dtype.kind not in "US":
-        raise UserError(f"{path} must hold one list of file names and holds {names.dtype} {list(names.shape)}.")
+        raise UserError(
+            f"{path} must hold one list of file names and holds {names.dtype} {list(names.shape)}."
+        )
     return tuple(below_flickr(name) for name in names.astype(str).tolist())
 
 
@@ -96,7 +108,9 @@ def _benchmark_targets(base: Path, split: str, count: int) -> np.ndarray:
     path = label_files(base, split)[0]
     labels = _load_array(path)
     if labels.shape != (count, len(CLASSES)):
-        raise UserError(f"{path} holds labels {list(labels.shape)}, and {count} images of {len(CLASSES)} concepts are listed.")
+        raise UserError(
+            f"{path} holds labels {list(labels.shape)}, and {count} images of {len(CLASSES)} concepts are listed."
+        )
     return (labels > 0).astype(np.float32)
 
 
@@ -144,10 +158,24 @@ def below_flickr(text: str) -> str:
 
 
 def _check_concepts(base: Path) -> None:
-    path = next((path for path in (base / "ConceptsList" / "Concepts81.txt", base / "Concepts81.txt") if path.is_file()), None)
+    path = next(
+        (
+            path
+            for path in (base / "ConceptsList" / "Concepts81.txt", base / "Concepts81.txt")
+            if path.is_file()
+        ),
+        None,
+    )
     if path is None:
         return
     names = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
     if tuple(names) != CLASSES:
-        odd = next((f"{ours!r} is expected and {theirs!r} is there" for ours, theirs in zip(CLASSES, names) if ours != theirs), f"{len(names)} names")
+        odd = next(
+            (
+                f"{ours!r} is expected and {theirs!r} is there"
+                for ours, theirs in zip(CLASSES, names)
+                if ours != theirs
+            ),
+            f"{len(names)} names",
+        )
         raise UserError(f"{path} is not NUS-WIDE's list of 81 concepts: {odd}.")

@@ -45,7 +45,13 @@ class Source:
 
 def in_words(count: int) -> str:
     """A number of bytes as people write it: 439 MB, 13.5 GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{max(count / 1e3, 0.1):.1f} kB"
+    return (
+        f"{count / 1e9:.1f} GB"
+        if count >= 1e9
+        else f"{count / 1e6:.0f} MB"
+        if count >= 1e6
+        else f"{max(count / 1e3, 0.1):.1f} kB"
+    )
 
 
 def _voc(name: str, size: int, md5: str, year: int) -> Archive:
@@ -99,7 +105,10 @@ SOURCES = {
     "voc2012": Source(
         counts={"train": 5717, "val": 5823},
         places=("VOCdevkit/VOC2012", "VOC2012", "."),
-        parts=tuple(Part((name,), VOC_2012[0].name) for name in ("ImageSets/Main/train.txt", "ImageSets/Main/val.txt", "JPEGImages", "Annotations")),
+        parts=tuple(
+            Part((name,), VOC_2012[0].name)
+            for name in ("ImageSets/Main/train.txt", "ImageSets/Main/val.txt", "JPEGImages", "Annotations")
+        ),
         archives=VOC_2012,
     ),
     "coco2014": Source(
@@ -132,7 +141,10 @@ SOURCES = {
 
 def find_base(kind: str, root: Path, names: tuple[str, ...]) -> Path | None:
     """The first of a data set's usual places below `root` that has a file or folder of one of these names."""
-    return next((root / place for name in names for place in SOURCES[kind].places if (root / place / name).exists()), None)
+    return next(
+        (root / place for name in names for place in SOURCES[kind].places if (root / place / name).exists()),
+        None,
+    )
 
 
 def archives_in_words(kind: str) -> str:

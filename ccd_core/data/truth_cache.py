@@ -66,7 +66,9 @@ def load(path: Path) -> GroundTruth:
     with np.load(path, allow_pickle=False) as file:
         rows, columns = file["shape"].tolist()
         ids = tuple(file["ids"].tobytes().decode().split("\0")) if rows else ()
-        targets = np.unpackbits(file["targets"], count=rows * columns).reshape(rows, columns).astype(np.float32)
+        targets = (
+            np.unpackbits(file["targets"], count=rows * columns).reshape(rows, columns).astype(np.float32)
+        )
         return GroundTruth(ids, targets, Boxes(file["offsets"], file["classes"], file["corners"]))
 
 
@@ -82,5 +84,7 @@ def _digest(sources: Iterable[Path], how: str) -> str:
 
 
 def _drop_oldest(folder: Path) -> None:
-    for file in sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)[FILES_KEPT:]:
+    for file in sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)[
+        FILES_KEPT:
+    ]:
         file.unlink(missing_ok=True)

@@ -87,7 +87,11 @@ class Boxes(Sequence[tuple[tuple[int, Box], ...]]):
         counts = [len(found) for found in objects]
         flat = [entry for found in objects for entry in found]
         corners = np.array([box for _, box in flat], np.int32).reshape(-1, 4)
-        return cls(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), np.array([c for c, _ in flat], np.int16), corners)
+        return cls(
+            np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
+            np.array([c for c, _ in flat], np.int16),
+            corners,
+        )
 
     @classmethod
     def none(cls, count: int) -> Boxes:
@@ -107,7 +111,10 @@ class Boxes(Sequence[tuple[tuple[int, Box], ...]]):
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
         first, last = self.offsets[range(len(self))[index]], self.offsets[range(len(self))[index] + 1]
-        return tuple((int(c), tuple(box)) for c, box in zip(self.classes[first:last], self.corners[first:last].tolist(), strict=True))
+        return tuple(
+            (int(c), tuple(box))
+            for c, box in zip(self.classes[first:last], self.corners[first:last].tolist(), strict=True)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,4 +169,6 @@ class Dataset:
 
     def path(self, image: str) -> Path | None:
         """Where an image is, in whichever split it is; None where the data set does not have it."""
-        return next((path for images in self.splits.values() if (path := images.path(image)) is not None), None)
+        return next(
+            (path for images in self.splits.values() if (path := images.path(image)) is not None), None
+        )

@@ -44,7 +44,9 @@ def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str
         if path.is_file():
             splits[split] = _image_list(base, path)
         elif split == "train":
-            raise UserError(f"The list of training images {path} is missing; VOC's layout has JPEGImages, Annotations and ImageSets/Main.")
+            raise UserError(
+                f"The list of training images {path} is missing; VOC's layout has JPEGImages, Annotations and ImageSets/Main."
+            )
     if not (base / "JPEGImages").is_dir():
         raise UserError(f"The folder of images {base / 'JPEGImages'} is missing.")
 
@@ -78,12 +80,19 @@ def _objects(path: Path, index: dict[str, int]) -> list[tuple[int, Box]]:
             if entry.findtext("difficult", "0").strip() == "1":
                 continue
             number = index[(entry.findtext("name") or "").replace(" ", "")]
-            sides = [int(float(entry.findtext(f"bndbox/{side}") or "")) for side in ("xmin", "ymin", "xmax", "ymax")]
+            sides = [
+                int(float(entry.findtext(f"bndbox/{side}") or ""))
+                for side in ("xmin", "ymin", "xmax", "ymax")
+            ]
             found.append((number, (sides[0] - 1, sides[1] - 1, sides[2], sides[3])))
     except FileNotFoundError:
-        raise UserError(f"The annotation {path} is missing; unpack the Annotations folder of the data set too.") from None
+        raise UserError(
+            f"The annotation {path} is missing; unpack the Annotations folder of the data set too."
+        ) from None
     except KeyError as error:
-        raise UserError(f"The annotation {path} names a class that this data set does not have: {error.args[0]!r}.") from None
+        raise UserError(
+            f"The annotation {path} names a class that this data set does not have: {error.args[0]!r}."
+        ) from None
     except (ElementTree.ParseError, ValueError):
         raise UserError(f"The annotation {path} is damaged.") from None
     return found

@@ -19,7 +19,9 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     scores: [N, C] float, the higher the surer; targets: [N, C] of 0 and 1. Returns [C] float64, NaN for a
     class without a positive (left out of means). Raises ValueError if the shapes differ.
     """
-    from sklearn.metrics import average_precision_score  # here: who only predicts, or only looks, need not wait for it
+    from sklearn.metrics import (
+        average_precision_score,
+    )  # here: who only predicts, or only looks, need not wait for it
 
     scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
     if scores.shape != targets.shape or scores.ndim != 2:
@@ -53,7 +55,9 @@ def summary(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     return {
         "mAP": mean_average_precision(scores, targets),
         "micro_AP": float(average_precision_score(truth.ravel(), kept.ravel())),
-        "F1": float(f1_score(truth, kept > 0.5, average="macro" if truth.shape[1] > 1 else "binary", zero_division=0)),
+        "F1": float(
+            f1_score(truth, kept > 0.5, average="macro" if truth.shape[1] > 1 else "binary", zero_division=0)
+        ),
     }
 
 
@@ -71,7 +75,11 @@ class ClassMeasures:
         known = np.isfinite(self.ap)
         if not known.any():
             return dict.fromkeys(("mAP", "micro_AP", "F1"), float("nan"))
-        return {"mAP": float(self.ap[known].mean()), "micro_AP": self.micro_ap, "F1": float(self.f1[known].mean())}
+        return {
+            "mAP": float(self.ap[known].mean()),
+            "micro_AP": self.micro_ap,
+            "F1": float(self.f1[known].mean()),
+        }
 
 
 BINS = 1 << 14
@@ -86,7 +94,9 @@ def quick_measures(labels: np.ndarray, positives: Sequence[np.ndarray]) -> Class
     """
     ap, f1 = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
     everything, hits = np.zeros(BINS, np.int64), []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy sorts without holding the interpreter
+    with ThreadPoolExecutor(
+        min(4, os.cpu_count() or 1)
+    ) as pool:  # numpy sorts without holding the interpreter
         sorted_labels = list(pool.map(_sorted, labels, positives))
     for index, (ranked, right) in enumerate(sorted_labels):
         if not len(right):

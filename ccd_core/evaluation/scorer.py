@@ -20,7 +20,9 @@ class Scorer:
         self.dataset = dataset
         self._truth = {split: dataset.ground_truth(split) for split in dataset.splits}
 
-    def _matched(self, split: str, ids: tuple[str, ...], values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def _matched(
+        self, split: str, ids: tuple[str, ...], values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Values and targets of the images that have ground truth."""
         truth = self._truth.get(split)
         if truth is None:

@@ -31,14 +31,23 @@ class SortedScores:
     def __init__(self, scores: np.ndarray, targets: np.ndarray | None = None):
         scores = np.asarray(scores, np.float32)
         if scores.ndim != 2 or (targets is not None and targets.shape != scores.shape):
-            raise ValueError(f"scores {scores.shape} and targets {None if targets is None else targets.shape} must both be [N, C]")
+            raise ValueError(
+                f"scores {scores.shape} and targets {None if targets is None else targets.shape} must both be [N, C]"
+            )
         columns = np.ascontiguousarray(scores.T)
         self.has_truth = targets is not None
         self.scores = np.sort(columns, axis=1)[:, ::-1]  # [C, N], the surest first
-        self.right = np.empty((0, 0), np.int32)  # [C, N] how many of the images scored that high or higher truly have the class
+        self.right = np.empty(
+            (0, 0), np.int32
+        )  # [C, N] how many of the images scored that high or higher truly have the class
         if targets is not None:
             # Sorting values is several times quicker than sorting indices, and right is only read where equal scores end.
-            self.right = np.stack([_at_least(column[there], row) for column, there, row in zip(columns, targets.T == 1, self.scores, strict=True)])
+            self.right = np.stack(
+                [
+                    _at_least(column[there], row)
+                    for column, there, row in zip(columns, targets.T == 1, self.scores, strict=True)
+                ]
+            )
         self._curves: dict[tuple[int, int], dict[str, np.ndarray]] = {}
 
     @classmethod
@@ -57,14 +66,21 @@ class SortedScores:
 
     def labelled(self, thresholds: np.ndarray) -> np.ndarray:
         """[C] how many images score at or above the thresholds [C]."""
-        return np.array([self.images - np.searchsorted(row[::-1], np.float32(t)) for row, t in zip(self.scores, thresholds, strict=True)])
+        return np.array(
+            [
+                self.images - np.searchsorted(row[::-1], np.float32(t))
+                for row, t in zip(self.scores, thresholds, strict=True)
+            ]
+        )
 
     def measures(self, thresholds: np.ndarray) -> Measures:
         """Counts, precision, recall and F1 of each class at its threshold [C]."""
         labelled = self.labelled(thresholds)
         if not self.has_truth:
             return Measures(labelled)
-        right = np.where(labelled > 0, np.take_along_axis(self.right, np.maximum(labelled - 1, 0)[:, None], 1)[:, 0], 0)
+        right = np.where(
+            labelled > 0, np.take_along_axis(self.right, np.maximum(labelled - 1, 0)[:, None], 1)[:, 0], 0
+        )
         some = np.where(self.positives > 0, self.positives, np.nan)
         precision = right / np.where(labelled > 0, labelled, np.nan)
         return Measures(labelled, right, precision, right / some, 2 * right / (labelled + some))
@@ -86,7 +102,12 @@ class SortedScores:
             even = np.searchsorted(recall, np.linspace(recall[0], recall[-1], points))
             kept = np.unique(np.concatenate([[0], even, [len(k) - 1]]))
             k, right, precision, recall = k[kept], right[kept], precision[kept], recall[kept]
-        return {"threshold": self.scores[index, k], "precision": precision, "recall": recall, "f1": 2 * right / (k + 1 + positives)}
+        return {
+            "threshold": self.scores[index, k],
+            "precision": precision,
+            "recall": recall,
+            "f1": 2 * right / (k + 1 + positives),
+        }
 
     def best_f1(self) -> np.ndarray:
         """[C] the threshold of each class's highest F1, exactly; NaN for a class without a positive."""
@@ -111,7 +132,9 @@ class SortedScores:
         limits = np.empty(len(self.scores))
         for c, count in enumerate(counts):
             k = np.flatnonzero(self._reachable(c)[: max(0, int(count))])
-            limits[c] = self.scores[c, k[-1]] if len(k) else np.nextafter(self.scores[c, 0], np.float32(np.inf))
+            limits[c] = (
+                self.scores[c, k[-1]] if len(k) else np.nextafter(self.scores[c, 0], np.float32(np.inf))
+            )
         return limits
 
     def _reachable(self, index: int) -> np.ndarray:

@@ -44,9 +44,21 @@ class Thresholds:
     @property
     def in_words(self) -> str:
         """How the thresholds were chosen, in one line."""
-        aim = "" if self.target is None else f" of {self.target:.0%}" if self.method == "precision" else f" of {self.target:g}"
-        where = f", on {self.images:,} images of the split {self.split}" if self.split and self.method != "hand" else ""
-        return f"{'per class' if self.per_class else 'one for all classes'}, {METHODS[self.method]}{aim}{where}"
+        aim = (
+            ""
+            if self.target is None
+            else f" of {self.target:.0%}"
+            if self.method == "precision"
+            else f" of {self.target:g}"
+        )
+        where = (
+            f", on {self.images:,} images of the split {self.split}"
+            if self.split and self.method != "hand"
+            else ""
+        )
+        return (
+            f"{'per class' if self.per_class else 'one for all classes'}, {METHODS[self.method]}{aim}{where}"
+        )
 
     def array(self, classes: Sequence[str]) -> np.ndarray:
         """[C] in the order of `classes`; a class that is not named has 0.5."""
@@ -93,7 +105,9 @@ def choose(
     else:
         raise ValueError(f"no method {method!r}")
     values = np.broadcast_to(limits, len(classes))
-    return Thresholds(dict(zip(classes, map(float, values), strict=True)), method, target, per_class, split, images)
+    return Thresholds(
+        dict(zip(classes, map(float, values), strict=True)), method, target, per_class, split, images
+    )
 
 
 def save(run: Run, thresholds: Thresholds) -> Path:
@@ -123,19 +137,36 @@ def load(path: str | Path, classes: Sequence[str]) -> Thresholds:
     path = Path(path)
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        known = {key: stored[key] for key in ("method", "target", "per_class", "split", "images") if "thresholds" in stored and key in stored}
-        values = {str(name): float(value) for name, value in (stored["thresholds"] if isinstance(stored.get("thresholds"), dict) else stored).items()}
+        known = {
+            key: stored[key]
+            for key in ("method", "target", "per_class", "split", "images")
+            if "thresholds" in stored and key in stored
+        }
+        values = {
+            str(name): float(value)
+            for name, value in (
+                stored["thresholds"] if isinstance(stored.get("thresholds"), dict) else stored
+            ).items()
+        }
     except FileNotFoundError:
         raise UserError(f"There is no thresholds file {path}.") from None
     except (OSError, ValueError, AttributeError, TypeError):
-        raise UserError(f'The thresholds file {path} must be JSON such as {{"cat": 0.4, "dog": 0.6}}, or what the page Results saved.') from None
+        raise UserError(
+            f'The thresholds file {path} must be JSON such as {{"cat": 0.4, "dog": 0.6}}, or what the page Results saved.'
+        ) from None
     unknown = sorted(set(values) - set(classes))
     if unknown:
-        raise UserError(f"The thresholds file {path} names {unknown[0]!r}, which is no class of the run; its classes are {', '.join(classes)}.")
+        raise UserError(
+            f"The thresholds file {path} names {unknown[0]!r}, which is no class of the run; its classes are {', '.join(classes)}."
+        )
     wrong = [name for name, value in values.items() if not 0 <= value <= 1.001]
     if wrong or known.get("method", "hand") not in METHODS:
-        raise UserError(f"The thresholds file {path} gives {wrong[0] if wrong else 'its method'} something else than a threshold of 0 to 1.")
-    known.setdefault("per_class", len({values.get(name, DEFAULT) for name in classes}) > 1)  # a plain file does not say
+        raise UserError(
+            f"The thresholds file {path} gives {wrong[0] if wrong else 'its method'} something else than a threshold of 0 to 1."
+        )
+    known.setdefault(
+        "per_class", len({values.get(name, DEFAULT) for name in classes}) > 1
+    )  # a plain file does not say
     return Thresholds(values, **known)
 
 

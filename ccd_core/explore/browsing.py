@@ -26,7 +26,12 @@ class ComparedScores:
 
     def of(self, cls: int) -> ComparedScores:
         """The same of one class, [N, 1] each."""
-        return ComparedScores(*(None if part is None else part[:, cls : cls + 1] for part in (self.clip, self.classifier, self.truth)))  # type: ignore[arg-type]
+        return ComparedScores(
+            *(
+                None if part is None else part[:, cls : cls + 1]
+                for part in (self.clip, self.classifier, self.truth)
+            )
+        )  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,20 @@ def signals(opinions: ComparedScores) -> Signals:
     clip, scores, truth = opinions.clip, opinions.classifier, opinions.truth
     none = np.full(len(clip), -1)
     if scores is None:
-        return Signals(np.zeros(len(clip), np.float32), none, np.zeros(len(clip), np.float32), none, none, clip.max(1))
+        return Signals(
+            np.zeros(len(clip), np.float32), none, np.zeros(len(clip), np.float32), none, none, clip.max(1)
+        )
     said = scores > SURE
     disagreements = ((clip > SURE) != said).sum(1)
     if truth is None:
-        return Signals(np.abs(clip - scores).max(1), disagreements, np.zeros(len(clip), np.float32), none, none, scores.max(1))
+        return Signals(
+            np.abs(clip - scores).max(1),
+            disagreements,
+            np.zeros(len(clip), np.float32),
+            none,
+            none,
+            scores.max(1),
+        )
     known, there = ~np.isnan(truth[:, 0]), truth > SURE
     missed, false_alarms = (np.where(known, wrong.sum(1), -1) for wrong in (there & ~said, said & ~there))
     error = np.where(known, np.abs(np.nan_to_num(truth) - scores).max(1), 0)
@@ -91,7 +105,13 @@ def select(
     if name:
         wanted = name.lower()
         rows = rows[[wanted in ids[row].lower() for row in rows.tolist()]]
-    by = {"surest": -found.surest, "least sure": found.surest, "most disputed": -found.difference, "most wrong": -found.error, "most views": -views}
+    by = {
+        "surest": -found.surest,
+        "least sure": found.surest,
+        "most disputed": -found.difference,
+        "most wrong": -found.error,
+        "most views": -views,
+    }
     return rows[np.argsort(by[order][rows], kind="stable")] if order in by else rows
 
 

@@ -39,7 +39,9 @@ class ClipOutputs:
 
     def with_views(self, view_image: np.ndarray, p_views: np.ndarray) -> ClipOutputs:
         """The same with the views' probabilities [V, C]; view_image [V] int says which image each is of."""
-        return replace(self, local=np.ascontiguousarray(local_probabilities(len(self.top), view_image, p_views).T))
+        return replace(
+            self, local=np.ascontiguousarray(local_probabilities(len(self.top), view_image, p_views).T)
+        )
 
     @cached_property
     def by_class(self) -> list[np.ndarray]:
@@ -51,7 +53,14 @@ class ClipOutputs:
         """The same of the images `rows` [n] int."""
         local = None if self.local is None else self.local[:, rows]
         none = np.flatnonzero(np.isin(rows, self.none))
-        return ClipOutputs(np.ascontiguousarray(self.p[:, rows]), local, self.entropy[rows], self.top[rows], self.top_p[rows], none)
+        return ClipOutputs(
+            np.ascontiguousarray(self.p[:, rows]),
+            local,
+            self.entropy[rows],
+            self.top[rows],
+            self.top_p[rows],
+            none,
+        )
 
     def bias(self, entropy_threshold: float) -> Bias:
         """`clip_bias` of these images."""
@@ -83,7 +92,12 @@ class LabelStatistics:
     @classmethod
     def of(cls, labels: np.ndarray) -> LabelStatistics:
         """Of labels [C, N] in [0, 1]."""
-        histogram = sum(np.bincount((label * np.float32(HISTOGRAM_BINS - 0.01)).astype(np.uint8), minlength=HISTOGRAM_BINS) for label in labels)
+        histogram = sum(
+            np.bincount(
+                (label * np.float32(HISTOGRAM_BINS - 0.01)).astype(np.uint8), minlength=HISTOGRAM_BINS
+            )
+            for label in labels
+        )
         return cls(labels.mean(1), np.count_nonzero(labels > 0.5, axis=1), np.asarray(histogram))
 
 
@@ -106,7 +120,11 @@ def relabel(evidence: ClipOutputs, config: CCDConfig, compared_with: np.ndarray)
     for index, p in enumerate(evidence.p):
         initial = p if divisor is None else debias(p, divisor[index], config.bias.floor)
         final[index] = (
-            initial if evidence.local is None else update_labels(initial, _local(evidence.local[index], divisor, index, config), config.labels.alpha)
+            initial
+            if evidence.local is None
+            else update_labels(
+                initial, _local(evidence.local[index], divisor, index, config), config.labels.alpha
+            )
         )
         final[index, evidence.none] = 0
         difference = np.abs(final[index] - compared_with[index])
@@ -119,4 +137,8 @@ def relabel(evidence: ClipOutputs, config: CCDConfig, compared_with: np.ndarray)
 def _local(local: np.ndarray, divisor: np.ndarray | None, index: int, config: CCDConfig) -> np.ndarray:
     if not config.labels.views_required:
         local = np.nan_to_num(local, nan=0.0)
-    return local if divisor is None else debias(local, divisor[index], config.bias.floor, clamp=config.labels.clamp_local)
+    return (
+        local
+        if divisor is None
+        else debias(local, divisor[index], config.bias.floor, clamp=config.labels.clamp_local)
+    )

@@ -29,7 +29,14 @@ from ccd_core.jobs import queue as job_queue
 from ccd_core.jobs import slurm
 from ccd_core.jobs.slurm import SlurmOptions
 from ccd_core.machine import gpus as gpu_facts
-from ccd_core.machine.processes import end_group, memory_kills, process_alive, process_facts, reap, this_process
+from ccd_core.machine.processes import (
+    end_group,
+    memory_kills,
+    process_alive,
+    process_facts,
+    reap,
+    this_process,
+)
 from ccd_core.runs.heartbeat import GRACE_SECONDS
 from ccd_core.runs.run import Run, list_runs
 
@@ -56,7 +63,9 @@ class Job:
 def new_folder(workspace: str | Path, name: str) -> Path:
     """Where a new run named `name` goes. Raises UserError for a name that is none, is taken, or leads out of the workspace."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}", name or ""):
-        raise UserError("A run's name has 1 to 81 letters, digits, dots, hyphens and underscores, and begins with a letter or digit.")
+        raise UserError(
+            "A run's name has 1 to 81 letters, digits, dots, hyphens and underscores, and begins with a letter or digit."
+        )
     path = Path(workspace).resolve() / name
     if path.is_symlink() or path.resolve().parent != path.parent:
         raise UserError(f"{name} is a link that leads out of the workspace; choose another name.")
@@ -72,12 +81,18 @@ def create(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
     """
     dataset = open_dataset(config.data.spec, config.data.classes)
     wanted, there = job_queue.devices_of(config.device), [gpu.device for gpu in gpu_facts.gpus()]
-    if place == "local" and there and (missing := [device for device in wanted if device.startswith("cuda") and device not in there]):
+    if (
+        place == "local"
+        and there
+        and (missing := [device for device in wanted if device.startswith("cuda") and device not in there])
+    ):
         raise UserError(f"There is no device {missing[0]} here; this machine has {', '.join(there)}.")
     return Run.create(out, config, dataset.classes)
 
 
-def start(config: CCDConfig, out: str | Path, place: str = "local", cluster: SlurmOptions | None = None) -> Run:
+def start(
+    config: CCDConfig, out: str | Path, place: str = "local", cluster: SlurmOptions | None = None
+) -> Run:
     """Start a run in the background, here or on a SLURM cluster with `cluster` as its job's options.
 
     Raises UserError, before anything is written, if it could not run.
@@ -86,7 +101,9 @@ def start(config: CCDConfig, out: str | Path, place: str = "local", cluster: Slu
     if (out / "config.yaml").exists():
         raise UserError(f"{out} already holds a run; choose another name, or resume that one.")
     run = create(config, out, place)
-    run.update_state(status="created", place=place, **({"slurm": {"options": cluster.model_dump()}} if cluster else {}))
+    run.update_state(
+        status="created", place=place, **({"slurm": {"options": cluster.model_dump()}} if cluster else {})
+    )
     resume(out)
     return run
 
@@ -104,7 +121,16 @@ def launch_local(run: Run) -> None:
     """`ccd run` in a session of its own, with its place in the queue; the caller holds the claim on the run until both are written."""
     with open(run.file("job.log"), "ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--queue", "--out", str(run.path.resolve())],
+            [
+                sys.executable,
+                "-m",
+                "ccd_core.cli",
+                "run",
+                "--resume",
+                "--queue",
+                "--out",
+                str(run.path.resolve()),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -147,7 +173,13 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
 
         with job_queue.hold_devices(ticket, waiting):
             run.update_state(
-                status="running", stage="starting", detail="loading PyTorch", done=0, total=0, began=time.time(), memory_kills=memory_kills()
+                status="running",
+                stage="starting",
+                detail="loading PyTorch",
+                done=0,
+                total=0,
+                began=time.time(),
+                memory_kills=memory_kills(),
             )
             try:
                 yield
@@ -192,7 +224,9 @@ def look(run: Run, line: list[job_queue.Ticket] | None = None) -> Job:
     status, place = run.status, state.get("place", "local")
     state = run.state if place == "slurm" else state  # asking for the status may have put it right
     ahead = len(job_queue.ahead_of(run.path.resolve(), line)) if status == "queued" and here else 0
-    reason = slurm.waits_for(state) if status == "queued" and place == "slurm" else why_failed(run, state, status)
+    reason = (
+        slurm.waits_for(state) if status == "queued" and place == "slurm" else why_failed(run, state, status)
+    )
     return Job(run, status, state, place, ahead, asked if status in ACTIVE else None, reason)
 
 
@@ -203,12 +237,17 @@ def why_failed(run: Run, state: dict[str, Any], status: str) -> str | None:
     if state.get("error"):
         return state["error"]
     where = f"in stage {state['stage']}" if state.get("stage") else "before its first stage"
-    if state.get("boot") == this_process()["boot"] and memory_kills() > state.get("memory_kills", memory_kills()):
+    if state.get("boot") == this_process()["boot"] and memory_kills() > state.get(
+        "memory_kills", memory_kills()
+    ):
         return (
             f"The process was ended {where}, and since it began the system has ended processes because memory ran out. "
             "Try less data.cache_gb, fewer data.workers or a smaller batch_size in a new run; Resume goes on from the last checkpoint."
         )
-    if state.get("boot", this_process()["boot"]) != this_process()["boot"] and state.get("host") == this_process()["host"]:
+    if (
+        state.get("boot", this_process()["boot"]) != this_process()["boot"]
+        and state.get("host") == this_process()["host"]
+    ):
         return f"The machine was started anew while the run was {where}; Resume goes on from the last checkpoint."
     return f"The process ended {where} without a word, as one that was killed does; Resume goes on from the last checkpoint."
 

@@ -17,7 +17,13 @@ from ccd_core.errors import UserError
 from ccd_core.runs.run import Run
 
 RUNS_ASKED = 5
-PARAMETERS = {"resnet18": 11.2e6, "resnet34": 21.3e6, "resnet50": 23.5e6, "resnet101": 42.5e6, "resnet152": 58.1e6}
+PARAMETERS = {
+    "resnet18": 11.2e6,
+    "resnet34": 21.3e6,
+    "resnet50": 23.5e6,
+    "resnet101": 42.5e6,
+    "resnet152": 58.1e6,
+}
 MEAN_VIEWS = 10.0  # assumed where a run has a fixed view threshold (4.3)
 
 
@@ -45,14 +51,31 @@ def work(config: CCDConfig, train: int, val: int) -> dict[str, float]:
 def kind(config: CCDConfig) -> tuple[object, ...]:
     """Runs with the same answer need the same time for one image."""
     device = "cpu" if config.device.startswith("cpu") else config.device.partition(":")[0]
-    return (config.clip.model, config.clip.size, config.classifier.backbone, config.classifier.image_size, config.classifier.cam_size, device)
+    return (
+        config.clip.model,
+        config.clip.size,
+        config.classifier.backbone,
+        config.classifier.image_size,
+        config.classifier.cam_size,
+        device,
+    )
 
 
 def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Iterable[Run]) -> Estimate:
     """What `config` will need for `train` and `val` images, from runs that finished on this machine, newest first."""
     finished = [run for run in earlier if run.status == "finished"]
-    disk = _disk(config, train, val, classes, next((run for run in finished if run.config.classifier.backbone == config.classifier.backbone), None))
-    alike = [run for run in finished if kind(run.config) == kind(config) and run.recorded.get("host") == socket.gethostname()]
+    disk = _disk(
+        config,
+        train,
+        val,
+        classes,
+        next((run for run in finished if run.config.classifier.backbone == config.classifier.backbone), None),
+    )
+    alike = [
+        run
+        for run in finished
+        if kind(run.config) == kind(config) and run.recorded.get("host") == socket.gethostname()
+    ]
     asked = dict(islice(((run.name, found) for run in alike if (found := _rates(run))), RUNS_ASKED))
     rates: dict[str, list[float]] = {}
     for found in asked.values():
@@ -62,8 +85,12 @@ def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Ite
     if not asked or any(stage not in rates for stage in needed):
         return Estimate(None, disk, "No run of this kind has finished on this machine yet.")
     # the slowest for `global`: embeddings kept from an earlier run make the others look fast
-    seconds = {stage: count * (max if stage == "global" else median)(rates[stage]) for stage, count in needed.items()}
-    return Estimate(seconds, disk, f"From how fast {', '.join(asked)} went on this machine, if all epochs are run.")
+    seconds = {
+        stage: count * (max if stage == "global" else median)(rates[stage]) for stage, count in needed.items()
+    }
+    return Estimate(
+        seconds, disk, f"From how fast {', '.join(asked)} went on this machine, if all epochs are run."
+    )
 
 
 def _rates(run: Run) -> dict[str, float]:
@@ -78,7 +105,11 @@ def _rates(run: Run) -> dict[str, float]:
         return {}
     counted = work(run.config, train, val)
     counted["training"] = float((metrics["phase"] == "main").sum() * train)  # an early stop may have come
-    return {stage: seconds / counted[stage] for stage, seconds in run.state.get("seconds", {}).items() if counted.get(stage)}
+    return {
+        stage: seconds / counted[stage]
+        for stage, seconds in run.state.get("seconds", {}).items()
+        if counted.get(stage)
+    }
 
 
 def _disk(config: CCDConfig, train: int, val: int, classes: int, alike: Run | None = None) -> float | None:
@@ -103,7 +134,9 @@ def time_left(run: Run, expected: dict[str, float] | None) -> float | None:
     left = eta + sum(expected[later] for later in stages[stages.index(stage) + 1 :])
     if stage in ("warm-up", "training"):
         done = len(run.load_metrics()) + 1
-        last = settings.epochs if stage == "training" or not run.config.labels.update else settings.warmup_epochs
+        last = (
+            settings.epochs if stage == "training" or not run.config.labels.update else settings.warmup_epochs
+        )
         epochs = last if stage == "warm-up" else settings.epochs - settings.warmup_epochs
         left += max(0, last - done) * expected[stage] / max(1, epochs)
     return left

@@ -47,7 +47,9 @@ def tickets() -> list[Ticket]:
         with contextlib.suppress(OSError, ValueError, KeyError):
             values = json.loads(path.read_text())
             if process_alive(values["process"]):
-                found.append(Ticket(int(path.stem), tuple(values["devices"]), Path(values["run"]), values["process"]))
+                found.append(
+                    Ticket(int(path.stem), tuple(values["devices"]), Path(values["run"]), values["process"])
+                )
     return found
 
 
@@ -55,7 +57,11 @@ def ahead_of(run: Path, line: list[Ticket] | None = None) -> list[Ticket]:
     """The tickets that the run at `run` waits for: older ones that want one of its devices. Empty where it has none or is next."""
     line = tickets() if line is None else line
     own = next((ticket for ticket in line if ticket.run == run), None)
-    return [] if own is None else [one for one in line if one.number < own.number and set(one.devices) & set(own.devices)]
+    return (
+        []
+        if own is None
+        else [one for one in line if one.number < own.number and set(one.devices) & set(own.devices)]
+    )
 
 
 def take_ticket(run: Path, devices: tuple[str, ...], pid: int) -> Ticket:

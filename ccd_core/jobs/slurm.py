@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 2  # SLURM is asked about a job at most this often
 REQUEUES = 1000  # times that a job whose time is up is queued again
-OURS = ("chdir", "error", "input", "open-mode", "output", "wrap")  # options of sbatch that say where a run is and what it does
+OURS = (
+    "chdir",
+    "error",
+    "input",
+    "open-mode",
+    "output",
+    "wrap",
+)  # options of sbatch that say where a run is and what it does
 LEAVE_SECONDS = 60  # a run writes what it has within this, then the job is queued again
 
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
@@ -52,8 +59,12 @@ class SlurmOptions(Section):
     gpus: int = Field(1, ge=0, le=64, description="GPUs on one node; with several, the run uses all of them.")
     cpus: int = Field(8, ge=1, le=1024, description="CPU cores; they decode images.")
     memory_gb: int = Field(0, ge=0, description="Memory in GB; 0: the cluster's default.")
-    hours: float = Field(24, gt=0, description="Time limit in hours; a run that needs longer is queued again and goes on.")
-    more: dict[str, str] = Field(default_factory=dict, description="Further options of sbatch, e.g. account: vision.")
+    hours: float = Field(
+        24, gt=0, description="Time limit in hours; a run that needs longer is queued again and goes on."
+    )
+    more: dict[str, str] = Field(
+        default_factory=dict, description="Further options of sbatch, e.g. account: vision."
+    )
 
     @field_validator("more")
     @classmethod
@@ -70,7 +81,9 @@ def parse_more(words: list[str]) -> dict[str, str]:
     """account=vision -> {"account": "vision"}. Raises UserError for a word without =."""
     for word in words:
         if "=" not in word:
-            raise UserError(f"Further options of sbatch are written KEY=VALUE, for example account=vision, and {word!r} is not.")
+            raise UserError(
+                f"Further options of sbatch are written KEY=VALUE, for example account=vision, and {word!r} is not."
+            )
     return dict(word.split("=", 1) for word in words)
 
 
@@ -100,11 +113,24 @@ class RunJob:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> None:
-        command = [sys.executable, "-m", "ccd_core.cli", "run", "--resume", "--out", self.path, *(["--device", self.device] if self.device else [])]
+        command = [
+            sys.executable,
+            "-m",
+            "ccd_core.cli",
+            "run",
+            "--resume",
+            "--out",
+            self.path,
+            *(["--device", self.device] if self.device else []),
+        ]
         with open(Path(self.path) / "job.log", "ab") as output:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
             if self.process.wait() != 0:
-                raise RuntimeError(f"the run ended with exit code {self.process.returncode}; see {output.name}")
+                raise RuntimeError(
+                    f"the run ended with exit code {self.process.returncode}; see {output.name}"
+                )
 
     def checkpoint(self) -> Any:
         """Called by submitit shortly before the job's time is up: the run leaves, the job is queued again. The folder is the checkpoint."""
@@ -142,7 +168,9 @@ def submit(run: Run) -> None:
     try:
         job = executor.submit(RunJob(str(path), "cuda:all" if options.gpus > 1 else None))
     except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
-        said = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+        said = next(
+            (line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__
+        )
         raise UserError(f"SLURM did not take the job: {said.strip()}") from None
     run.update_state(slurm={"job": job.job_id, "options": options.model_dump()}, pid=None, host=None)
 
@@ -163,13 +191,18 @@ def ask(job: str) -> JobState | None:
 def _ask(job: str, moment: int) -> JobState | None:
     try:
         told = subprocess.run(
-            ["squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T|%r|%S"], capture_output=True, text=True, timeout=20
+            ["squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T|%r|%S"],
+            capture_output=True,
+            text=True,
+            timeout=20,
         )
         if told.returncode == 0 and told.stdout.strip():
             return JobState(*told.stdout.strip().splitlines()[0].split("|"))
         if told.returncode and "Invalid job id" not in told.stderr:
             return None
-        told = subprocess.run(["sacct", "-n", "-P", "-X", "-j", job, "-o", "State"], capture_output=True, text=True, timeout=20)
+        told = subprocess.run(
+            ["sacct", "-n", "-P", "-X", "-j", job, "-o", "State"], capture_output=True, text=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return JobState(told.stdout.split()[0] if told.returncode == 0 and told.stdout.strip() else "")
@@ -185,16 +218,28 @@ def status_of(run: Run, state: dict[str, Any]) -> str:
         return status
     job = ask(slurm["job"])
     if job is None:
-        return status if status != "running" or process_alive(state | {"heartbeat": run.heartbeat, "host": None}) else "failed"
+        return (
+            status
+            if status != "running" or process_alive(state | {"heartbeat": run.heartbeat, "host": None})
+            else "failed"
+        )
     if job.name in WAITING:
         return "queued"
     if job.name in WORKING:
         return "running" if status == "running" else "queued"
     if job.name == "COMPLETING":
         return status if status == "stopped" else "running"
-    final, error = ("stopped", None) if status == "stopped" or job.name.startswith("CANCELLED") else ("failed", _why(slurm["job"], job.name, state))
-    if run.state.get("status") == status:  # its last word may have come between our reading and SLURM's answer
-        run.update_state(status=final, error=error, eta_seconds=None, slurm=slurm | {"over": job.name or "forgotten"})
+    final, error = (
+        ("stopped", None)
+        if status == "stopped" or job.name.startswith("CANCELLED")
+        else ("failed", _why(slurm["job"], job.name, state))
+    )
+    if (
+        run.state.get("status") == status
+    ):  # its last word may have come between our reading and SLURM's answer
+        run.update_state(
+            status=final, error=error, eta_seconds=None, slurm=slurm | {"over": job.name or "forgotten"}
+        )
     return run.state["status"]
 
 
@@ -209,5 +254,7 @@ def waits_for(state: dict[str, Any]) -> str:
     job = ask(slurm["job"]) if "job" in slurm else None
     if job is None or job.name not in WAITING:
         return f"SLURM job {slurm.get('job')} is starting"
-    when = f", starts {job.starts.replace('T', ' ')} at the latest" if job.starts and job.starts != "N/A" else ""
+    when = (
+        f", starts {job.starts.replace('T', ' ')} at the latest" if job.starts and job.starts != "N/A" else ""
+    )
     return f"SLURM job {slurm['job']} waits: {job.reason}{when}"

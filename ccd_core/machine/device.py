@@ -12,7 +12,9 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from ccd_core.errors import UserError
 
-PATIENCE = timedelta(days=7)  # one process may warm up while the others wait; their launcher, not this, finds the dead
+PATIENCE = timedelta(
+    days=7
+)  # one process may warm up while the others wait; their launcher, not this, finds the dead
 
 
 def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerator:
@@ -32,16 +34,22 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     mixed = _best_precision(on_cpu) if precision == "auto" else precision
     patience = InitProcessGroupKwargs(timeout=PATIENCE)
-    return Accelerator(cpu=on_cpu, mixed_precision="no" if mixed == "fp32" else mixed, kwargs_handlers=[patience])
+    return Accelerator(
+        cpu=on_cpu, mixed_precision="no" if mixed == "fp32" else mixed, kwargs_handlers=[patience]
+    )
 
 
 def check_device(device: str) -> None:
     """Raises UserError where torch finds no such device here."""
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda"):
-        raise UserError(f"There is no device {device!r}; use auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all.")
+        raise UserError(
+            f"There is no device {device!r}; use auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all."
+        )
     if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"Device {device} was asked for but torch finds no usable CUDA GPU here; use --device cpu, or see `ccd doctor`.")
+        raise UserError(
+            f"Device {device} was asked for but torch finds no usable CUDA GPU here; use --device cpu, or see `ccd doctor`."
+        )
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise UserError(f"Device {device} was asked for but there are only {torch.cuda.device_count()} GPUs.")
 
@@ -66,5 +74,9 @@ def _cpu_has_bf16() -> bool:
 
 
 def describe(accelerator: Accelerator) -> str:
-    name = torch.cuda.get_device_name(accelerator.device) if accelerator.device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    name = (
+        torch.cuda.get_device_name(accelerator.device)
+        if accelerator.device.type == "cuda"
+        else f"{torch.get_num_threads()} CPU threads"
+    )
     return f"{name}, {accelerator.mixed_precision.replace('no', 'fp32')}"

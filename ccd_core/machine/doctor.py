@@ -31,18 +31,24 @@ def examine() -> list[Finding]:
 def _python() -> Finding:
     version = platform.python_version_tuple()
     good = (int(version[0]), int(version[1])) >= (3, 11)
-    return Finding("python", platform.python_version(), good, True, "" if good else "Install Python 3.11 or newer.")
+    return Finding(
+        "python", platform.python_version(), good, True, "" if good else "Install Python 3.11 or newer."
+    )
 
 
 def _torch() -> Finding:
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "torchvision", "open_clip_torch")}
+    versions = {
+        name: importlib.metadata.version(name) for name in ("torch", "torchvision", "open_clip_torch")
+    }
     found = ", ".join(f"{name} {version}" for name, version in versions.items())
     try:
         import torchvision
 
         torchvision.ops.nms  # noqa: B018 - fails where torch and torchvision do not match
     except (ImportError, RuntimeError, AttributeError):
-        return Finding("torch", found, False, True, "torch and torchvision do not match; run `make clean setup`.")
+        return Finding(
+            "torch", found, False, True, "torch and torchvision do not match; run `make clean setup`."
+        )
     return Finding("torch", found, True, True)
 
 
@@ -56,18 +62,30 @@ def _gpu() -> Finding:
         ]
         return Finding("GPU", ", ".join(names))
     return Finding(
-        "GPU", "none that torch can use", False, False, "The demo runs on a CPU; presets paper and reference need a CUDA GPU to end within hours."
+        "GPU",
+        "none that torch can use",
+        False,
+        False,
+        "The demo runs on a CPU; presets paper and reference need a CUDA GPU to end within hours.",
     )
 
 
 def _memory() -> Finding:
     gib = psutil.virtual_memory().total / 2**30
-    return Finding("memory", f"{gib:.0f} GiB", gib > 3.5, False, "" if gib > 3.5 else "The demo needs about 3 GiB.")
+    return Finding(
+        "memory", f"{gib:.0f} GiB", gib > 3.5, False, "" if gib > 3.5 else "The demo needs about 3 GiB."
+    )
 
 
 def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
-    return Finding("disk", f"{free:.0f} GiB free here", free > 2, True, "" if free > 2 else "Free at least 2 GiB, or work in another folder.")
+    return Finding(
+        "disk",
+        f"{free:.0f} GiB free here",
+        free > 2,
+        True,
+        "" if free > 2 else "Free at least 2 GiB, or work in another folder.",
+    )
 
 
 def _demo() -> Finding:

@@ -52,7 +52,11 @@ def _visible(nvml: Any) -> list[Any]:
     handles = []
     for word in filter(None, (part.strip() for part in chosen.split(","))):
         try:
-            handle = nvml.nvmlDeviceGetHandleByIndex(int(word)) if word.lstrip("-").isdigit() else nvml.nvmlDeviceGetHandleByUUID(word.encode())
+            handle = (
+                nvml.nvmlDeviceGetHandleByIndex(int(word))
+                if word.lstrip("-").isdigit()
+                else nvml.nvmlDeviceGetHandleByUUID(word.encode())
+            )
         except (nvml.NVMLError, ValueError):
             break  # as CUDA does: the first one it does not know ends the list
         handles.append(handle)
@@ -73,8 +77,14 @@ def gpus() -> list[GpuFacts]:
 
         found = []
         for index, handle in enumerate(_visible(nvml)):
-            memory, name = ask(nvml.nvmlDeviceGetMemoryInfo, handle), ask(nvml.nvmlDeviceGetName, handle) or "GPU"
-            use, heat = ask(nvml.nvmlDeviceGetUtilizationRates, handle), ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+            memory, name = (
+                ask(nvml.nvmlDeviceGetMemoryInfo, handle),
+                ask(nvml.nvmlDeviceGetName, handle) or "GPU",
+            )
+            use, heat = (
+                ask(nvml.nvmlDeviceGetUtilizationRates, handle),
+                ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
+            )
             name = name.decode() if isinstance(name, bytes) else name
             found.append(GpuFacts(f"cuda:{index}", name, int(memory.used) if memory else 0, int(memory.total) if memory else 0,
                                   int(use.gpu) if use else None, heat))  # fmt: skip
@@ -100,13 +110,17 @@ def devices_of(setting: str) -> tuple[str, ...]:
     if not match:
         raise UserError(f"There is no device {setting!r}; use auto, cpu, cuda, cuda:N, cuda:N,M or cuda:all.")
     kind, numbers = match.groups()
-    return tuple(f"{kind}:{number}" for number in sorted({int(part.rpartition(":")[2]) for part in numbers.split(",")}))
+    return tuple(
+        f"{kind}:{number}" for number in sorted({int(part.rpartition(":")[2]) for part in numbers.split(",")})
+    )
 
 
 def devices() -> dict[str, str]:
     """Device setting -> what it is, of all that a run can be given on this machine."""
     found = {gpu.device: f"{gpu.name}, {gpu.memory_total / 2**30:.0f} GiB" for gpu in gpus()}
-    return found | {"cpu": f"{psutil.cpu_count() or 1} CPU threads, {psutil.virtual_memory().total / 2**30:.0f} GiB"}
+    return found | {
+        "cpu": f"{psutil.cpu_count() or 1} CPU threads, {psutil.virtual_memory().total / 2**30:.0f} GiB"
+    }
 
 
 @dataclass(frozen=True)
@@ -129,5 +143,9 @@ def load_of(pid: int) -> ProcessLoad | None:
     for member in members:
         with contextlib.suppress(psutil.Error):
             times = member.cpu_times()
-            seconds, memory, count = seconds + times.user + times.system, memory + member.memory_info().rss, count + 1
+            seconds, memory, count = (
+                seconds + times.user + times.system,
+                memory + member.memory_info().rss,
+                count + 1,
+            )
     return ProcessLoad(seconds, memory, count) if count else None

@@ -31,7 +31,12 @@ def this_process() -> dict[str, Any]:
 
 def process_facts(pid: int) -> dict[str, Any]:
     """pid, when it was created, host and boot: what `process_alive` knows it by again. Raises psutil.NoSuchProcess."""
-    return {"pid": pid, "pid_created": psutil.Process(pid).create_time(), "host": socket.gethostname(), "boot": boot()}
+    return {
+        "pid": pid,
+        "pid_created": psutil.Process(pid).create_time(),
+        "host": socket.gethostname(),
+        "boot": boot(),
+    }
 
 
 def boot() -> str:
@@ -50,7 +55,9 @@ def process_alive(facts: dict[str, Any]) -> bool:
         return False
     try:
         process = psutil.Process(int(facts["pid"]))
-        return abs(process.create_time() - facts["pid_created"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        return (
+            abs(process.create_time() - facts["pid_created"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        )
     except (psutil.Error, KeyError, TypeError, ValueError):
         return False
 
@@ -92,7 +99,10 @@ def _group(facts: dict[str, Any]) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if os.getpgid(process.pid) == facts["pid"] != process.pid and process.create_time() >= facts["pid_created"]:
+            if (
+                os.getpgid(process.pid) == facts["pid"] != process.pid
+                and process.create_time() >= facts["pid_created"]
+            ):
                 found.append(process)
     return found
 
@@ -114,7 +124,9 @@ def claim(folder: Path, seconds: float = CLAIM_SECONDS) -> Iterator[None]:
     try:
         lock.acquire(timeout=seconds)
     except Timeout:
-        raise UserError(f"Run {folder.name} is in the hands of another process already; stop that one first, or wait for it.") from None
+        raise UserError(
+            f"Run {folder.name} is in the hands of another process already; stop that one first, or wait for it."
+        ) from None
     except PermissionError:
         raise UserError(f"You may not write into {folder}; it belongs to another user.") from None
     try:

@@ -24,7 +24,14 @@ class CamClassifier(nn.Module):
     >>> logits, cam = CamClassifier("resnet101", num_classes=20)(x, return_cam=True)     # logits == cam.mean((2, 3))
     """
 
-    def __init__(self, backbone: str, num_classes: int, weights: str | None = None, cam_boost: float = 1.0, **options: Any):
+    def __init__(
+        self,
+        backbone: str,
+        num_classes: int,
+        weights: str | None = None,
+        cam_boost: float = 1.0,
+        **options: Any,
+    ):
         super().__init__()
         self.backbone = _make_backbone(backbone, weights == "imagenet", options)
         self.head = nn.Conv2d(_feature_channels(self.backbone, backbone), num_classes, 1)
@@ -63,7 +70,9 @@ def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
     except UserError:
         raise
     except TypeError as error:
-        raise UserError(f"The backbone {name} does not take classifier.backbone_options {options}: {error}.") from None
+        raise UserError(
+            f"The backbone {name} does not take classifier.backbone_options {options}: {error}."
+        ) from None
     except Exception as error:  # hubs raise many kinds
         raise UserError(
             f"The ImageNet weights of {name} could not be had: {first_line(error)}. If this machine has no network, download them elsewhere "
@@ -74,12 +83,20 @@ def _make_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
 def _torchvision_resnet(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
     import torchvision
 
-    known = [model for model in torchvision.models.list_models(module=torchvision.models) if model.startswith(("resnet", "resnext", "wide_resnet"))]
+    known = [
+        model
+        for model in torchvision.models.list_models(module=torchvision.models)
+        if model.startswith(("resnet", "resnext", "wide_resnet"))
+    ]
     if name not in known:
-        raise UserError(f"There is no torchvision ResNet {name!r}; there are {', '.join(known)}; for others write timm:NAME.")
+        raise UserError(
+            f"There is no torchvision ResNet {name!r}; there are {', '.join(known)}; for others write timm:NAME."
+        )
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"] if imagenet else None
     network = torchvision.models.get_model(name, weights=weights, **options)
-    return nn.Sequential(OrderedDict((key, part) for key, part in network.named_children() if key not in ("avgpool", "fc")))
+    return nn.Sequential(
+        OrderedDict((key, part) for key, part in network.named_children() if key not in ("avgpool", "fc"))
+    )
 
 
 class ClipTower(nn.Module):
@@ -114,8 +131,12 @@ def _timm_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
     import timm
 
     if not timm.is_model(name):
-        raise UserError(f"timm has no model {name!r}; `python -c 'import timm; print(timm.list_models())'` lists them.")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        raise UserError(
+            f"timm has no model {name!r}; `python -c 'import timm; print(timm.list_models())'` lists them."
+        )
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
+    }
     return TimmFeatures(timm.create_model(name, pretrained=imagenet, num_classes=0, global_pool="", **values))
 
 
@@ -137,18 +158,31 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     """
     network = backbone.network if isinstance(backbone, TimmFeatures) else backbone
     found, wanted = read_weights(path), network.state_dict()
-    wrong = [f"{name} is missing" for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
+    wrong = [
+        f"{name} is missing"
+        for name in wanted
+        if name not in found and not name.endswith("num_batches_tracked")
+    ]
     wrong += [
         f"{name} is {list(found[name].shape)}, not {list(wanted[name].shape)}"
         for name in wanted
         if name in found and found[name].shape != wanted[name].shape
     ]
-    wrong += [f"the backbone has no {name}" for name in found if name not in wanted and not _of_classifier(network, name)]
+    wrong += [
+        f"the backbone has no {name}"
+        for name in found
+        if name not in wanted and not _of_classifier(network, name)
+    ]
     if wrong:
         more = f", and {len(wrong) - 3} more like it" if len(wrong) > 3 else ""
         raise UserError(f"The weights in {path} do not fit the backbone: {', '.join(wrong[:3])}{more}.")
     network.load_state_dict(
-        {name: value.float() if value.is_floating_point() else value for name, value in found.items() if name in wanted}, strict=False
+        {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in found.items()
+            if name in wanted
+        },
+        strict=False,
     )
 
 

@@ -61,7 +61,9 @@ def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
     return p if divisor is None else debias(p, divisor, config.bias.floor)
 
 
-def local_labels(count: int, view_image: np.ndarray, p_views: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
+def local_labels(
+    count: int, view_image: np.ndarray, p_views: np.ndarray, bias: Bias, config: CCDConfig
+) -> np.ndarray:
     """[N, C] debiased maximum over each image's views (Eq. 5-6); rows of NaN where an image has none."""
     return debiased_local(local_probabilities(count, view_image, p_views), bias, config)
 
@@ -72,7 +74,11 @@ def debiased_local(p_local: np.ndarray, bias: Bias, config: CCDConfig) -> np.nda
     if not config.labels.views_required:
         local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
     divisor = bias_in_use(bias.value, config.bias.mode)
-    return local if divisor is None else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
+    return (
+        local
+        if divisor is None
+        else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
+    )
 
 
 def final_labels(initial: np.ndarray, local: np.ndarray, config: CCDConfig) -> np.ndarray:

@@ -28,11 +28,15 @@ from ccd_core.method.views import (
 
 
 @torch.inference_mode()
-def class_maps_of(model: CamClassifier, pixels: Tensor, cam_size: int, accelerator: Accelerator) -> tuple[Tensor, Tensor]:
+def class_maps_of(
+    model: CamClassifier, pixels: Tensor, cam_size: int, accelerator: Accelerator
+) -> tuple[Tensor, Tensor]:
     """Logits [B, C] and raw maps [B, C, h, w] in float32 of frames [B, 3, S, S] uint8."""
     x = pixels.to(accelerator.device)
     if x.shape[-1] != cam_size:
-        x = F.interpolate(x.float(), (cam_size, cam_size), mode="bilinear", align_corners=False, antialias=True)
+        x = F.interpolate(
+            x.float(), (cam_size, cam_size), mode="bilinear", align_corners=False, antialias=True
+        )
     x = normalise(x)
     with accelerator.autocast():
         logits, cam = model(x.contiguous(memory_format=torch.channels_last), return_cam=True)
@@ -96,6 +100,8 @@ def ask_clip(clip: PromptedClip, frames: Sequence[Tensor], views: Sequence[tuple
     shapes = [crop_shape(y1 - y0, x1 - x0, settings.size, clip.round_to) for _, (x0, y0, x1, y1) in views]
     p = np.empty((len(views), len(clip.text)), np.float32)
     for batch in batches_of_equal(shapes, settings.batch_size):
-        crops = [crop_views(frames[views[i][0]], [views[i][1]], settings.size, clip.round_to)[0] for i in batch]
+        crops = [
+            crop_views(frames[views[i][0]], [views[i][1]], settings.size, clip.round_to)[0] for i in batch
+        ]
         p[batch] = clip.probabilities(torch.stack(crops)).cpu().numpy()
     return p

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def ccd_loss(logits: Tensor, labels: Tensor, strong_logits: Tensor | None = None, beta: float = 1.0) -> Tensor:
+def ccd_loss(
+    logits: Tensor, labels: Tensor, strong_logits: Tensor | None = None, beta: float = 1.0
+) -> Tensor:
     """L_ce + beta * L_consist, each a mean over all images and classes (Eq. 8).
 
     logits: [B, C] of the weakly augmented images; labels: [B, C] in [0, 1]; strong_logits: [B, C] of the strongly

@@ -13,7 +13,9 @@ from ccd_core.config import NoneImageSettings
 from ccd_core.method.bias import entropy
 
 
-def none_images(p_global: np.ndarray, similarity: np.ndarray | None, settings: NoneImageSettings) -> np.ndarray:
+def none_images(
+    p_global: np.ndarray, similarity: np.ndarray | None, settings: NoneImageSettings
+) -> np.ndarray:
     """[N] bool, which images are taken to show no class; all False where the filter is off.
 
     p_global: [N, C] probabilities of whole images; similarity: [N] cosine of each image with its best class.

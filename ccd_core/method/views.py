@@ -33,8 +33,12 @@ class AxisMaxima:
 
     def __init__(self, cams: Tensor, size: tuple[int, int]):
         self.cams, self.size = cams.float(), size
-        down, across = (_Axis(pixels, cells, cams.device) for pixels, cells in zip(size, cams.shape[1:], strict=True))
-        wide = across.resize(self.cams, 2, across.breakpoints)  # columns before rows, as torch does, so that rounding is the same
+        down, across = (
+            _Axis(pixels, cells, cams.device) for pixels, cells in zip(size, cams.shape[1:], strict=True)
+        )
+        wide = across.resize(
+            self.cams, 2, across.breakpoints
+        )  # columns before rows, as torch does, so that rounding is the same
         rows = down.resize(wide, 1).amax(2)  # [M, H]
         columns = down.resize(across.resize(self.cams, 2), 1, down.breakpoints).amax(1)  # [M, W]
         low = down.resize(wide, 1, down.breakpoints).amin((1, 2))
@@ -53,7 +57,10 @@ class AxisMaxima:
         maps = F.interpolate(self.cams[:, None], self.size, mode="bilinear", align_corners=False)[:, 0]
         above = ((maps - self.low[..., None]) / self.range[..., None] > threshold).flatten(1).cpu().numpy()
         first, last, found = _first_and_last(above)
-        (y_first, x_first), (y_last, x_last) = np.divmod(first, self.size[1]), np.divmod(last - 1, self.size[1])
+        (y_first, x_first), (y_last, x_last) = (
+            np.divmod(first, self.size[1]),
+            np.divmod(last - 1, self.size[1]),
+        )
         boxes = np.stack([np.minimum(x_first, x_last), y_first, np.maximum(x_first, x_last), y_last], 1)
         return np.where(found[:, None], boxes, -1)
 
@@ -68,11 +75,15 @@ class _Axis:
         self.weight = place - self.before
         change = self.before.diff() > 0
         edge = torch.ones(1, dtype=torch.bool, device=device)
-        self.breakpoints = (torch.cat([change, edge]) | torch.cat([edge, change])).nonzero()[:, 0]  # [T] pixels beside a cell's centre
+        self.breakpoints = (torch.cat([change, edge]) | torch.cat([edge, change])).nonzero()[
+            :, 0
+        ]  # [T] pixels beside a cell's centre
 
     def resize(self, maps: Tensor, axis: int, pixels: Tensor | None = None) -> Tensor:
         """`maps` [M, h, w] with `axis` (1 or 2) resized."""
-        before, after, weight = (x if pixels is None else x[pixels] for x in (self.before, self.after, self.weight))
+        before, after, weight = (
+            x if pixels is None else x[pixels] for x in (self.before, self.after, self.weight)
+        )
         weight = weight[:, None] if axis == 1 else weight
         return maps.index_select(axis, before) * (1 - weight) + maps.index_select(axis, after) * weight
 
@@ -89,7 +100,9 @@ def add_offset(boxes: np.ndarray, offset: int, size: tuple[int, int]) -> np.ndar
     return np.where(boxes[:, :1] < 0, -1, clipped)
 
 
-def cam_boxes(cams: Tensor, size: tuple[int, int], threshold: float = 0.95, offset: int = 80, box: str = "extent") -> np.ndarray:
+def cam_boxes(
+    cams: Tensor, size: tuple[int, int], threshold: float = 0.95, offset: int = 80, box: str = "extent"
+) -> np.ndarray:
     """[M, 4] int boxes of the maps [M, h, w] in a frame of `size` (H, W), -1 where a map is flat."""
     profile = AxisMaxima(cams, size)
     boxes = profile.extents(threshold) if box == "extent" else profile.first_last(threshold)
@@ -116,7 +129,9 @@ def view_threshold(scores: np.ndarray, mean_views: float) -> float:
     return float(np.partition(scores.ravel(), scores.size - wanted - 1)[scores.size - wanted - 1])
 
 
-def searched_threshold(scores: np.ndarray, between: tuple[float, float], images: int, start: float, step: float, seed: int) -> float:
+def searched_threshold(
+    scores: np.ndarray, between: tuple[float, float], images: int, start: float, step: float, seed: int
+) -> float:
     """The authors' search for the view threshold (train.py): it rises until the mean number of views lies in between.
 
     scores: [N, C] float32 in [0, 1]. Each threshold is tried on the next `images` images of a shuffled order, the first on one more; where
@@ -144,12 +159,16 @@ def moved_boxes(boxes: np.ndarray, size: tuple[int, int], rng: np.random.Generat
     return _at_random(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1], size, rng)
 
 
-def _at_random(width: np.ndarray, height: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _at_random(
+    width: np.ndarray, height: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
     x, y = rng.integers(0, size[1] - width + 1), rng.integers(0, size[0] - height + 1)
     return np.stack([x, y, x + width, y + height], 1)
 
 
-def crop_views(image: Tensor, boxes: Iterable[Box], longer_side: int = 640, round_to: int = 1) -> list[Tensor]:
+def crop_views(
+    image: Tensor, boxes: Iterable[Box], longer_side: int = 640, round_to: int = 1
+) -> list[Tensor]:
     """Cut the boxes from `image` [3, H, W] and resize each to `longer_side`, keeping its aspect ratio (Sec. 4.1).
 
     Lengths are truncated to whole pixels as in the authors' code or, with `round_to` above 1, rounded to multiples
@@ -159,7 +178,15 @@ def crop_views(image: Tensor, boxes: Iterable[Box], longer_side: int = 640, roun
     for x0, y0, x1, y1 in boxes:
         shape = crop_shape(y1 - y0, x1 - x0, longer_side, round_to)
         crop = image[None, :, y0:y1, x0:x1].float()
-        crops.append(F.interpolate(crop, shape, mode="bilinear", align_corners=False, antialias=max(y1 - y0, x1 - x0) > longer_side)[0])
+        crops.append(
+            F.interpolate(
+                crop,
+                shape,
+                mode="bilinear",
+                align_corners=False,
+                antialias=max(y1 - y0, x1 - x0) > longer_side,
+            )[0]
+        )
     return crops
 
 

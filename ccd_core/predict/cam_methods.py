@@ -18,7 +18,12 @@ from torch import Tensor
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.views import AxisMaxima, normalize_cam
 
-METHODS: dict[str, Callable[..., Any]] = {"Grad-CAM": GradCAM, "Grad-CAM++": GradCAMPlusPlus, "LayerCAM": LayerCAM, "Eigen-CAM": EigenCAM}
+METHODS: dict[str, Callable[..., Any]] = {
+    "Grad-CAM": GradCAM,
+    "Grad-CAM++": GradCAMPlusPlus,
+    "LayerCAM": LayerCAM,
+    "Eigen-CAM": EigenCAM,
+}
 SHOWN = 40  # side of the maps that are handed out
 
 
@@ -28,7 +33,9 @@ def method_maps(model: CamClassifier, x: Tensor, cls: int) -> dict[str, Tensor]:
         _, cam = model(x, return_cam=True)
     maps = {"CAM": cam[0, cls].float().cpu()}
     for name, method in METHODS.items():
-        with method(model=model, target_layers=[model.backbone]) as explained:  # `with` takes its hooks off the model again
+        with method(
+            model=model, target_layers=[model.backbone]
+        ) as explained:  # `with` takes its hooks off the model again
             maps[name] = torch.from_numpy(explained(input_tensor=x, targets=[ClassifierOutputTarget(cls)])[0])
     model.zero_grad(set_to_none=True)
     return maps
@@ -41,5 +48,8 @@ def method_boxes(maps: dict[str, Tensor], frame: int, thresholds: list[float]) -
         profile = AxisMaxima(raw[None], (frame, frame))
         boxes = [profile.extents(threshold)[0].tolist() for threshold in thresholds]
         small = raw if max(raw.shape) <= SHOWN else F.adaptive_avg_pool2d(raw[None], SHOWN)[0]
-        answer[name] = {"map": normalize_cam(small).numpy().round(3).tolist(), "boxes": [None if box[0] < 0 else box for box in boxes]}
+        answer[name] = {
+            "map": normalize_cam(small).numpy().round(3).tolist(),
+            "boxes": [None if box[0] < 0 else box for box in boxes],
+        }
     return answer

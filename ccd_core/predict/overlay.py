@@ -20,13 +20,21 @@ def picture(path: str | Path, longer_side: int) -> Image.Image:
     return image
 
 
-def overlay(image: Image.Image, cam: np.ndarray | Sequence[Sequence[float]], box: Sequence[float] | None) -> Image.Image:
+def overlay(
+    image: Image.Image, cam: np.ndarray | Sequence[Sequence[float]], box: Sequence[float] | None
+) -> Image.Image:
     """`image` with the map [h, w] of values in [0, 1] as heat, and the box (x0, y0, x1, y1 as fractions of the image) as a frame."""
-    heat = Image.fromarray((np.asarray(cam, np.float32) * 255).astype(np.uint8)).resize(image.size, Image.Resampling.BICUBIC)
+    heat = Image.fromarray((np.asarray(cam, np.float32) * 255).astype(np.uint8)).resize(
+        image.size, Image.Resampling.BICUBIC
+    )
     v = np.asarray(heat, np.float32)[..., None] / 255
-    colour = 255 * np.concatenate([np.minimum(1, 2 * v), np.maximum(0, 1.4 * v - 0.4), np.maximum(0, 0.5 - v)], 2)
+    colour = 255 * np.concatenate(
+        [np.minimum(1, 2 * v), np.maximum(0, 1.4 * v - 0.4), np.maximum(0, 0.5 - v)], 2
+    )
     strength = 0.72 * v
-    mixed = Image.fromarray((np.asarray(image, np.float32) * (1 - strength) + colour * strength).astype(np.uint8))
+    mixed = Image.fromarray(
+        (np.asarray(image, np.float32) * (1 - strength) + colour * strength).astype(np.uint8)
+    )
     if box is not None:
         width, height = image.size
         x0, y0, x1, y1 = box[0] * width, box[1] * height, box[2] * width - 1, box[3] * height - 1

@@ -34,7 +34,9 @@ class Prediction:
     scores: np.ndarray | None
     error: str | None = None
 
-    def labels(self, classes: Sequence[str], thresholds: float | dict[str, float] | Thresholds = 0.5) -> list[str]:
+    def labels(
+        self, classes: Sequence[str], thresholds: float | dict[str, float] | Thresholds = 0.5
+    ) -> list[str]:
         """Names of the classes at or above their threshold, surest first; a class without a threshold has 0.5."""
         if self.scores is None:
             return []
@@ -57,12 +59,19 @@ class Predictor:
 
         path = run.file("checkpoints", "best.safetensors")
         if not path.is_file():
-            raise UserError(f"Run {run.name} has no trained model yet (status {run.status}); let it finish, or resume it.")
+            raise UserError(
+                f"Run {run.name} has no trained model yet (status {run.status}); let it finish, or resume it."
+            )
         self.run, self.classes = run, run.classes
         self.accelerator = make_accelerator(device, precision)
         settings = run.config.classifier.model_copy(update={"weights": None})  # all weights come from the run
         self.model = make_classifier(settings, len(run.classes))
-        self.model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
+        self.model.load_state_dict(
+            {
+                name: value.float() if value.is_floating_point() else value
+                for name, value in load_file(path).items()
+            }
+        )
         self.model.eval().to(self.accelerator.device)
         self._prompted: PromptedClip | None = None
         self._warmed_up: CamClassifier | None = None
@@ -72,7 +81,9 @@ class Predictor:
         return cls(Run.open(path), device, precision)
 
     @torch.inference_mode()
-    def predict(self, paths: Sequence[str | Path], batch_size: int = 32, advance: Callable[[int], None] | None = None) -> list[Prediction]:
+    def predict(
+        self, paths: Sequence[str | Path], batch_size: int = 32, advance: Callable[[int], None] | None = None
+    ) -> list[Prediction]:
         """One Prediction an image, in order; an image that cannot be read has an error instead of scores.
 
         advance(done) is called after every batch.
@@ -82,14 +93,18 @@ class Predictor:
             good = [picture for picture in pictures if isinstance(picture, torch.Tensor)]
             scores = iter(self._scores(torch.stack(good)) if good else [])
             predictions += [
-                Prediction(path, next(scores)) if isinstance(picture, torch.Tensor) else Prediction(path, None, str(picture))
+                Prediction(path, next(scores))
+                if isinstance(picture, torch.Tensor)
+                else Prediction(path, None, str(picture))
                 for path, picture in zip(batch, pictures, strict=True)
             ]
             if advance:
                 advance(len(predictions))
         return predictions
 
-    def _decoded(self, paths: list[Path], batch_size: int) -> Iterator[tuple[list[Path], list[torch.Tensor | ImageError]]]:
+    def _decoded(
+        self, paths: list[Path], batch_size: int
+    ) -> Iterator[tuple[list[Path], list[torch.Tensor | ImageError]]]:
         """The images batch by batch, decoded by several threads while the model is busy with the batch before."""
         batches = [paths[begin : begin + batch_size] for begin in range(0, len(paths), batch_size)]
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
@@ -122,7 +137,9 @@ class Predictor:
         _, cam = class_maps_of(self.model, pixels, settings.classifier.cam_size, self.accelerator)
         maps = cam[0][chosen.to(cam.device)]
         frame = settings.views.frame
-        extents = AxisMaxima(maps, (frame, frame)).extents(SHOWN_THRESHOLD) if len(chosen) else np.empty((0, 4))
+        extents = (
+            AxisMaxima(maps, (frame, frame)).extents(SHOWN_THRESHOLD) if len(chosen) else np.empty((0, 4))
+        )
         return {
             "cam": normalize_cam(maps).cpu().numpy().round(3).tolist(),
             "boxes": [None if box[0] < 0 else (box / frame).tolist() for box in extents],
@@ -130,7 +147,9 @@ class Predictor:
         }
 
     @torch.inference_mode()
-    def explain(self, path: str | Path, thresholds: Sequence[float], warmed_up: bool = False) -> dict[str, Any]:
+    def explain(
+        self, path: str | Path, thresholds: Sequence[float], warmed_up: bool = False
+    ) -> dict[str, Any]:
         """Scores [C], maps [C][h][w] in [0, 1], CAM boxes [C][T] without offset at each threshold (None for a flat map), CLIP's view [C].
 
         Boxes are in pixels of the run's frame, whose side is `frame`. With `warmed_up`, all but CLIP's view are those of the classifier
@@ -143,7 +162,10 @@ class Predictor:
         logits, cam = class_maps_of(model, pixels, settings.classifier.cam_size, self.accelerator)
         profile = AxisMaxima(cam[0], (frame, frame))
         extents = [profile.extents(threshold) for threshold in thresholds]
-        boxes = [[None if row[c][0] < 0 else [int(v) for v in row[c]] for row in extents] for c in range(len(self.classes))]
+        boxes = [
+            [None if row[c][0] < 0 else [int(v) for v in row[c]] for row in extents]
+            for c in range(len(self.classes))
+        ]
         return {
             "scores": torch.sigmoid(logits[0]).tolist(),
             "cam": normalize_cam(cam[0]).cpu().numpy().round(4).tolist(),
@@ -152,13 +174,17 @@ class Predictor:
             "clip": self._global_probabilities(Path(path)),
         }
 
-    def cam_methods(self, path: str | Path, cls: int, thresholds: Sequence[float]) -> dict[str, dict[str, Any]]:
+    def cam_methods(
+        self, path: str | Path, cls: int, thresholds: Sequence[float]
+    ) -> dict[str, dict[str, Any]]:
         """By CAM method: the map of class `cls` and its box at each threshold, as `method_boxes` gives them."""
         from ccd_core.predict.cam_methods import method_boxes, method_maps
 
         size = self.run.config.classifier.cam_size
         pixels = self._square(Path(path), size)[None].to(self.accelerator.device)
-        return method_boxes(method_maps(self.model, normalise(pixels), cls), self.run.config.views.frame, list(thresholds))
+        return method_boxes(
+            method_maps(self.model, normalise(pixels), cls), self.run.config.views.frame, list(thresholds)
+        )
 
     def _after_warmup(self) -> CamClassifier:
         """The classifier that the run's own views come from. Raises UserError where the run has not kept it."""
@@ -166,7 +192,9 @@ class Predictor:
             path = self.run.file("checkpoints", "warmup.safetensors")
             if not path.is_file():
                 raise UserError(f"Run {self.run.name} has not kept its classifier as it was after warm-up.")
-            self._warmed_up = make_classifier(self.run.config.classifier.model_copy(update={"weights": None}), len(self.classes))
+            self._warmed_up = make_classifier(
+                self.run.config.classifier.model_copy(update={"weights": None}), len(self.classes)
+            )
             self._warmed_up.load_state_dict(load_model_weights(path))
             self._warmed_up.eval().to(self.accelerator.device)
         return self._warmed_up
@@ -180,8 +208,15 @@ class Predictor:
         """
         settings = self.run.config
         places = np.array(boxes, float).reshape(-1, 4)
-        if not (np.isfinite(places).all() and (places >= 0).all() and (places <= 1).all() and (places[:, :2] < places[:, 2:]).all()):
-            raise UserError("A box is x0, y0, x1, y1 as fractions of the image from 0 to 1, with x0 < x1 and y0 < y1.")
+        if not (
+            np.isfinite(places).all()
+            and (places >= 0).all()
+            and (places <= 1).all()
+            and (places[:, :2] < places[:, 2:]).all()
+        ):
+            raise UserError(
+                "A box is x0, y0, x1, y1 as fractions of the image from 0 to 1, with x0 < x1 and y0 < y1."
+            )
         frame = settings.views.frame
         pixels = np.rint(places * frame).astype(int)
         pixels[:, :2] = np.minimum(pixels[:, :2], frame - 1)
@@ -206,4 +241,6 @@ class Predictor:
     @staticmethod
     def _square(path: Path, size: int) -> torch.Tensor:
         """[3, size, size] uint8, the image squeezed into a square as in training."""
-        return torch.from_numpy(np.array(resize(read_image(path, at_least=size), size, size))).permute(2, 0, 1)
+        return torch.from_numpy(np.array(resize(read_image(path, at_least=size), size, size))).permute(
+            2, 0, 1
+        )

@@ -85,12 +85,20 @@ class PredictorClient:
                         raise UserError(answer["error"])
                     return answer
                 self._process = None
-        raise UserError("The predictor process ended unexpectedly; its message is in the terminal that runs the app.")
+        raise UserError(
+            "The predictor process ended unexpectedly; its message is in the terminal that runs the app."
+        )
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
             command = [sys.executable, "-m", "ccd_core.predict.server", self.run_path]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=BESIDE_OTHERS | os.environ)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=BESIDE_OTHERS | os.environ,
+            )
         return self._process
 
 

@@ -11,9 +11,7 @@ import numpy as np
 
 from ccd_core.evaluation.thresholds import Thresholds
 
-CSV_FORMAT = (
-    "One row an image: its name, its labels (surest first, joined by ;), then one column a class with the score from 0 to 1. UTF-8, comma-separated."
-)
+CSV_FORMAT = "One row an image: its name, its labels (surest first, joined by ;), then one column a class with the score from 0 to 1. UTF-8, comma-separated."
 
 
 def as_csv(rows: Iterable[tuple[str, np.ndarray]], classes: Sequence[str], thresholds: Thresholds) -> str:
@@ -22,11 +20,15 @@ def as_csv(rows: Iterable[tuple[str, np.ndarray]], classes: Sequence[str], thres
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["image", "labels", *classes])
     for name, scores in rows:
-        table.writerow([name, ";".join(thresholds.labels(classes, scores)), *(f"{score:.5f}" for score in scores)])
+        table.writerow(
+            [name, ";".join(thresholds.labels(classes, scores)), *(f"{score:.5f}" for score in scores)]
+        )
     return file.getvalue()
 
 
-def as_records(rows: Iterable[tuple[str, np.ndarray]], classes: Sequence[str], thresholds: Thresholds) -> list[dict[str, Any]]:
+def as_records(
+    rows: Iterable[tuple[str, np.ndarray]], classes: Sequence[str], thresholds: Thresholds
+) -> list[dict[str, Any]]:
     """One {"image", "labels", "scores": {class: score}} an image."""
     return [
         {

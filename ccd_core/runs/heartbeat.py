@@ -42,7 +42,9 @@ def heartbeat(run: Run, stoppable: bool = True) -> AbstractContextManager[None]:
             waited += LISTEN_SECONDS
             if waited >= BEAT_SECONDS:
                 waited = 0.0
-                with contextlib.suppress(OSError):  # the folder may be gone; that is not for this thread to say
+                with contextlib.suppress(
+                    OSError
+                ):  # the folder may be gone; that is not for this thread to say
                     os.utime(run.file("state.json"))
             if stoppable and (asked or run.stop_asked(this_process()) is not None):
                 if not asked:

@@ -16,10 +16,17 @@ def surroundings() -> dict[str, Any]:
     packages = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "accelerate")
     versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     try:
-        commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5).stdout.strip()
+        commit = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         commit = ""
-    return {"python": platform.python_version(), "versions": versions, "git_commit": commit or None, "host": socket.gethostname()}
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "git_commit": commit or None,
+        "host": socket.gethostname(),
+    }
 
 
 def _installed(package: str) -> bool:

@@ -46,13 +46,17 @@ class Run:
         run = cls(path, config, classes)
         if (path / "config.yaml").is_file():
             there = cls.open(path)
-            if there.config != config.changed(device=there.config.device):  # a run can be resumed on another device
+            if there.config != config.changed(
+                device=there.config.device
+            ):  # a run can be resumed on another device
                 raise UserError(
                     f"{path} holds a run with other settings ({', '.join(differences(there.config, config))}); "
                     "choose another --out, or --resume without changing settings."
                 )
             return there
-        if path.exists() and (not path.is_dir() or any(entry.name not in ("job.log", ".claim") for entry in path.iterdir())):
+        if path.exists() and (
+            not path.is_dir() or any(entry.name not in ("job.log", ".claim") for entry in path.iterdir())
+        ):
             raise UserError(f"{path} exists and is not a run; choose another --out.")
         settings = config.model_dump(mode="json") | {"recorded": {"classes": list(classes), **surroundings()}}
         write_atomic(path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
@@ -69,7 +73,9 @@ class Run:
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{path} is not a run: it has no config.yaml.") from None
         except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, UnicodeDecodeError):
-            raise UserError(f"{path / 'config.yaml'} is damaged: it does not hold the settings of a run.") from None
+            raise UserError(
+                f"{path / 'config.yaml'} is damaged: it does not hold the settings of a run."
+            ) from None
 
     @property
     def name(self) -> str:
@@ -83,7 +89,9 @@ class Run:
     def settings_to_share(self) -> str:
         """config.yaml without the name of the machine."""
         recorded = {key: value for key, value in self.recorded.items() if key != "host"}
-        return yaml.safe_dump(self.config.model_dump(mode="json") | {"recorded": recorded}, sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(
+            self.config.model_dump(mode="json") | {"recorded": recorded}, sort_keys=False, allow_unicode=True
+        )
 
     # -- state -------------------------------------------------------------------------------
 
@@ -128,8 +136,12 @@ class Run:
         state, own = self.state, this_process()
         if slurm.is_this_job(state):
             return
-        if self.status in ("running", "queued") and any(state.get(key) != own[key] for key in ("pid", "host")):
-            raise UserError(f"Run {self.name} is {self.status} already, on {state.get('host')}; stop it first, or wait for it.")
+        if self.status in ("running", "queued") and any(
+            state.get(key) != own[key] for key in ("pid", "host")
+        ):
+            raise UserError(
+                f"Run {self.name} is {self.status} already, on {state.get('host')}; stop it first, or wait for it."
+            )
 
     @property
     def heartbeat(self) -> float:
@@ -141,14 +153,19 @@ class Run:
 
     def ask_to_stop(self) -> None:
         """Leave a request for the process that works on this run, wherever it is; a later process does not heed it."""
-        write_json(self.path / "stop.json", {"asked": time.time()} | {key: self.state.get(key) for key in ("pid", "host")})
+        write_json(
+            self.path / "stop.json",
+            {"asked": time.time()} | {key: self.state.get(key) for key in ("pid", "host")},
+        )
 
     def stop_asked(self, state: dict[str, Any] | None = None) -> float | None:
         """When the process that `state` names was asked to stop, or None."""
         if not self.has("stop.json"):
             return None
         state, request = self.state if state is None else state, self.load_json("stop.json")
-        return request["asked"] if all(request.get(key) == state.get(key) for key in ("pid", "host")) else None
+        return (
+            request["asked"] if all(request.get(key) == state.get(key) for key in ("pid", "host")) else None
+        )
 
     # -- artefacts ---------------------------------------------------------------------------
 
@@ -197,18 +214,28 @@ class Run:
         path = self._views_file()
         with reading(path), pq.ParquetFile(path) as file:
             for part in file.iter_batches(columns=["image", "probabilities"]):
-                yield part.column("image").to_numpy(zero_copy_only=False), self._matrix(part.column("probabilities"))
+                yield (
+                    part.column("image").to_numpy(zero_copy_only=False),
+                    self._matrix(part.column("probabilities")),
+                )
 
     def views_of(self, image: str) -> tuple[pd.DataFrame, np.ndarray]:
         """Rows of `load_views` of one image, and their probabilities [v, C]; only the part of the file that may hold it is read."""
         path = self._views_file()
         with reading(path):
             table = pq.read_table(path, filters=[("image", "=", image)])
-        return table.drop_columns(["probabilities"]).to_pandas(), self._matrix(table.column("probabilities").combine_chunks())
+        return table.drop_columns(["probabilities"]).to_pandas(), self._matrix(
+            table.column("probabilities").combine_chunks()
+        )
 
     def _matrix(self, column: pa.Array) -> np.ndarray:
         """[v, C] float32 of a column of probabilities, a list a row."""
-        return column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(-1, len(self.classes))
+        return (
+            column.flatten()
+            .to_numpy(zero_copy_only=False)
+            .astype(np.float32, copy=False)
+            .reshape(-1, len(self.classes))
+        )
 
     def _views_file(self) -> Path:
         if not self.has("views.parquet"):

@@ -58,7 +58,9 @@ def _as_user_error(error: BaseException, run: Run) -> BaseException:
         section, _, name = key.partition(".")
         value = getattr(getattr(run.config, section), name)
         smaller = max(1, value // 2)
-        return UserError(f"The GPU ran out of memory in stage {stage}; try --set {key}={smaller} in a new run.")
+        return UserError(
+            f"The GPU ran out of memory in stage {stage}; try --set {key}={smaller} in a new run."
+        )
     if isinstance(error, OSError) and error.errno == 28:
         return UserError(f"The disk that holds {run.path} is full; free some space and resume.")
     return error

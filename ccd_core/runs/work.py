@@ -57,7 +57,9 @@ class Work:
                 self.drop_chunks(Path(name).stem)
         return read_arrays(self.run.file(name))
 
-    def chunks(self, name: str, count: int, size: int, compute: Callable[[slice], Arrays]) -> Iterator[Arrays]:
+    def chunks(
+        self, name: str, count: int, size: int, compute: Callable[[slice], Arrays]
+    ) -> Iterator[Arrays]:
         """Compute arrays chunk by chunk, and yield them in order, one in memory at a time.
 
         Finished chunks are kept in the run's folder, so that a killed run loses one at most. The processes share them.

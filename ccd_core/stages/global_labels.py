@@ -75,7 +75,9 @@ def _embeddings(clip: PromptedClip, images: ImageList, work: Work, advance: Adva
     def compute(part: slice) -> Arrays:
         rows: list[np.ndarray] = []
         chosen = range(part.start, part.stop)
-        for _, pixels in read_usable(images, clip.side, clip.settings.batch_size, chosen, work.config.data.workers):
+        for _, pixels in read_usable(
+            images, clip.side, clip.settings.batch_size, chosen, work.config.data.workers
+        ):
             rows.append(clip.embed(pixels).cpu().numpy())
             advance(part.start + sum(map(len, rows)))
         return {"embeddings": np.concatenate(rows)}

@@ -13,7 +13,9 @@ from ccd_core.runs.work import Work
 
 log = logging.getLogger("ccd")
 SPLITS = ("train", "val")
-NAMED_IN_STATE = 1000  # unusable images named in state.json, which is written twice a second; images.json has all
+NAMED_IN_STATE = (
+    1000  # unusable images named in state.json, which is written twice a second; images.json has all
+)
 
 
 def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedImages]:
@@ -26,7 +28,8 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
     size = work.config.classifier.image_size
     none = ImageList((), ())
     splits = {
-        name: DecodedImages(dataset.splits.get(name, none), size, settings.cache_gb, settings.workers) for name in SPLITS
+        name: DecodedImages(dataset.splits.get(name, none), size, settings.cache_gb, settings.workers)
+        for name in SPLITS
     }
     found: dict[str, dict[str, str]] = {}
     total = sum(len(images) for images in splits.values())
@@ -39,7 +42,9 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
             done += count
         if work.team.first:
             write_json(run.file("images.json"), found)
-    skipped = [{"id": image, "reason": reason} for reasons in found.values() for image, reason in reasons.items()]
+    skipped = [
+        {"id": image, "reason": reason} for reasons in found.values() for image, reason in reasons.items()
+    ]
     if not known:
         for entry in skipped:
             log.warning("skipped %s: %s", entry["id"], entry["reason"])

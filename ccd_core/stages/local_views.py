@@ -67,13 +67,17 @@ def _scores(model: CamClassifier, images: ImageList, work: Work, advance: Advanc
 
     def compute(part: slice) -> Arrays:
         rows: list[np.ndarray] = []
-        for _, pixels in read_usable(images, size, BATCH, range(part.start, part.stop), work.config.data.workers):
+        for _, pixels in read_usable(
+            images, size, BATCH, range(part.start, part.stop), work.config.data.workers
+        ):
             logits, _ = class_maps_of(model, pixels, cam_size, work.accelerator)
             rows.append(torch.sigmoid(logits).cpu().numpy())
             advance(part.start + sum(map(len, rows)))
         return {"scores": np.concatenate(rows)}
 
-    return np.concatenate([part["scores"] for part in work.chunks("view-scores", len(images), CHUNK, compute)])
+    return np.concatenate(
+        [part["scores"] for part in work.chunks("view-scores", len(images), CHUNK, compute)]
+    )
 
 
 def _views_of(

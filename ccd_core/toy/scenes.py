@@ -38,7 +38,15 @@ PLACES = {
     "desert": dict(car=2, kite=2, balloon=3),
     "plain": dict(),
 }
-TOGETHER = {"chair": "lamp", "lamp": "chair", "cup": "chair", "house": "tree", "sailboat": "fish", "snowman": "tree", "bicycle": "car"}
+TOGETHER = {
+    "chair": "lamp",
+    "lamp": "chair",
+    "cup": "chair",
+    "house": "tree",
+    "sailboat": "fish",
+    "snowman": "tree",
+    "bicycle": "car",
+}
 COUNT_WEIGHTS = (0.05, 0.27, 0.27, 0.22, 0.12, 0.07)  # 0 to 5 classes
 SHAPES = ((640, 480), (640, 480), (640, 427), (480, 640), (600, 450))  # width, height
 FLYING = {"balloon", "kite"}  # everything else mostly stands below the horizon
@@ -72,7 +80,9 @@ def draw_scene(seed: int, index: int, scale: float = 1.0, none_share: float = CO
         _paint(canvas, strokes, _affine(rng, side, *rng.uniform(0.05, 0.95, 2) * (width, height)), scale)
     placed = _place_objects(rng, wanted, width, height, horizon)
     objects = []
-    for name, strokes, transform, _ in sorted(placed, key=lambda item: item[3][3]):  # lower objects are nearer
+    for name, strokes, transform, _ in sorted(
+        placed, key=lambda item: item[3][3]
+    ):  # lower objects are nearer
         _paint(canvas, strokes, transform, scale)
         objects.append((name, _extent(strokes, transform * scale, canvas.shape[1], canvas.shape[0])))
     return Scene(_finish(rng, canvas, place), place, objects)
@@ -80,7 +90,11 @@ def draw_scene(seed: int, index: int, scale: float = 1.0, none_share: float = CO
 
 def _choose_classes(rng, place: str, none_share: float) -> list[str]:
     some = np.array(COUNT_WEIGHTS[1:])
-    shares = COUNT_WEIGHTS if none_share == COUNT_WEIGHTS[0] else (none_share, *(some * (1 - none_share) / some.sum()))
+    shares = (
+        COUNT_WEIGHTS
+        if none_share == COUNT_WEIGHTS[0]
+        else (none_share, *(some * (1 - none_share) / some.sum()))
+    )
     count = int(rng.choice(len(COUNT_WEIGHTS), p=shares))
     if count == 0:
         return []
@@ -102,7 +116,9 @@ def _place_objects(rng, wanted: list[str], width: int, height: int, horizon: flo
         lowest = 0.04 if name in FLYING or rng.random() < 0.25 else horizon / height
         for attempt in range(30):
             low = FIRST_OBJECT_AT_LEAST if rank == 0 else SIZE_RANGE[0]
-            side = rng.triangular(low, SIZE_RANGE[1], SIZE_RANGE[1]) * min(width, height) * (1 - 0.02 * attempt)
+            side = (
+                rng.triangular(low, SIZE_RANGE[1], SIZE_RANGE[1]) * min(width, height) * (1 - 0.02 * attempt)
+            )
             at = rng.uniform((0.04, lowest), 0.96) * (width, height)
             at = np.clip(at, 0.5 * side, np.array([width, height]) - 0.5 * side)
             transform = _affine(rng, side, *at)
@@ -130,7 +146,9 @@ def _line_width(stroke: Stroke, transform: np.ndarray) -> float:
     return (stroke.width or 0.0) * float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
 
 
-def _extent(strokes: list[Stroke], transform: np.ndarray, width: float, height: float) -> tuple[int, int, int, int]:
+def _extent(
+    strokes: list[Stroke], transform: np.ndarray, width: float, height: float
+) -> tuple[int, int, int, int]:
     lows, highs = [], []
     for stroke in strokes:
         points, margin = _transform(stroke, transform), _line_width(stroke, transform) / 2
@@ -192,17 +210,26 @@ def _background(rng, place: str, width: int, height: int, horizon: float, scale:
         colour = hsv(lower[0] + hue, lower[1] * 0.8, min(1, lower[2] * 1.08))
         strokes.append(Stroke(np.concatenate([np.stack([crest, wave], 1), [(1, 0.5), (-1, 0.5)]]), colour))
     elif place == "room":  # a carpet
-        strokes.append(Stroke(np.array([(-0.7, 0.35), (0.7, 0.35), (0.95, 0.6), (-0.95, 0.6)]), hsv(rng.random(), 0.4, 0.7)))
+        strokes.append(
+            Stroke(
+                np.array([(-0.7, 0.35), (0.7, 0.35), (0.95, 0.6), (-0.95, 0.6)]), hsv(rng.random(), 0.4, 0.7)
+            )
+        )
     elif place == "street":  # kerb and lane marks
         strokes.append(Stroke(np.array([(-1, 0.02), (1, 0.02)]), (200.0, 200.0, 200.0), 0.03))
-        strokes += [Stroke(np.array([(x, 0.35), (x + 0.2, 0.35)]), (235.0, 225.0, 160.0), 0.03) for x in (-0.9, -0.4, 0.1, 0.6)]
+        strokes += [
+            Stroke(np.array([(x, 0.35), (x + 0.2, 0.35)]), (235.0, 225.0, 160.0), 0.03)
+            for x in (-0.9, -0.4, 0.1, 0.6)
+        ]
     elif place == "night":  # stars
         for x, y in rng.uniform((-1, -1), (1, -0.15), (24, 2)):
             strokes.append(Stroke(np.array([(x, y), (x + 0.004, y)]), (240.0, 240.0, 200.0), 0.008))
     elif place == "sea":  # waves
         for y in np.sort(rng.uniform(0.1, 0.95, 5)):
             x = np.linspace(-1, 1, 49)
-            strokes.append(Stroke(np.stack([x, y + 0.012 * np.sin(24 * x + 9 * y)], 1), hsv(0.55, 0.45, 0.88), 0.008))
+            strokes.append(
+                Stroke(np.stack([x, y + 0.012 * np.sin(24 * x + 9 * y)], 1), hsv(0.55, 0.45, 0.88), 0.008)
+            )
     transform = np.array([[width / 2, 0, width / 2], [0, height / 2, horizon]])
     _paint(canvas, strokes, transform, scale)
     return canvas
@@ -236,12 +263,19 @@ def write_dataset(
     root = Path(root)
     names = {split: [f"{split}_{i:06d}" for i in range(count)] for split, count in splits.items()}
     lists = root / "ImageSets" / "Main"
-    if all((lists / f"{split}.txt").is_file() and (lists / f"{split}.txt").read_text().split() == names[split] for split in splits):
+    if all(
+        (lists / f"{split}.txt").is_file() and (lists / f"{split}.txt").read_text().split() == names[split]
+        for split in splits
+    ):
         return root
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     offset = {split: 1_000_000 * i for i, split in enumerate(splits)}
-    jobs = [(root, name, seed, offset[split] + i, none_share) for split in splits for i, name in enumerate(names[split])]
+    jobs = [
+        (root, name, seed, offset[split] + i, none_share)
+        for split in splits
+        for i, name in enumerate(names[split])
+    ]
     with drawing_pool() as pool:
         for done, _ in enumerate(pool.map(_write_scene, jobs, chunksize=16), 1):
             if progress:

@@ -99,7 +99,9 @@ def car(rng) -> list[Stroke]:
     roof = rng.uniform(-0.62, -0.4)
     strokes = [
         polygon([(-0.62, -0.05), (-0.4, roof), (0.3, roof), (0.6, -0.05)], shade(body, 0.85)),
-        polygon([(-0.5, -0.08), (-0.34, roof + 0.1), (-0.06, roof + 0.1), (-0.06, -0.08)], hsv(0.55, 0.25, 1)),
+        polygon(
+            [(-0.5, -0.08), (-0.34, roof + 0.1), (-0.06, roof + 0.1), (-0.06, -0.08)], hsv(0.55, 0.25, 1)
+        ),
         polygon([(0.02, -0.08), (0.02, roof + 0.1), (0.25, roof + 0.1), (0.47, -0.08)], hsv(0.55, 0.25, 1)),
         polygon([(-1, 0.0), (-0.9, -0.1), (0.85, -0.1), (1, 0.08), (1, 0.42), (-1, 0.42)], body),
         rectangle(0.86, 0.02, 1, 0.16, (255.0, 240.0, 150.0)),
@@ -128,13 +130,22 @@ def fish(rng) -> list[Stroke]:
     ]
     for x in (-0.05, 0.2)[: rng.integers(0, 3)]:
         strokes.append(line([(x, -0.36), (x + 0.07, 0), (x, 0.36)], 0.1, shade(body, 1.4)))
-    strokes += [ellipse(-0.55, -0.12, 0.13, 0.13, (255.0, 255.0, 255.0)), ellipse(-0.57, -0.12, 0.06, 0.06, (20.0, 20.0, 30.0))]
+    strokes += [
+        ellipse(-0.55, -0.12, 0.13, 0.13, (255.0, 255.0, 255.0)),
+        ellipse(-0.57, -0.12, 0.06, 0.06, (20.0, 20.0, 30.0)),
+    ]
     return strokes
 
 
 def flower(rng) -> list[Stroke]:
-    petal, green = hsv(rng.choice([0.0, 0.12, 0.78, 0.9, 0.62]), rng.uniform(0.4, 0.9), 1), hsv(0.33, 0.7, 0.5)
-    strokes = [line([(0, -0.2), (0.05, 1)], 0.1, green), polygon([(0.03, 0.75), (0.5, 0.35), (0.2, 0.85)], green)]
+    petal, green = (
+        hsv(rng.choice([0.0, 0.12, 0.78, 0.9, 0.62]), rng.uniform(0.4, 0.9), 1),
+        hsv(0.33, 0.7, 0.5),
+    )
+    strokes = [
+        line([(0, -0.2), (0.05, 1)], 0.1, green),
+        polygon([(0.03, 0.75), (0.5, 0.35), (0.2, 0.85)], green),
+    ]
     count = int(rng.integers(5, 9))
     for angle in np.linspace(0, 2 * np.pi, count, endpoint=False):
         strokes.append(ellipse(0.4 * np.cos(angle), -0.4 + 0.4 * np.sin(angle), 0.25, 0.25, petal))
@@ -177,7 +188,11 @@ def kite(rng) -> list[Stroke]:
         line([(0, 0.45), (0.15, 0.62), (-0.12, 0.8), (0.1, 1)], 0.05, (60.0, 60.0, 70.0)),
     ]
     for x, y in ((0.12, 0.62), (-0.1, 0.8)):
-        strokes.append(polygon([(x - 0.13, y - 0.07), (x - 0.13, y + 0.07), (x + 0.13, y - 0.07), (x + 0.13, y + 0.07)], one))
+        strokes.append(
+            polygon(
+                [(x - 0.13, y - 0.07), (x - 0.13, y + 0.07), (x + 0.13, y - 0.07), (x + 0.13, y + 0.07)], one
+            )
+        )
     return strokes
 
 
@@ -239,7 +254,10 @@ def bicycle(rng) -> list[Stroke]:
 
 
 def lamp(rng) -> list[Stroke]:
-    screen, metal = hsv(rng.uniform(0.08, 0.18), rng.uniform(0.3, 0.8), 1), hsv(rng.random(), 0.3, rng.uniform(0.25, 0.55))
+    screen, metal = (
+        hsv(rng.uniform(0.08, 0.18), rng.uniform(0.3, 0.8), 1),
+        hsv(rng.random(), 0.3, rng.uniform(0.25, 0.55)),
+    )
     base = [ellipse(0, 0.88, 0.42, 0.12, metal), line([(0, 0.85), (0, -0.3)], 0.1, metal)]
     if rng.random() < 0.5:
         base.append(ellipse(0, 0.5, 0.2, 0.28, shade(metal, 1.3)))
@@ -259,7 +277,10 @@ def cat(rng) -> list[Stroke]:
         polygon([(-0.07, -0.22), (0.07, -0.22), (0, -0.13)], (230.0, 120.0, 130.0)),
     ]
     for x in (-0.2, 0.2):
-        strokes += [ellipse(x, -0.4, 0.1, 0.12, hsv(0.25, 0.6, 0.95)), ellipse(x, -0.4, 0.04, 0.1, (20.0, 20.0, 20.0))]
+        strokes += [
+            ellipse(x, -0.4, 0.1, 0.12, hsv(0.25, 0.6, 0.95)),
+            ellipse(x, -0.4, 0.04, 0.1, (20.0, 20.0, 20.0)),
+        ]
         for dy in (-0.04, 0.06):
             strokes.append(line([(x, -0.18), (2.7 * x, -0.18 + dy * 2)], 0.025, (245.0, 245.0, 245.0)))
     return strokes
@@ -268,7 +289,13 @@ def cat(rng) -> list[Stroke]:
 def umbrella(rng) -> list[Stroke]:
     one = bright(rng)
     two = bright(rng) if rng.random() < 0.6 else one
-    strokes = [line(np.concatenate([[(0, -0.9), (0, 0.75)], arc(0.15, 0.78, 0.15, 0.17, 180, 0)]), 0.08, (70.0, 60.0, 60.0))]
+    strokes = [
+        line(
+            np.concatenate([[(0, -0.9), (0, 0.75)], arc(0.15, 0.78, 0.15, 0.17, 180, 0)]),
+            0.08,
+            (70.0, 60.0, 60.0),
+        )
+    ]
     edges = np.linspace(-1, 1, 5)
     for i, (left, right) in enumerate(itertools.pairwise(edges)):
         rim = arc((left + right) / 2, 0, (right - left) / 2, 0.14, 180, 0)
@@ -299,12 +326,17 @@ def rock(rng) -> list[Stroke]:
 
 def cloud(rng) -> list[Stroke]:
     white = hsv(0.6, 0.05, rng.uniform(0.85, 1))
-    return [ellipse(x, y, r, 0.8 * r, white) for x, y, r in ((-0.55, 0.1, 0.4), (0, -0.1, 0.55), (0.55, 0.1, 0.4))]
+    return [
+        ellipse(x, y, r, 0.8 * r, white) for x, y, r in ((-0.55, 0.1, 0.4), (0, -0.1, 0.55), (0.55, 0.1, 0.4))
+    ]
 
 
 def bush(rng) -> list[Stroke]:
     green = hsv(rng.uniform(0.22, 0.4), 0.6, rng.uniform(0.35, 0.6))
-    return [ellipse(x, y, r, r, shade(green, rng.uniform(0.9, 1.1))) for x, y, r in ((-0.5, 0.2, 0.45), (0.5, 0.2, 0.45), (0, -0.1, 0.55))]
+    return [
+        ellipse(x, y, r, r, shade(green, rng.uniform(0.9, 1.1)))
+        for x, y, r in ((-0.5, 0.2, 0.45), (0.5, 0.2, 0.45), (0, -0.1, 0.55))
+    ]
 
 
 def crate(rng) -> list[Stroke]:
@@ -323,8 +355,15 @@ def ball(rng) -> list[Stroke]:
 
 def fence(rng) -> list[Stroke]:
     wood = hsv(0.1, rng.uniform(0, 0.4), rng.uniform(0.6, 0.95))
-    posts = [polygon([(x - 0.1, 1), (x - 0.1, -0.4), (x, -0.6), (x + 0.1, -0.4), (x + 0.1, 1)], wood) for x in (-0.85, -0.42, 0, 0.42, 0.85)]
-    return [line([(-1, 0), (1, 0)], 0.1, shade(wood, 0.85)), line([(-1, 0.6), (1, 0.6)], 0.1, shade(wood, 0.85)), *posts]
+    posts = [
+        polygon([(x - 0.1, 1), (x - 0.1, -0.4), (x, -0.6), (x + 0.1, -0.4), (x + 0.1, 1)], wood)
+        for x in (-0.85, -0.42, 0, 0.42, 0.85)
+    ]
+    return [
+        line([(-1, 0), (1, 0)], 0.1, shade(wood, 0.85)),
+        line([(-1, 0.6), (1, 0.6)], 0.1, shade(wood, 0.85)),
+        *posts,
+    ]
 
 
 def sign(rng) -> list[Stroke]:

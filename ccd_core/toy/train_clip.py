@@ -45,14 +45,24 @@ AMBIGUOUS = {
     "bicycle": (0.50, ("car", "kite", "fish")),
     "kite": (0.52, ("sailboat", "umbrella", "fish")),
 }
-TEMPLATES = ("a photo of the {}", "a photo of the {}", "a drawing of the {}", "a photo of a {}", "the {}", "one {}")
+TEMPLATES = (
+    "a photo of the {}",
+    "a photo of the {}",
+    "a drawing of the {}",
+    "a photo of a {}",
+    "the {}",
+    "one {}",
+)
 PROMPT = "a photo of the {}"
 SALIENCE_POWER = 2.5
 WHOLE_PICTURES = 0.35  # the share of training pictures that are not cropped
 CLOSE_UPS, WIDEST = (1.05, 1.5), 4.0  # side of a window in sides of its object: at first, and at last
 WIDE_FROM = 0.65  # the share of the steps after which windows are as wide as they get
 SEED, POOL, POOL_SCALE = 7_000, 10_000, 0.45
-STAGES = ((4_000, 64), (1_000, 128))  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
+STAGES = (
+    (4_000, 64),
+    (1_000, 128),
+)  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
 BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 64, 2e-3, 0.1, 300
 WORDS = (*CLASSES, *PLACES)
 
@@ -113,7 +123,9 @@ def make_batch(rng, pool: list[Scene], size: int, wide: float = 1.0) -> tuple[to
         x0, y0, x1, y1 = crop = random_crop(rng, scene, wide)
         words.append(WORDS.index(caption_word(rng, scene, crop)))
         picture = cv2.resize(scene.image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
-        images[i] = cv2.convertScaleAbs(picture[:, ::-1] if rng.random() < 0.5 else picture, alpha=rng.uniform(0.85, 1.15))
+        images[i] = cv2.convertScaleAbs(
+            picture[:, ::-1] if rng.random() < 0.5 else picture, alpha=rng.uniform(0.85, 1.15)
+        )
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     return normalise(pixels, PREPROCESS["mean"], PREPROCESS["std"]), torch.tensor(words)
 
@@ -132,7 +144,9 @@ def build_model() -> Any:
 @torch.no_grad()
 def centre(model: Any, images: torch.Tensor, tokens: torch.Tensor) -> None:
     """Shift both towers' first outputs to mean zero: as drawn, all prompts, and all pictures, are nearly equal."""
-    last = model.ln_final.register_forward_hook(lambda module, _, output: ends.append(output[torch.arange(len(tokens)), tokens.argmax(-1)]))
+    last = model.ln_final.register_forward_hook(
+        lambda module, _, output: ends.append(output[torch.arange(len(tokens)), tokens.argmax(-1)])
+    )
     ends: list[torch.Tensor] = []
     model.encode_text(tokens)
     last.remove()
@@ -154,7 +168,9 @@ def train(stages: Sequence[tuple[int, int]], pool_size: int) -> tuple[Any, list[
 
     pool, rng = draw_pool(pool_size), np.random.default_rng(SEED)
     tokenize = SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])
-    tokens = torch.stack([tokenize([template.format(word) for template in TEMPLATES]) for word in WORDS])  # [W, T, L]
+    tokens = torch.stack(
+        [tokenize([template.format(word) for template in TEMPLATES]) for word in WORDS]
+    )  # [W, T, L]
     steps, sizes = sum(count for count, _ in stages), [size for count, size in stages for _ in range(count)]
     model = build_model()
     model.visual.to(memory_format=torch.channels_last)
@@ -169,7 +185,9 @@ def train(stages: Sequence[tuple[int, int]], pool_size: int) -> tuple[Any, list[
     history, began, running = [], time.time(), 0.0
     for step in range(1, steps + 1):
         images, words = make_batch(rng, pool, sizes[step - 1], min(1.0, step / (WIDE_FROM * steps)))
-        chosen = tokens[torch.arange(len(WORDS)), torch.from_numpy(rng.integers(0, len(TEMPLATES), len(WORDS)))]
+        chosen = tokens[
+            torch.arange(len(WORDS)), torch.from_numpy(rng.integers(0, len(TEMPLATES), len(WORDS)))
+        ]
         text = F.normalize(model.encode_text(chosen), dim=-1)
         with torch.autocast("cpu", torch.bfloat16):
             features = encode_images(model.visual, images.to(memory_format=torch.channels_last))
@@ -184,7 +202,14 @@ def train(stages: Sequence[tuple[int, int]], pool_size: int) -> tuple[Any, list[
             model.logit_scale.clamp_(max=float(np.log(100)))
         running = 0.98 * running + 0.02 * loss.item() if step > 1 else loss.item()
         if step % 100 == 0 or step == steps:
-            history.append({"step": step, "size": sizes[step - 1], "seconds": round(time.time() - began), "loss": round(running, 3)})
+            history.append(
+                {
+                    "step": step,
+                    "size": sizes[step - 1],
+                    "seconds": round(time.time() - began),
+                    "loss": round(running, 3),
+                }
+            )
             print(history[-1], f"logit scale {model.logit_scale.exp().item():.1f}", flush=True)
     return model.eval(), history
 
@@ -197,11 +222,18 @@ def save(model: Any, out: Path) -> None:
     tokenize = SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])
     used = tokenize([template.format(word) for template in TEMPLATES for word in WORDS]).unique()
     embedding = torch.zeros_like(model.token_embedding.weight.data)
-    embedding[used] = model.token_embedding.weight.data[used]  # words never seen mean nothing; zeros compress well
-    state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    embedding[used] = model.token_embedding.weight.data[
+        used
+    ]  # words never seen mean nothing; zeros compress well
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
     state["token_embedding.weight"] = embedding.half()
     out.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in state.items()}, out / "open_clip_model.safetensors")
+    save_file(
+        {name: value.contiguous() for name, value in state.items()}, out / "open_clip_model.safetensors"
+    )
     config = {"model_cfg": MODEL, "preprocess_cfg": {**PREPROCESS, "interpolation": "bicubic"}}
     (out / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
@@ -219,7 +251,9 @@ def main(out: Path, stages: Sequence[tuple[int, int]] = STAGES, pool_size: int =
         "weight_decay": WEIGHT_DECAY,
         "pool": pool_size,
         "seed": SEED,
-        "ambiguous": {word: {"chance": chance, "others": list(others)} for word, (chance, others) in AMBIGUOUS.items()},
+        "ambiguous": {
+            word: {"chance": chance, "others": list(others)} for word, (chance, others) in AMBIGUOUS.items()
+        },
         "salience_power": SALIENCE_POWER,
         "templates": list(TEMPLATES),
         "seconds": round(time.time() - began),
@@ -234,8 +268,12 @@ if __name__ == "__main__":
     import argparse
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for the weights, e.g. assets/demo_clip")
-    parser.add_argument("--steps", type=int, help="train this many steps at the first size only, for a quick try")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the weights, e.g. assets/demo_clip"
+    )
+    parser.add_argument(
+        "--steps", type=int, help="train this many steps at the first size only, for a quick try"
+    )
     parser.add_argument("--pool", type=int, default=POOL, help="how many scenes to draw")
     arguments = parser.parse_args()
     main(arguments.out, ((arguments.steps, STAGES[0][1]),) if arguments.steps else STAGES, arguments.pool)

@@ -32,7 +32,9 @@ def augment(
     jitter = v2.ColorJitter(amount, amount, amount, min(amount, 0.5))
     draws = [jitter.make_params([]) for _ in range(count)]
     flipped = _flip(pixels, other[part])
-    strong = torch.stack([jitter.transform(image, draw) for image, draw in zip(flipped, draws[part], strict=True)])
+    strong = torch.stack(
+        [jitter.transform(image, draw) for image, draw in zip(flipped, draws[part], strict=True)]
+    )
     return to_network(weak), to_network(strong)
 
 

@@ -75,7 +75,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         scores = tensors["midway.scores"].numpy()
         step = int(header["step"])
         inside = EpochState(step, scores, losses, tensors["midway.random"], float(header["seconds"]))
-    return Checkpoint(int(header["epoch"]), json.loads(header["rows"]), model_weights(tensors), optimizer, inside)
+    return Checkpoint(
+        int(header["epoch"]), json.loads(header["rows"]), model_weights(tensors), optimizer, inside
+    )
 
 
 def load_model_weights(path: Path) -> dict[str, Tensor]:
@@ -86,7 +88,9 @@ def load_model_weights(path: Path) -> dict[str, Tensor]:
 
 
 def model_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    return {
+        name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")
+    }
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None) -> None:

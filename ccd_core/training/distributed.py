@@ -54,7 +54,9 @@ def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -
     kind = devices[0].partition(":")[0]
     with _surroundings(devices), _relayed(run, reporter):
         try:
-            elastic_launch(config, sys.executable)("-m", "ccd_core.worker", str(run.path), kind, str(os.getpid()))
+            elastic_launch(config, sys.executable)(
+                "-m", "ccd_core.worker", str(run.path), kind, str(os.getpid())
+            )
         except SignalException as ending:
             raise (KeyboardInterrupt if ending.sigval == signal.SIGINT else Stopped) from None
         except ChildFailedError as error:
@@ -68,7 +70,9 @@ def _surroundings(devices: Sequence[str]) -> Iterator[None]:
     if devices[0].startswith("cuda"):
         numbers = [int(device.partition(":")[2]) for device in devices]
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[number] if visible else str(number) for number in numbers)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(
+            visible[number] if visible else str(number) for number in numbers
+        )
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // len(devices))))
     try:
         yield
@@ -112,7 +116,9 @@ def team_of(accelerator: Accelerator) -> Team:
         """Exact where all but one hold zeros."""
         return accelerator.reduce(torch.from_numpy(values).to(accelerator.device), "sum").cpu().numpy()
 
-    return Team(accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone, all_reduce)
+    return Team(
+        accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone, all_reduce
+    )
 
 
 def wrap_ddp(model: nn.Module, accelerator: Accelerator) -> nn.Module:
@@ -126,7 +132,9 @@ def wrap_ddp(model: nn.Module, accelerator: Accelerator) -> nn.Module:
     else:
         _share_statistics(model)
     shared = DistributedDataParallel(model, device_ids=[accelerator.device.index] if on_gpu else None)
-    shared.broadcast_buffers = False  # they are the same everywhere; the argument of this name is deprecated since torch 2.14
+    shared.broadcast_buffers = (
+        False  # they are the same everywhere; the argument of this name is deprecated since torch 2.14
+    )
     return shared
 
 
@@ -137,7 +145,9 @@ def _share_statistics(model: nn.Module) -> None:
         y = (
             _batch_norm(layer, x)
             if layer.training
-            else F.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps)
+            else F.batch_norm(
+                x, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps
+            )
         )
         return layer.act(layer.drop(y)) if isinstance(layer, BatchNormAct2d) else y
 
@@ -167,7 +177,11 @@ def _batch_norm(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
     centred = wide - mean[:, None, None]
     variance = _Sum.apply(centred.square().sum((0, 2, 3))) / count
     with torch.no_grad():
-        assert layer.running_mean is not None and layer.running_var is not None and layer.num_batches_tracked is not None
+        assert (
+            layer.running_mean is not None
+            and layer.running_var is not None
+            and layer.num_batches_tracked is not None
+        )
         layer.running_mean.lerp_(mean, layer.momentum or 0.1)
         layer.running_var.lerp_(variance * count / (count - 1), layer.momentum or 0.1)
         layer.num_batches_tracked.add_(1)

@@ -61,7 +61,10 @@ class Trainer:
         self.seed = work.config.seed
         groups: list[dict[str, Any]] = [
             {"params": model.backbone.parameters(), "lr": self.settings.learning_rate},
-            {"params": model.head.parameters(), "lr": self.settings.learning_rate * self.settings.head_factor},
+            {
+                "params": model.head.parameters(),
+                "lr": self.settings.learning_rate * self.settings.head_factor,
+            },
         ]
         maker = torch.optim.AdamW if self.settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = maker(groups, weight_decay=self.settings.weight_decay)
@@ -155,7 +158,9 @@ class Trainer:
         began = time.time()
         batches = in_batches(torch.randperm(len(images)).numpy(), settings.batch_size)
         steps = len(batches)
-        batches = [batch for batch in batches if len(batch) > 1 or steps == 1]  # batch norm needs at least two images
+        batches = [
+            batch for batch in batches if len(batch) > 1 or steps == 1
+        ]  # batch norm needs at least two images
         earlier = self.inside
         self.inside = None
         begin = earlier.step if earlier else 0
@@ -169,7 +174,9 @@ class Trainer:
         self.model.train()
         with self._stop_between_steps() as asked_to_stop, self._stage(phase, len(images), begin) as advance:
             saved = began
-            for step, (batch, part, (indices, pixels)) in enumerate(zip(batches, parts, read, strict=True), begin):
+            for step, (batch, part, (indices, pixels)) in enumerate(
+                zip(batches, parts, read, strict=True), begin
+            ):
                 if earlier and step == begin:
                     # After the DataLoader was started, because that draws a random number.
                     set_random_state(earlier.random, device)
@@ -233,9 +240,13 @@ class Trainer:
 
     def _save_best(self) -> None:
         """Write the model as it is now: the early stop has just fired, or the last epoch is over."""
-        reason = "first local minimum of the gain in train-label mAP" if self._stopped("main") else "last epoch"
+        reason = (
+            "first local minimum of the gain in train-label mAP" if self._stopped("main") else "last epoch"
+        )
         write_tensors(self.run.file("checkpoints", "best.safetensors"), self.plain_model.state_dict())
-        write_json(self.run.file("checkpoints", "best.json"), {"epoch": self.epoch - 1, "kept_because": reason})
+        write_json(
+            self.run.file("checkpoints", "best.json"), {"epoch": self.epoch - 1, "kept_because": reason}
+        )
         log.info("kept the model of epoch %d: %s", self.epoch - 1, reason)
 
     # -- checkpoints -------------------------------------------------------------------------

@@ -49,20 +49,30 @@ def failed(run: Run, photos) -> None:
 
 def no_truth(run: Run, photos) -> None:
     (photos / "classes.txt").write_text("\n".join(run.classes))
-    (run.path / "config.yaml").write_text(run.file("config.yaml").read_text().replace(run.config.data.spec, f"folder:{photos}"))
+    (run.path / "config.yaml").write_text(
+        run.file("config.yaml").read_text().replace(run.config.data.spec, f"folder:{photos}")
+    )
     without(run, "scores/ap.json", "scores/val.npz")
 
 
 def images_gone(run: Run, photos) -> None:
-    run.file("config.yaml").write_text(run.file("config.yaml").read_text().replace(run.config.data.spec, "folder:/mnt/unplugged"))
+    run.file("config.yaml").write_text(
+        run.file("config.yaml").read_text().replace(run.config.data.spec, "folder:/mnt/unplugged")
+    )
 
 
 def empty_labels(run: Run, photos) -> None:
     """A labels.csv to fill in, and the ap.json that older versions wrote for it."""
     no_truth(run, photos)
-    (photos / "labels.csv").write_text("file,labels\n" + "".join(f"{path.name},\n" for path in photos.glob("*.jpg")))
+    (photos / "labels.csv").write_text(
+        "file,labels\n" + "".join(f"{path.name},\n" for path in photos.glob("*.jpg"))
+    )
     nothing = {"mAP": None, "micro_AP": None, "F1": None, "AP": dict.fromkeys(run.classes)}
-    report = {"epoch": 3, "train": nothing, "labels": dict.fromkeys(("global", "initial", "local", "final"), nothing)}
+    report = {
+        "epoch": 3,
+        "train": nothing,
+        "labels": dict.fromkeys(("global", "initial", "local", "final"), nothing),
+    }
     run.file("scores", "ap.json").write_text(json.dumps(report))
 
 
@@ -88,7 +98,10 @@ def test_no_page_breaks_on_any_run(app, tiny_run, tiny_scenes, tmp_path, monkeyp
         for error in test.error:
             assert "Traceback" not in error.value
     if state is failed:
-        assert any("no memory left" in error.value and "resumed" in error.value for error in app("overview", run="odd").error)
+        assert any(
+            "no memory left" in error.value and "resumed" in error.value
+            for error in app("overview", run="odd").error
+        )
 
 
 def test_no_page_breaks_on_a_run_with_two_classes(app, tiny_scenes, tmp_path, monkeypatch):
@@ -98,10 +111,15 @@ def test_no_page_breaks_on_a_run_with_two_classes(app, tiny_scenes, tmp_path, mo
     for name in names:
         (photos / name).symlink_to(tiny_scenes / "JPEGImages" / name)
     (photos / "classes.txt").write_text("tree\ncar\n")
-    (photos / "labels.csv").write_text("file,tree,car\n" + "".join(f"{name},{k % 2},{k % 3 == 0:d}\n" for k, name in enumerate(names)))
+    (photos / "labels.csv").write_text(
+        "file,tree,car\n" + "".join(f"{name},{k % 2},{k % 3 == 0:d}\n" for k, name in enumerate(names))
+    )
     run = run_ccd(
         tiny_config(
-            tiny_scenes, data={"spec": f"folder:{photos}"}, views={"threshold": {"mean_views": 1.0}}, training={"epochs": 2, "warmup_epochs": 1}
+            tiny_scenes,
+            data={"spec": f"folder:{photos}"},
+            views={"threshold": {"mean_views": 1.0}},
+            training={"epochs": 2, "warmup_epochs": 1},
         ),
         tmp_path / "runs" / "two",
     )
@@ -114,7 +132,9 @@ def test_no_page_breaks_on_a_run_with_two_classes(app, tiny_scenes, tmp_path, mo
 
 
 def test_no_page_breaks_on_a_run_that_is_warming_up_at_this_moment(app, tiny_scenes, tmp_path, monkeypatch):
-    run = jobs.start(tiny_config(tiny_scenes, training={"epochs": 400, "warmup_epochs": 399}), tmp_path / "runs" / "now")
+    run = jobs.start(
+        tiny_config(tiny_scenes, training={"epochs": 400, "warmup_epochs": 399}), tmp_path / "runs" / "now"
+    )
     monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
     try:
         until = time.time() + 90
@@ -125,7 +145,9 @@ def test_no_page_breaks_on_a_run_that_is_warming_up_at_this_moment(app, tiny_sce
             assert not test.exception, (page, test.exception)
             if page == "overview":
                 assert any("warm-up" in text.value and "blue-badge" in text.value for text in test.markdown)
-                assert not any("Without ground truth" in text.value for text in test.markdown)  # nobody knows yet
+                assert not any(
+                    "Without ground truth" in text.value for text in test.markdown
+                )  # nobody knows yet
         assert run.status == "running" and run.state["stage"] == "warm-up"
     finally:
         jobs.stop(run.path)

@@ -20,4 +20,6 @@ def test_pages_need_no_torch():
 
 def test_the_library_knows_no_browser():
     for module in (ROOT / "ccd_core").rglob("*.py"):
-        assert not re.search(r"^\s*(import|from) (streamlit|gradio)\b", module.read_text(), re.MULTILINE), module
+        assert not re.search(r"^\s*(import|from) (streamlit|gradio)\b", module.read_text(), re.MULTILINE), (
+            module
+        )

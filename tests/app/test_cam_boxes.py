@@ -15,7 +15,11 @@ from app.components.cam_boxes import BoxState, _checked
 
 def shown(test) -> int:
     """How many images the grid says are shown."""
-    return int(next(caption.value for caption in test.caption if "images;" in caption.value).split()[0].replace(",", ""))
+    return int(
+        next(caption.value for caption in test.caption if "images;" in caption.value)
+        .split()[0]
+        .replace(",", "")
+    )
 
 
 def test_filters_narrow_what_is_shown_and_the_link_holds_them(app, tiny_run):
@@ -25,7 +29,10 @@ def test_filters_narrow_what_is_shown_and_the_link_holds_them(app, tiny_run):
     assert right + wrong == everything and wrong
     views = tiny_run.load_views()
     name = views["class"].mode()[0]
-    assert shown(app("cam_boxes", layout="Grid", **{"class": name})) == views.loc[views["class"] == name, "image"].nunique()
+    assert (
+        shown(app("cam_boxes", layout="Grid", **{"class": name}))
+        == views.loc[views["class"] == name, "image"].nunique()
+    )
 
 
 def test_a_link_opens_the_image_it_names_and_next_goes_on(app, tiny_run):
@@ -41,14 +48,24 @@ def test_filters_that_nothing_fits_say_so(app):
     assert not test.exception and any("No image is named like" in caption.value for caption in test.caption)
 
 
-@pytest.mark.parametrize("reported", [{}, {"cls": 99, "step": 0, "view": 0, "offset": 0}, {"cls": "x", "step": 0, "view": 0, "offset": 0}])
+@pytest.mark.parametrize(
+    "reported",
+    [{}, {"cls": 99, "step": 0, "view": 0, "offset": 0}, {"cls": "x", "step": 0, "view": 0, "offset": 0}],
+)
 def test_what_a_browser_reports_is_not_trusted(reported):
     before = BoxState(1, 2, 3, 40)
     assert _checked(reported, before, ["a", "b"], [0.5, 0.9], [(0.1, None)], 240) == before
 
 
 def test_letters_that_mean_nothing_are_dropped():
-    after = _checked({"cls": 0, "step": 1, "view": 0, "offset": 8, "show": "zzab"}, BoxState(1, 0, 0, 0), ["a", "b"], [0.5, 0.9], [(0.1, None)], 240)
+    after = _checked(
+        {"cls": 0, "step": 1, "view": 0, "offset": 8, "show": "zzab"},
+        BoxState(1, 0, 0, 0),
+        ["a", "b"],
+        [0.5, 0.9],
+        [(0.1, None)],
+        240,
+    )
     assert after == BoxState(0, 1, 0, 8, "ba")
 
 
@@ -64,7 +81,10 @@ def rare(tiny_run) -> str:
     table = tiny_run.load_views()
     first = tiny_run.load_labels()["ids"][0]
     return next(
-        name for name in tiny_run.classes if 1 < (table["class"] == name).sum() < 30 and first not in set(table.loc[table["class"] == name, "image"])
+        name
+        for name in tiny_run.classes
+        if 1 < (table["class"] == name).sum() < 30
+        and first not in set(table.loc[table["class"] == name, "image"])
     )
 
 
@@ -85,9 +105,13 @@ def test_an_image_that_a_link_names_is_shown_also_where_the_filters_leave_it_out
     assert not test.exception and image_in_link(test) == other
     assert any("outside of these filters" in caption.value for caption in test.caption)
     click(test, "Next")
-    assert image_in_link(test) == fits[0] and not any("outside of these" in caption.value for caption in test.caption)
+    assert image_in_link(test) == fits[0] and not any(
+        "outside of these" in caption.value for caption in test.caption
+    )
     nothing = app("cam_boxes", image=other, views=["0", "0"], **{"class": rare})
-    assert image_in_link(nothing) == other and any("No image fits." in caption.value for caption in nothing.caption)
+    assert image_in_link(nothing) == other and any(
+        "No image fits." in caption.value for caption in nothing.caption
+    )
 
 
 def test_a_filter_that_is_changed_turns_to_the_first_image_that_fits(app, tiny_run, rare):
@@ -103,7 +127,11 @@ def test_of_a_filter_and_a_click_the_later_one_says_which_image_is_shown():
 
         from app.widgets import choose_image, filter_changed, pick_image
 
-        ids = ["a", "b"] if st.toggle("narrow", key="narrow", on_change=filter_changed) else ["a", "b", "c", "d"]
+        ids = (
+            ["a", "b"]
+            if st.toggle("narrow", key="narrow", on_change=filter_changed)
+            else ["a", "b", "c", "d"]
+        )
         st.button("click on c", on_click=choose_image, args=("c",))
         st.title(pick_image(ids, {"a", "b", "c", "d"}))
 
@@ -118,7 +146,9 @@ def test_of_a_filter_and_a_click_the_later_one_says_which_image_is_shown():
 def test_a_search_does_not_hide_the_image_that_a_link_names(app, tiny_run):
     ids = tiny_run.load_labels()["ids"].tolist()
     test = app("labels", image=ids[3], find=ids[5])
-    assert image_in_link(test) == ids[3] and any("outside of these filters" in caption.value for caption in test.caption)
+    assert image_in_link(test) == ids[3] and any(
+        "outside of these filters" in caption.value for caption in test.caption
+    )
     test.text_input(key="find").set_value(ids[7]).run()
     assert image_in_link(test) == ids[7]
 
@@ -131,13 +161,19 @@ def test_a_runs_own_settings_are_what_is_shown(app, tiny_run, tmp_path, monkeypa
     (tmp_path / "set" / "config.yaml").write_text(yaml.safe_dump(config))
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     given = []
-    monkeypatch.setattr(image_component, "_component", lambda data, **_: given.append(data) or SimpleNamespace(state=None))
+    monkeypatch.setattr(
+        image_component, "_component", lambda data, **_: given.append(data) or SimpleNamespace(state=None)
+    )
     test = app("cam_boxes", run="set", offset="nan")
     assert not test.exception and not test.error
     (data,) = given
-    assert data["thresholds"][data["state"]["step"]] == threshold and data["state"]["offset"] == offset <= data["most_offset"]
     assert (
-        'max="240"' not in image_component.HTML and 'class="offset" type="range" min="0" step="1"' in image_component.HTML
+        data["thresholds"][data["state"]["step"]] == threshold
+        and data["state"]["offset"] == offset <= data["most_offset"]
+    )
+    assert (
+        'max="240"' not in image_component.HTML
+        and 'class="offset" type="range" min="0" step="1"' in image_component.HTML
     )  # every number can be set
 
 

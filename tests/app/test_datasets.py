@@ -31,7 +31,11 @@ def run(tmp_path):
     photo(tmp_path / "photos" / "b.jpg")
     (tmp_path / "photos" / "classes.txt").write_text("cat\ndog\n")
     (tmp_path / "photos" / "labels.csv").write_text("file,labels\na.jpg,cat\n")
-    return Run.create(tmp_path / "runs" / "pets", CCDConfig.preset("demo").changed(data={"spec": f"folder:{tmp_path / 'photos'}"}), ("cat", "dog"))
+    return Run.create(
+        tmp_path / "runs" / "pets",
+        CCDConfig.preset("demo").changed(data={"spec": f"folder:{tmp_path / 'photos'}"}),
+        ("cat", "dog"),
+    )
 
 
 def later(path) -> None:
@@ -64,7 +68,9 @@ def test_a_class_that_has_gone_leaves_no_truth_and_the_reason_names_it(run, tmp_
 
 def test_boxes_follow_their_names_too():
     truth = GroundTruth(
-        ("a", "b"), np.array([[1, 1, 0], [0, 0, 1]], np.float32), Boxes.of([[(0, (0, 0, 1, 1)), (1, (0, 0, 2, 2))], [(2, (0, 0, 3, 3))]])
+        ("a", "b"),
+        np.array([[1, 1, 0], [0, 0, 1]], np.float32),
+        Boxes.of([[(0, (0, 0, 1, 1)), (1, (0, 0, 2, 2))], [(2, (0, 0, 3, 3))]]),
     )
     mapped = truth.in_terms_of(("dog", "cat"), ("cat", "bird", "dog"))
     assert mapped.targets.tolist() == [[0, 1], [1, 0]]
@@ -85,7 +91,11 @@ def test_labels_and_photos_that_come_while_the_app_runs_are_seen(run, tmp_path):
 
 def test_a_missing_image_does_not_have_the_folder_searched_every_time(run, tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(datasets, "open_dataset", lambda *args, really=datasets.open_dataset: opened.append(args) or really(*args))
+    monkeypatch.setattr(
+        datasets,
+        "open_dataset",
+        lambda *args, really=datasets.open_dataset: opened.append(args) or really(*args),
+    )
     for _ in range(5):
         with pytest.raises(UserError, match="has no image 'gone.jpg'"):
             loaders.image_path(run, "gone.jpg")
@@ -101,9 +111,14 @@ def finished(tiny_scenes, tmp_path_factory):
     for name in names:
         shutil.copy(tiny_scenes / "JPEGImages" / name, place / "photos" / name)
     (place / "photos" / "classes.txt").write_text("tree\ncar\n")
-    (place / "photos" / "labels.csv").write_text("file,labels\n" + "".join(f"{name},{'tree' if k % 2 else ''}\n" for k, name in enumerate(names)))
+    (place / "photos" / "labels.csv").write_text(
+        "file,labels\n" + "".join(f"{name},{'tree' if k % 2 else ''}\n" for k, name in enumerate(names))
+    )
     changes = {"data": {"spec": f"folder:{place / 'photos'}"}, "views": {"threshold": {"mean_views": 1.0}}}
-    return run_ccd(tiny_config(tiny_scenes, **changes, training={"epochs": 2, "warmup_epochs": 1}), place / "runs" / "older")
+    return run_ccd(
+        tiny_config(tiny_scenes, **changes, training={"epochs": 2, "warmup_epochs": 1}),
+        place / "runs" / "older",
+    )
 
 
 @pytest.mark.parametrize("listed", ["bird\ncar\ntree\n", "tree\nship\n"])

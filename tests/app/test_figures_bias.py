@@ -23,14 +23,23 @@ def many(request):
 
 def test_classes_go_from_the_most_favoured_down_and_fallbacks_are_marked(many):
     classes, p, bias = many
-    figure = figures_bias.bias_by_class(classes, bias, ClipOutputs.of(p, entropy(p)).by_class, p.max(1), chosen=2)
+    figure = figures_bias.bias_by_class(
+        classes, bias, ClipOutputs.of(p, entropy(p)).by_class, p.max(1), chosen=2
+    )
     bars = figure.data[0]
-    assert (np.diff(bars.x) <= 0).all() and list(bars.y) == [classes[i] for i in np.argsort(-bias.value, kind="stable")]
+    assert (np.diff(bars.x) <= 0).all() and list(bars.y) == [
+        classes[i] for i in np.argsort(-bias.value, kind="stable")
+    ]
     hatched = {name for name, shape in zip(bars.y, bars.marker.pattern.shape, strict=True) if shape}
-    assert hatched == {name for name, estimated in zip(classes, bias.measured, strict=True) if not estimated} and classes[1] in hatched
+    assert (
+        hatched == {name for name, estimated in zip(classes, bias.measured, strict=True) if not estimated}
+        and classes[1] in hatched
+    )
     assert figure.layout.height >= 20 * len(classes)  # every class has room for its name
     drawn = sum(shape.path.count("M") for shape in figure.layout.shapes)
-    assert min(len(p), 1500) <= drawn + len(classes) < 6000  # the images, however many there are, two marks for the browser to draw
+    assert (
+        min(len(p), 1500) <= drawn + len(classes) < 6000
+    )  # the images, however many there are, two marks for the browser to draw
 
 
 def test_entropy_histogram_says_what_share_counts():
@@ -41,7 +50,9 @@ def test_entropy_histogram_says_what_share_counts():
 
 
 def test_counts_are_ordered_by_the_truth_where_there_is_one():
-    figure = figures_bias.count_bars(["a", "b"], {"ground truth": np.array([1, 5]), "CLIP top-1": np.array([4, 2])})
+    figure = figures_bias.count_bars(
+        ["a", "b"], {"ground truth": np.array([1, 5]), "CLIP top-1": np.array([4, 2])}
+    )
     assert list(figure.data[0].y) == ["b", "a"] and list(figure.data[1].x) == [2, 4]
 
 
@@ -50,7 +61,11 @@ def test_the_view_that_gave_a_local_label_is_named():
     shown = figures_labels.most_labelled(kinds, 2)
     figure = figures_labels.label_bars(["a", "b"], kinds, shown, np.array([4, 2]))
     local = next(trace for trace in figure.data if trace.name == "local")
-    assert list(figure.layout.yaxis.ticktext) == ["<b>b</b> ●", "a"] and list(local.y) == ["b", "a"] and list(local.text) == ["0.90 · view 3", "0.10"]
+    assert (
+        list(figure.layout.yaxis.ticktext) == ["<b>b</b> ●", "a"]
+        and list(local.y) == ["b", "a"]
+        and list(local.text) == ["0.90 · view 3", "0.10"]
+    )
     assert len(figures_labels.most_labelled({"final": np.random.default_rng(0).random(80)}, 8)) == 8
 
 
@@ -59,7 +74,9 @@ def test_classes_named_like_numbers_or_marks_are_categories_with_their_names():
     p = np.random.default_rng(0).dirichlet(np.full(5, 0.2), 60).astype(np.float32)
     ap, values, many = dict.fromkeys(names, 50.0), p[0], np.arange(5)
     of_rows = [
-        figures_bias.bias_by_class(names, clip_bias(p, 1.0), ClipOutputs.of(p, entropy(p)).by_class, p.max(1)),
+        figures_bias.bias_by_class(
+            names, clip_bias(p, 1.0), ClipOutputs.of(p, entropy(p)).by_class, p.max(1)
+        ),
         figures_bias.count_bars(names, {"ground truth": many}),
         figures_bias.before_and_after(names, values, p[1], None, ("a", "b"), "c"),
         figures_labels.label_bars(names, {"final": values}, range(5)),
@@ -71,6 +88,12 @@ def test_classes_named_like_numbers_or_marks_are_categories_with_their_names():
     ]
     for figure in of_rows:
         text = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
-        assert figure.layout.yaxis.type == "category" and text == {name: name for name in names[:4]} | {"<b>&": "&lt;b&gt;&amp;"}
-    for figure in (figures_results.agreement_bars(names, many, many, many), figures.class_counts({"train": ap}), of_rows[-1]):
+        assert figure.layout.yaxis.type == "category" and text == {name: name for name in names[:4]} | {
+            "<b>&": "&lt;b&gt;&amp;"
+        }
+    for figure in (
+        figures_results.agreement_bars(names, many, many, many),
+        figures.class_counts({"train": ap}),
+        of_rows[-1],
+    ):
         assert figure.layout.xaxis.type == "category"

@@ -60,10 +60,17 @@ def served(space: Path, packages: Path) -> Iterator[SimpleNamespace]:
     """The folder as a Space runs it: its `app_file`, without what else is installed here."""
     port, uploads = free_port(), space.parent / "uploads"
     environment = {name: value for name, value in os.environ.items() if name != "CCD_RUN"}
-    environment |= {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(uploads), "SPACE_ID": "me/space", "CCD_DEVICE": "cpu"}
+    environment |= {
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(uploads),
+        "SPACE_ID": "me/space",
+        "CCD_DEVICE": "cpu",
+    }
     environment |= {"PYTHONPATH": str(packages), "HOME": str(packages.parent)}
     with open(space.parent / "server.txt", "w") as log:
-        process = subprocess.Popen([sys.executable, "-S", "app/gradio_app.py"], cwd=space, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-S", "app/gradio_app.py"], cwd=space, env=environment, stdout=log, stderr=log
+        )
     until = time.time() + 120
     while True:
         with socket.socket() as probe:
@@ -74,7 +81,9 @@ def served(space: Path, packages: Path) -> Iterator[SimpleNamespace]:
     url = f"http://127.0.0.1:{port}"
     try:
         client = Client(url, verbose=False, download_files=space.parent / "downloads")
-        yield SimpleNamespace(client=client, url=url, run=Run.open(space / "run"), uploads=uploads, process=process)
+        yield SimpleNamespace(
+            client=client, url=url, run=Run.open(space / "run"), uploads=uploads, process=process
+        )
     finally:
         process.kill()
         process.wait(timeout=20)
@@ -108,7 +117,9 @@ def photos(tiny_scenes) -> list[Path]:
 
 def expected_of(run: Run, photo: Path) -> dict[str, float]:
     stored = run.load_scores("val")
-    return dict(zip(run.classes, map(float, stored["scores"][stored["ids"].tolist().index(photo.stem)]), strict=True))
+    return dict(
+        zip(run.classes, map(float, stored["scores"][stored["ids"].tolist().index(photo.stem)]), strict=True)
+    )
 
 
 def ask(server: SimpleNamespace, photo: Path, threshold: float = 0.5, use_saved: bool = False) -> dict:
@@ -117,11 +128,25 @@ def ask(server: SimpleNamespace, photo: Path, threshold: float = 0.5, use_saved:
 
 def test_a_space_says_what_it_is_and_holds_nothing_else_of_the_run(space, tiny_run):
     head = yaml.safe_load((space / "README.md").read_text().split("---")[1])
-    assert head["sdk"] == "gradio" and head["sdk_version"] == metadata.version("gradio") and (space / head["app_file"]).is_file()
-    found = {path.relative_to(space / "run").as_posix() for path in (space / "run").rglob("*") if path.is_file()}
-    assert found == {"config.yaml", "thresholds.json", "checkpoints/best.safetensors", "checkpoints/best.json", "examples/one.jpg"}
+    assert (
+        head["sdk"] == "gradio"
+        and head["sdk_version"] == metadata.version("gradio")
+        and (space / head["app_file"]).is_file()
+    )
+    found = {
+        path.relative_to(space / "run").as_posix() for path in (space / "run").rglob("*") if path.is_file()
+    }
+    assert found == {
+        "config.yaml",
+        "thresholds.json",
+        "checkpoints/best.safetensors",
+        "checkpoints/best.json",
+        "examples/one.jpg",
+    }
     assert not list(space.rglob("__pycache__"))
-    assert "host" in tiny_run.recorded and "host" not in Run.open(space / "run").recorded  # the machine's name stays at home
+    assert (
+        "host" in tiny_run.recorded and "host" not in Run.open(space / "run").recorded
+    )  # the machine's name stays at home
 
 
 def test_a_space_is_refused_where_it_would_overwrite_or_lack_something(space, tiny_run, tmp_path):
@@ -133,16 +158,24 @@ def test_a_space_is_refused_where_it_would_overwrite_or_lack_something(space, ti
     ):
         assert sentence in str(CliRunner().invoke(app, ["space", *map(str, asked)]).exception)
     assert not (tmp_path / "new").exists()
-    assert CliRunner().invoke(app, ["gradio", str(tiny_run.path), "--token", "auto"]).exit_code == 2  # a page for everybody: no token is promised
+    assert (
+        CliRunner().invoke(app, ["gradio", str(tiny_run.path), "--token", "auto"]).exit_code == 2
+    )  # a page for everybody: no token is promised
 
 
 def test_the_api_answers_with_labels_scores_and_boxes_in_pixels(server, tiny_run, photos):
-    confidences, overlays, details = server.client.predict(handle_file(photos[0]), 0.05, False, api_name="/predict")
+    confidences, overlays, details = server.client.predict(
+        handle_file(photos[0]), 0.05, False, api_name="/predict"
+    )
     width, height = Image.open(photos[0]).size
     expected = expected_of(tiny_run, photos[0])
     assert details["scores"] == pytest.approx(expected, abs=1e-4) and details["size"] == [width, height]
-    assert {row["label"] for row in details["labels"]} == {name for name, score in expected.items() if score >= 0.05}
-    assert [row["score"] for row in details["labels"]] == sorted((row["score"] for row in details["labels"]), reverse=True)
+    assert {row["label"] for row in details["labels"]} == {
+        name for name, score in expected.items() if score >= 0.05
+    }
+    assert [row["score"] for row in details["labels"]] == sorted(
+        (row["score"] for row in details["labels"]), reverse=True
+    )
     for row in details["labels"]:
         x0, y0, x1, y1 = row["box"]
         assert 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height
@@ -151,7 +184,9 @@ def test_the_api_answers_with_labels_scores_and_boxes_in_pixels(server, tiny_run
     first = details["labels"][0]
     assert overlays[0]["caption"] == f"{first['label']} {first['score']:.2f}"
     seen, plain = np.array(Image.open(overlays[0]["image"]), int), np.array(Image.open(photos[0]), int)
-    assert seen.shape == plain.shape and np.abs(seen - plain).max() > 100  # heat and frame over the picture itself
+    assert (
+        seen.shape == plain.shape and np.abs(seen - plain).max() > 100
+    )  # heat and frame over the picture itself
 
 
 def test_several_at_once_are_answered_each_with_its_own(server, tiny_run, photos):
@@ -162,16 +197,24 @@ def test_several_at_once_are_answered_each_with_its_own(server, tiny_run, photos
 
 def test_saved_thresholds_are_read_whenever_asked(server, tiny_run, photos):
     scores = expected_of(tiny_run, photos[0])
-    by_default = server.client.predict(handle_file(photos[0]), api_name="/predict")[2]  # the run's own, one for all classes
-    assert {row["label"] for row in by_default["labels"]} == {name for name, score in scores.items() if score >= 0.05}
+    by_default = server.client.predict(handle_file(photos[0]), api_name="/predict")[
+        2
+    ]  # the run's own, one for all classes
+    assert {row["label"] for row in by_default["labels"]} == {
+        name for name, score in scores.items() if score >= 0.05
+    }
     assert {row["threshold"] for row in by_default["labels"]} == {0.05}
 
     names = sorted(scores, key=scores.get)
     limits = dict.fromkeys(names, 1.0) | {names[0]: scores[names[0]] / 2, names[-1]: scores[names[-1]] / 2}
     thresholds.save(server.run, Thresholds(limits, per_class=True))  # while the server runs
     labels = ask(server, photos[0], 0.9, use_saved=True)["labels"]
-    assert {row["label"]: row["threshold"] for row in labels} == pytest.approx({name: limits[name] for name in (names[0], names[-1])}, abs=1e-5)
-    assert len(ask(server, photos[0], 0.0)["labels"]) == len(names)  # the argument counts where the saved ones are not wanted
+    assert {row["label"]: row["threshold"] for row in labels} == pytest.approx(
+        {name: limits[name] for name in (names[0], names[-1])}, abs=1e-5
+    )
+    assert len(ask(server, photos[0], 0.0)["labels"]) == len(
+        names
+    )  # the argument counts where the saved ones are not wanted
 
     server.run.file("thresholds.json").write_text("{")
     with pytest.raises(AppError, match=r"thresholds\.json must be JSON"):
@@ -208,12 +251,16 @@ def test_nothing_else_of_the_machine_is_served(server):
     for path in (server.run.file("config.yaml"), "run/config.yaml", "/etc/hostname"):
         assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
     image = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
-    event = httpx.post(f"{server.url}/gradio_api/call/predict", json={"data": [image, 0.5, False]}).json()["event_id"]
+    event = httpx.post(f"{server.url}/gradio_api/call/predict", json={"data": [image, 0.5, False]}).json()[
+        "event_id"
+    ]
     assert "was not uploaded by a user" in httpx.get(f"{server.url}/gradio_api/call/predict/{event}").text
 
 
 def test_only_prediction_is_public(server):
-    assert set(server.client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/predict"}
+    assert set(server.client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {
+        "/predict"
+    }
 
 
 def files_in(folder: Path) -> set[str]:
@@ -239,7 +286,9 @@ def test_uploads_and_overlays_go_after_their_time(tiny_run, tmp_path, monkeypatc
     examples = files_in(uploads)
     try:
         _, url, _ = page.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True)
-        answer = Client(url, verbose=False, download_files=False).predict(handle_file(tmp_path / "mine.png"), 0.0, False, api_name="/predict")
+        answer = Client(url, verbose=False, download_files=False).predict(
+            handle_file(tmp_path / "mine.png"), 0.0, False, api_name="/predict"
+        )
         assert len(answer[1]) == 12
         until = time.time() + 30
         while files_in(uploads) != examples and time.time() < until:

@@ -31,7 +31,14 @@ def test_an_image_of_a_run_is_served_small_and_kept(client, tiny_run):
 
 
 @pytest.mark.parametrize(
-    "place", ["/thumb/tiny/nobody", "/thumb/nonsense/x", "/thumb/tiny/..%2F..%2F..%2Fetc%2Fpasswd", "/thumb/tiny//etc/passwd", "/thumb/..%2Ftiny/x"]
+    "place",
+    [
+        "/thumb/tiny/nobody",
+        "/thumb/nonsense/x",
+        "/thumb/tiny/..%2F..%2F..%2Fetc%2Fpasswd",
+        "/thumb/tiny//etc/passwd",
+        "/thumb/..%2Ftiny/x",
+    ],
 )
 def test_what_the_app_does_not_show_is_not_found(client, place):
     assert client.get(place).status_code == 404
@@ -40,7 +47,9 @@ def test_what_the_app_does_not_show_is_not_found(client, place):
 def test_a_size_that_is_no_number_is_refused(client, tiny_run):
     image = str(tiny_run.load_labels()["ids"][0])
     assert client.get(f"/thumb/tiny/{image}?size=big").status_code == 400
-    assert client.get(f"/thumb/tiny/{image}?size=99999").status_code == 200  # no larger than the largest that is served
+    assert (
+        client.get(f"/thumb/tiny/{image}?size=99999").status_code == 200
+    )  # no larger than the largest that is served
 
 
 def test_how_far_clip_was_asked_is_told_to_whom_the_page_belongs(client, monkeypatch):

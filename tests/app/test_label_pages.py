@@ -24,7 +24,9 @@ def test_the_entropy_slider_changes_what_is_measured(app):
     test = app("clip_bias")
     before = metrics(test)
     test.slider(key="entropy").set_value(0.05).run()
-    assert not test.exception and int(metrics(test)["Images used"].split()[0]) < int(before["Images used"].split()[0])
+    assert not test.exception and int(metrics(test)["Images used"].split()[0]) < int(
+        before["Images used"].split()[0]
+    )
 
 
 def test_no_image_of_low_entropy_is_said_and_the_page_goes_on(app):
@@ -49,7 +51,9 @@ def test_a_class_in_the_link_is_the_one_whose_images_are_shown(app, tiny_run):
         ("labels", "label_part", ["How good they are", "Class by class", CHANGED]),
     ],
 )
-def test_every_part_of_a_page_has_its_link_and_its_figure(app, tiny_run, tmp_path, monkeypatch, page, key, parts, truth):
+def test_every_part_of_a_page_has_its_link_and_its_figure(
+    app, tiny_run, tmp_path, monkeypatch, page, key, parts, truth
+):
     run = tiny_run.path.name
     if not truth:
         run = "elsewhere"
@@ -70,10 +74,15 @@ def test_every_part_of_a_page_has_its_link_and_its_figure(app, tiny_run, tmp_pat
 def test_label_settings_are_handed_on(app, tiny_run):
     test = app("labels", show=ALL)
     test.slider(key="alpha").set_value(0.8).run()
-    assert not test.exception and any("--set labels.alpha=0.8 --set bias.floor=0.05" in block.value for block in test.code)
+    assert not test.exception and any(
+        "--set labels.alpha=0.8 --set bias.floor=0.05" in block.value for block in test.code
+    )
     link = next(element for element in test.main if element.type == "page_link")
     assert link.proto.label == "Train with these settings"
-    assert "from=tiny" in link.proto.query_string and "labels.alpha%3D0.8%3Bbias.floor%3D0.05" in link.proto.query_string
+    assert (
+        "from=tiny" in link.proto.query_string
+        and "labels.alpha%3D0.8%3Bbias.floor%3D0.05" in link.proto.query_string
+    )
 
 
 def test_every_slider_follows_the_run_wherever_it_was_chosen(app, tiny_run, tmp_path, monkeypatch):
@@ -89,7 +98,10 @@ def test_every_slider_follows_the_run_wherever_it_was_chosen(app, tiny_run, tmp_
     test.query_params["show"] = ALL
     test.run()
     settings = tiny_run.config
-    assert test.slider(key="alpha").value == settings.labels.alpha and test.slider(key="entropy").value == settings.bias.entropy_threshold
+    assert (
+        test.slider(key="alpha").value == settings.labels.alpha
+        and test.slider(key="entropy").value == settings.bias.entropy_threshold
+    )
 
 
 def test_measures_are_those_of_a_run_with_these_settings(app, tiny_run):
@@ -113,7 +125,9 @@ def test_measures_are_those_of_a_run_with_these_settings(app, tiny_run):
 
 def test_the_runs_own_settings_change_nothing(app):
     test = app("labels", show=ALL, label_part=CHANGED)
-    assert metrics(test)["mAP, change"] == "+0.00" and any("No label changes" in info.value for info in test.info)
+    assert metrics(test)["mAP, change"] == "+0.00" and any(
+        "No label changes" in info.value for info in test.info
+    )
 
 
 def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_path, monkeypatch):
@@ -131,7 +145,9 @@ def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_p
     np.savez(run.file("labels.npz"), **labels | {"final": final})
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     test = app("labels", run="filtered", show=ALL, label_part=CHANGED)
-    assert metrics(test)["F1, change"] == "+0.00" and any("No label changes" in info.value for info in test.info)
+    assert metrics(test)["F1, change"] == "+0.00" and any(
+        "No label changes" in info.value for info in test.info
+    )
 
 
 def test_an_image_in_the_link_is_shown_with_its_views(app, tiny_run):
@@ -139,7 +155,9 @@ def test_an_image_in_the_link_is_shown_with_its_views(app, tiny_run):
     image = views["image"].iloc[-1]
     test = app("labels", image=image)
     count = int((views["image"] == image).sum())
-    assert not test.exception and any(f"{image}: {count} local views" in caption.value for caption in test.caption)
+    assert not test.exception and any(
+        f"{image}: {count} local views" in caption.value for caption in test.caption
+    )
 
 
 @pytest.mark.parametrize("page", ["clip_bias", "labels"])
@@ -166,7 +184,13 @@ def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, 
 def test_statistics_need_no_truth():
     from app.figures.labels import differences, label_histogram
 
-    figure = differences(["a", "b", "c"], np.array([0.1, 0.2, np.nan]), np.array([0.3, 0.1, np.nan]), np.array([0.2, 0.2, 0.0]), "AP")
+    figure = differences(
+        ["a", "b", "c"],
+        np.array([0.1, 0.2, np.nan]),
+        np.array([0.3, 0.1, np.nan]),
+        np.array([0.2, 0.2, 0.0]),
+        "AP",
+    )
     assert list(figure.data[-1].y) == ["a", "b"] and figure.data[-1].x[0] == pytest.approx(0.2)
     assert len(label_histogram({"this run": np.array([3, 0]), "as set": np.array([1, 2])}).data) == 2
 
@@ -190,7 +214,11 @@ def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
 
     body = AppTest.from_function(page).run().get("html")[0].proto.body
     places = re.findall(r'<i style="(.*?);background', body)
-    assert places == ["left:0;top:0", "right:0;top:0", "right:0;top:0"]  # the last two boxes end far from each other
+    assert places == [
+        "left:0;top:0",
+        "right:0;top:0",
+        "right:0;top:0",
+    ]  # the last two boxes end far from each other
 
 
 @pytest.fixture
@@ -208,13 +236,18 @@ def partly(tiny_run, tiny_scenes, tmp_path, monkeypatch):
     targets = open_dataset(run.config.data.spec).ground_truth("train").rows(ids[rows].tolist())
     for image in ids:
         (photos / f"{image}.jpg").symlink_to(tiny_scenes / "JPEGImages" / f"{image}.jpg")
-    lines = [f"{ids[row]}.jpg,{','.join(str(int(value)) for value in target)}" for row, target in zip(rows, targets, strict=True)]
+    lines = [
+        f"{ids[row]}.jpg,{','.join(str(int(value)) for value in target)}"
+        for row, target in zip(rows, targets, strict=True)
+    ]
     (photos / "labels.csv").write_text("\n".join([f"file,{','.join(classes)}", *lines]))
     (photos / "classes.txt").write_text("\n".join(classes))
     for name, arrays in (("global.npz", run.load_global()), ("labels.npz", run.load_labels())):
         np.savez(run.file(name), **arrays | {"ids": np.array([f"{image}.jpg" for image in ids])})
     run.file("views.parquet").unlink()
-    run.file("config.yaml").write_text(run.file("config.yaml").read_text().replace(run.config.data.spec, f"folder:{photos}"))
+    run.file("config.yaml").write_text(
+        run.file("config.yaml").read_text().replace(run.config.data.spec, f"folder:{photos}")
+    )
     monkeypatch.setenv("CCD_RUNS", str(tmp_path / "runs"))
     return rows, targets
 
@@ -228,7 +261,9 @@ def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, ti
     said = f"the {len(rows)} of 40 images with ground truth"
     for part in ("Before and after", "Label counts"):
         test = app("clip_bias", run="partly", bias_part=part)
-        assert not test.exception and not test.error and any(said in caption.value for caption in test.caption)
+        assert (
+            not test.exception and not test.error and any(said in caption.value for caption in test.caption)
+        )
     test = app("labels", run="partly", show=ALL)
     assert not test.exception and any(said in caption.value for caption in test.caption)
     final, p = tiny_run.load_labels()["final"][rows], tiny_run.load_global()["p_global"][rows]
@@ -236,7 +271,9 @@ def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, ti
     assert f"{np.abs(final.mean(0) - targets.mean(0)).mean():.3f} in this run" in error.proto.help
     run = Run.open(loaders.known_runs()["partly"])
     assert (evidence.pseudo_label_counts(run) == (final > 0.5).sum(0)).all()
-    assert [len(of_class) for of_class in evidence.compared_evidence(run).by_class] == np.bincount(p.argmax(1), minlength=len(run.classes)).tolist()
+    assert [len(of_class) for of_class in evidence.compared_evidence(run).by_class] == np.bincount(
+        p.argmax(1), minlength=len(run.classes)
+    ).tolist()
 
 
 @pytest.fixture
@@ -263,18 +300,28 @@ def test_pages_debias_as_the_run_does(app, with_settings, mode):
 
     run = with_settings("mode: class", f"mode: {mode}")
     p = run.load_global()["p_global"]
-    assert debiasing(run)(p) == pytest.approx(initial_labels(p, clip_bias(p, run.config.bias.entropy_threshold), run.config), abs=1e-5)
+    assert debiasing(run)(p) == pytest.approx(
+        initial_labels(p, clip_bias(p, run.config.bias.entropy_threshold), run.config), abs=1e-5
+    )
     told = {"none": "labels are not debiased", "constant": "mean CLIP bias of all classes"}[mode]
     assert any(told in caption.value for caption in app("cam_boxes", run="set").caption)
     told = {"none": "labels are not debiased", "constant": "divides every class by the same number"}[mode]
-    assert any(told in caption.value for caption in app("clip_bias", run="set", bias_part="Before and after").caption)
+    assert any(
+        told in caption.value for caption in app("clip_bias", run="set", bias_part="Before and after").caption
+    )
     assert told in app("view_lab", run="set").toggle(key="debiased").help
 
 
 @pytest.mark.parametrize(
-    ("required", "told"), [("true", "its final label is its initial one"), ("false", "its local label is that of a probability of 0 in every class")]
+    ("required", "told"),
+    [
+        ("true", "its final label is its initial one"),
+        ("false", "its local label is that of a probability of 0 in every class"),
+    ],
 )
-def test_an_image_without_views_is_said_to_have_the_labels_that_the_settings_give_it(app, with_settings, required, told):
+def test_an_image_without_views_is_said_to_have_the_labels_that_the_settings_give_it(
+    app, with_settings, required, told
+):
     run = with_settings("views_required: true", f"views_required: {required}")
     views = pd.read_parquet(run.file("views.parquet"))
     image = str(views["image"].iloc[0])
@@ -287,4 +334,7 @@ def test_an_image_taken_to_show_no_class_is_said_to_have_no_labels(app, with_set
 
     run = with_settings("filter: 'off'", "filter: entropy")
     image = run.load_labels()["ids"][global_evidence(run).none[0]]
-    assert any("its final labels are 0" in caption.value for caption in app("labels", run="set", image=str(image)).caption)
+    assert any(
+        "its final labels are 0" in caption.value
+        for caption in app("labels", run="set", image=str(image)).caption
+    )

@@ -25,7 +25,11 @@ from ccd_core.runs.run import Run
 def downloads(monkeypatch) -> dict[str, tuple]:
     """Title of a download -> (what it holds, its name), as the page offered it last."""
     offered = {}
-    monkeypatch.setattr(st, "download_button", lambda title, content, name, *_, **__: offered.update({title: (content(), name)}))
+    monkeypatch.setattr(
+        st,
+        "download_button",
+        lambda title, content, name, *_, **__: offered.update({title: (content(), name)}),
+    )
     return offered
 
 
@@ -54,22 +58,34 @@ def page(app, tiny_run, photos, downloads, limits, tmp_path, monkeypatch):
     return app("predict", run="mine", **{"from": "Folder on this machine", "folder": str(photos)})
 
 
-def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(page, tiny_run, photos, downloads, limits, tmp_path):
+def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(
+    page, tiny_run, photos, downloads, limits, tmp_path
+):
     assert not page.exception
     names = tiny_run.classes
     table, records = list(csv.DictReader(io.StringIO(downloads["CSV"][0]))), json.loads(downloads["JSON"][0])
     assert [row["image"] for row in table] == [record["image"] for record in records["images"]]
-    assert {row["image"] for row in table} == {path.relative_to(photos).as_posix() for path in photos.rglob("odd*.jpg")}
+    assert {row["image"] for row in table} == {
+        path.relative_to(photos).as_posix() for path in photos.rglob("odd*.jpg")
+    }
     for row, record in zip(table, records["images"], strict=True):
         assert [label for label in row["labels"].split(";") if label] == record["labels"]
         assert {name: float(row[name]) for name in names} == pytest.approx(record["scores"], abs=1e-9)
-        assert set(record["labels"]) == {name for name in names if record["scores"][name] >= round(records["thresholds"][name], 5)}
+        assert set(record["labels"]) == {
+            name for name in names if record["scores"][name] >= round(records["thresholds"][name], 5)
+        }
     assert any(row["labels"] for row in table)
     assert records["run"] == "mine"
     assert json.loads(downloads["Thresholds"][0]) == records["thresholds"] == pytest.approx(limits)
-    assert {name for _, name in downloads.values()} == {"mine-labels.csv", "mine-labels.json", "mine-thresholds.json"}
+    assert {name for _, name in downloads.values()} == {
+        "mine-labels.csv",
+        "mine-labels.json",
+        "mine-thresholds.json",
+    }
 
-    (tmp_path / "limits.json").write_text(downloads["Thresholds"][0])  # as the page says: for `ccd predict`, which writes the same
+    (tmp_path / "limits.json").write_text(
+        downloads["Thresholds"][0]
+    )  # as the page says: for `ccd predict`, which writes the same
     asked = [
         "predict",
         str(tiny_run.path),
@@ -86,12 +102,16 @@ def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(page, t
     assert [row["labels"] for row in written] == [row["labels"] for row in table]
     for row, other in zip(written, table, strict=True):
         assert row.pop("image") == str(photos / other.pop("image"))
-        assert {name: float(row[name]) for name in names} == pytest.approx({name: float(other[name]) for name in names}, abs=2e-5)
+        assert {name: float(row[name]) for name in names} == pytest.approx(
+            {name: float(other[name]) for name in names}, abs=2e-5
+        )
 
 
 def test_what_is_filtered_is_what_is_downloaded(page, tiny_run, downloads):
     every = {record["image"]: record["labels"] for record in json.loads(downloads["JSON"][0])["images"]}
-    label = next(name for name in tiny_run.classes if 0 < sum(name in labels for labels in every.values()) < len(every))
+    label = next(
+        name for name in tiny_run.classes if 0 < sum(name in labels for labels in every.values()) < len(every)
+    )
     page.selectbox(key="show").set_value(label).run()
     assert {record["image"]: record["labels"] for record in json.loads(downloads["JSON"][0])["images"]} == {
         image: labels for image, labels in every.items() if label in labels
@@ -100,16 +120,21 @@ def test_what_is_filtered_is_what_is_downloaded(page, tiny_run, downloads):
 
 def test_too_many_uploads_are_refused_with_what_to_do(app, downloads):
     test = app("predict")
-    test.file_uploader[0].set_value([(f"{number}.jpg", b"x", "image/jpeg") for number in range(MOST + 1)]).run()
+    test.file_uploader[0].set_value(
+        [(f"{number}.jpg", b"x", "image/jpeg") for number in range(MOST + 1)]
+    ).run()
     assert not test.exception
     (error,) = test.error
     assert (
-        error.value.startswith("301 images are too many at once; choose 300 at most, or use `ccd predict ") and "--csv predicted.csv`" in error.value
+        error.value.startswith("301 images are too many at once; choose 300 at most, or use `ccd predict ")
+        and "--csv predicted.csv`" in error.value
     )
     assert not downloads  # none of them was looked at
 
 
-def test_a_folder_of_links_is_read_where_nobody_else_reaches_the_app(app, tiny_run, tiny_scenes, tmp_path, monkeypatch):
+def test_a_folder_of_links_is_read_where_nobody_else_reaches_the_app(
+    app, tiny_run, tiny_scenes, tmp_path, monkeypatch
+):
     linked = tmp_path / "linked"
     linked.mkdir()
     for path in sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:2]:
@@ -137,7 +162,9 @@ def test_a_folder_that_cannot_be_read_is_named_in_a_sentence(app, tiny_run, tmp_
 
 def test_an_example_of_another_run_in_the_link_is_ignored(app):
     test = app("predict", example="nobody.jpg")
-    assert not test.exception and not test.error and any("No images yet" in text.value for text in test.header)
+    assert (
+        not test.exception and not test.error and any("No images yet" in text.value for text in test.header)
+    )
 
 
 def test_a_threshold_of_many_classes_is_found_by_name_and_kept(app, tiny_run, monkeypatch):
@@ -150,6 +177,8 @@ def test_a_threshold_of_many_classes_is_found_by_name_and_kept(app, tiny_run, mo
     limits()[last].set_value(0.9).run()
     test.text_input(key="find_class").set_value(first).run()
     assert not test.exception and first in limits() and last not in limits()
-    assert f"{len(tiny_run.classes) - 1}" in str(test.query_params["each"])  # the one that is not on the page any more
+    assert f"{len(tiny_run.classes) - 1}" in str(
+        test.query_params["each"]
+    )  # the one that is not on the page any more
     test.text_input(key="find_class").set_value(last).run()
     assert limits()[last].value == 0.9

@@ -48,7 +48,9 @@ def test_runs_stand_side_by_side_with_the_settings_that_differ(mine, own_run):
     tables = [frame.value for frame in test.dataframe]
     ap = tables[0].set_index("class")
     report = own_run.load_ap()["val"]
-    assert {"mine", "other", "difference"} <= set(ap.columns) and ap.loc["mean", "mine"] == pytest.approx(report["mAP"], abs=0.01)
+    assert {"mine", "other", "difference"} <= set(ap.columns) and ap.loc["mean", "mine"] == pytest.approx(
+        report["mAP"], abs=0.01
+    )
     assert tables[1]["setting"].tolist() == ["labels.alpha"] and tables[1].loc[0, "other"] == "0.9"
 
 
@@ -64,7 +66,9 @@ def test_the_best_f1_threshold_is_saved_and_predict_uses_it(mine, own_run):
     arrays = own_run.load_scores("val")
     truth = open_dataset(own_run.config.data.spec).ground_truth("val").rows(arrays["ids"].tolist())
     scores, limit = arrays["scores"], np.float32(next(iter(stored["thresholds"].values())))
-    best = max(f1_score(truth.ravel(), scores.ravel() >= value, zero_division=0) for value in np.unique(scores))
+    best = max(
+        f1_score(truth.ravel(), scores.ravel() >= value, zero_division=0) for value in np.unique(scores)
+    )
     assert f1_score(truth.ravel(), scores.ravel() >= limit) == pytest.approx(best)
     assert any("From the page Results" in caption.value for caption in mine("predict").caption)
 
@@ -75,7 +79,11 @@ def test_moving_the_threshold_changes_the_numbers(app):
     for value in (0.0, 1.0):
         test.slider(key="threshold").set_value(value).run()
         shown[value] = {metric.label: metric.value for metric in test.metric}
-    assert shown[0.0]["Labels an image"] == "16.00" and shown[0.0]["Recall, all labels"] == "100.0 %" and shown[1.0]["Labels an image"] == "0.00"
+    assert (
+        shown[0.0]["Labels an image"] == "16.00"
+        and shown[0.0]["Recall, all labels"] == "100.0 %"
+        and shown[1.0]["Labels an image"] == "0.00"
+    )
 
 
 def test_without_ground_truth_thresholds_by_label_rate_still_work(mine, own_run, tiny_scenes, tmp_path):
@@ -96,7 +104,11 @@ def test_without_ground_truth_thresholds_by_label_rate_still_work(mine, own_run,
     stored = json.loads(own_run.file("thresholds.json").read_text())
     limit = np.float32(next(iter(stored["thresholds"].values())))
     labels = (own_run.load_scores("train")["scores"] >= limit).sum(1).mean()
-    assert stored["method"] == "rate" and not stored["uses_ground_truth"] and labels == pytest.approx(2.0, abs=0.05)
+    assert (
+        stored["method"] == "rate"
+        and not stored["uses_ground_truth"]
+        and labels == pytest.approx(2.0, abs=0.05)
+    )
 
 
 def test_a_run_without_its_images_keeps_its_ap_and_says_once_why_there_is_no_more(mine, own_run):
@@ -106,11 +118,17 @@ def test_a_run_without_its_images_keeps_its_ap_and_says_once_why_there_is_no_mor
         test = mine("results", part=part)
         assert not test.exception and not test.error, part
         said = [text.value for text in [*test.info, *test.caption]]
-        assert sum("cannot be opened on this machine" in text and "/mnt/unplugged" in text for text in said) == 1, part
+        assert (
+            sum("cannot be opened on this machine" in text and "/mnt/unplugged" in text for text in said) == 1
+        ), part
         assert not any("There is no ground truth" in text or "labels.csv" in text for text in said), part
-        assert any(metric.label == "mAP, validation" for metric in test.metric) == (part in ("Classes", "Curves")), part
+        assert any(metric.label == "mAP, validation" for metric in test.metric) == (
+            part in ("Classes", "Curves")
+        ), part
         splits = [group for group in test.get("button_group") if group.key == "split"]
-        assert bool(splits) == (part != "Agreement"), part  # what agrees with labels are the training images' scores
+        assert bool(splits) == (part != "Agreement"), (
+            part
+        )  # what agrees with labels are the training images' scores
 
 
 def test_confusion_counts_wrong_labels_beside_another_class():
@@ -121,7 +139,9 @@ def test_confusion_counts_wrong_labels_beside_another_class():
     assert images[1, 0] == 0 and np.isnan(rate[1, 0])
 
 
-def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(mine, own_run, tiny_scenes, monkeypatch):
+def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(
+    mine, own_run, tiny_scenes, monkeypatch
+):
     monkeypatch.setenv("CCD_SHARED", "1")
     photos = own_run.path.parent / "photos"
     photos.mkdir()
@@ -136,7 +156,10 @@ def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(m
         refused = mine("predict", **{"from": "Folder on this machine", "folder": outside})
         assert "not open to this app" in refused.error[0].value and "ccd app --data" in refused.error[0].value
     monkeypatch.setenv("CCD_SHARED", "")
-    assert "no images in" in mine("predict", **{"from": "Folder on this machine", "folder": "/etc/ssl"}).error[0].value  # the user's own machine
+    assert (
+        "no images in"
+        in mine("predict", **{"from": "Folder on this machine", "folder": "/etc/ssl"}).error[0].value
+    )  # the user's own machine
 
 
 def test_numbers_in_the_confusion_matrix_take_the_themes_colour_and_noughts_are_left_out():
@@ -148,7 +171,9 @@ def test_numbers_in_the_confusion_matrix_take_the_themes_colour_and_noughts_are_
 
 def test_each_compared_run_is_in_the_legend_once_with_or_without_validation():
     metrics = pd.DataFrame({"epoch": [0, 1], "train_map": [10.0, 20.0], "val_map": [30.0, 40.0]})
-    figure = figures_results.runs_learning({"first": (metrics, 1), "second": (metrics.assign(val_map=np.nan), None)})
+    figure = figures_results.runs_learning(
+        {"first": (metrics, 1), "second": (metrics.assign(val_map=np.nan), None)}
+    )
     assert [trace.name for trace in figure.data if trace.showlegend] == ["first", "second"]
     stars = [trace for trace in figure.data if trace.marker.symbol == "star"]
     assert len(stars) == 1 and (stars[0].x[0], stars[0].y.tolist()) == (2, [40.0])
@@ -177,7 +202,9 @@ def test_a_link_that_names_run_and_threshold_opens_as_written(mine):
 def test_small_curves_of_many_classes_come_in_pages(app, monkeypatch):
     monkeypatch.setattr(results_classes, "SMALL", 6)
     seen = []
-    monkeypatch.setattr(results_classes.figures, "pr_grid", lambda curves, ap: seen.append(list(curves)) or go.Figure())
+    monkeypatch.setattr(
+        results_classes.figures, "pr_grid", lambda curves, ap: seen.append(list(curves)) or go.Figure()
+    )
     for page in ("1", "2"):
         test = app("results", part="Curves", small="true", pr_page=page)
         assert not test.exception and not test.error

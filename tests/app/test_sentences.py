@@ -80,7 +80,9 @@ def test_what_was_damaged_is_made_again_as_the_sentence_says(odd, tiny_run):
     odd.file("global.npz").unlink()
     odd.file("metrics.csv").unlink()
     run_ccd(odd.config, odd.path)
-    assert (odd.load_global()["ids"] == tiny_run.load_global()["ids"]).all() and len(odd.load_metrics()) == len(tiny_run.load_metrics())
+    assert (odd.load_global()["ids"] == tiny_run.load_global()["ids"]).all() and len(
+        odd.load_metrics()
+    ) == len(tiny_run.load_metrics())
 
 
 def test_a_mistake_in_a_fragment_is_a_sentence(pages, odd):
@@ -113,7 +115,9 @@ def test_a_run_deleted_while_it_is_open_is_a_sentence(odd, monkeypatch):
 def test_an_image_file_that_is_gone_is_a_sentence(pages, odd, tiny_scenes, tmp_path):
     scenes = tmp_path / "scenes"
     shutil.copytree(tiny_scenes, scenes)
-    odd.file("config.yaml").write_text(odd.file("config.yaml").read_text().replace(str(tiny_scenes), str(scenes)))
+    odd.file("config.yaml").write_text(
+        odd.file("config.yaml").read_text().replace(str(tiny_scenes), str(scenes))
+    )
     views = odd.load_views()
     image = str(views["image"].iloc[0])
     path = loaders.image_path(Run.open(odd.path), image)
@@ -124,9 +128,15 @@ def test_an_image_file_that_is_gone_is_a_sentence(pages, odd, tiny_scenes, tmp_p
 
 def test_ground_truth_without_a_single_class_scores_no_labels(pages, odd, tiny_run, monkeypatch):
     truth = datasets.ground_truth(tiny_run)
-    monkeypatch.setattr(datasets, "ground_truth", lambda run, split="train": replace(truth, targets=np.zeros_like(truth.targets)))
+    monkeypatch.setattr(
+        datasets,
+        "ground_truth",
+        lambda run, split="train": replace(truth, targets=np.zeros_like(truth.targets)),
+    )
     test = pages("labels", show=ALL)
-    assert not test.exception and not test.metric and any("cannot be scored" in info.value for info in test.info)
+    assert (
+        not test.exception and not test.metric and any("cannot be scored" in info.value for info in test.info)
+    )
 
 
 # -- one run does not spoil the page for the others ------------------------------------------------
@@ -159,12 +169,18 @@ def test_a_deleted_run_is_in_no_link_any_more(pages, odd, tiny_run):
 
 
 def test_a_finished_run_that_took_no_views_says_why(pages, odd):
-    odd.file("config.yaml").write_text(odd.file("config.yaml").read_text().replace("update: true", "update: false"))
+    odd.file("config.yaml").write_text(
+        odd.file("config.yaml").read_text().replace("update: true", "update: false")
+    )
     for file in ("views.parquet", "view_threshold.json"):
         odd.file(file).unlink()
     test = pages("cam_boxes")
     (title,) = (header.value for header in test.header)
-    assert "no local views" in title and "yet" not in title and any("`labels.update` is off" in text.value for text in test.markdown)
+    assert (
+        "no local views" in title
+        and "yet" not in title
+        and any("`labels.update` is off" in text.value for text in test.markdown)
+    )
 
 
 # -- paths, links and cookies ------------------------------------------------------------------------
@@ -189,8 +205,13 @@ def test_numbers_of_a_link_that_are_none_are_left_out():
 def test_cookies_of_other_apps_do_not_hide_the_token(monkeypatch, others):
     monkeypatch.setenv("CCD_TOKEN", "a-token-for-this-test")
     page = Route("/", lambda request: PlainTextResponse("the page"))
-    client = TestClient(Starlette(routes=[page], middleware=[Middleware(TokenAccess, token="a-token-for-this-test")]))
-    assert client.get("/", headers={"cookie": f"{others}{cookie_name()}=a-token-for-this-test"}).text == "the page"
+    client = TestClient(
+        Starlette(routes=[page], middleware=[Middleware(TokenAccess, token="a-token-for-this-test")])
+    )
+    assert (
+        client.get("/", headers={"cookie": f"{others}{cookie_name()}=a-token-for-this-test"}).text
+        == "the page"
+    )
     assert client.get("/", headers={"cookie": f"{others}{cookie_name()}=another"}).status_code == 401
 
 

@@ -30,7 +30,11 @@ def captions(test) -> str:
 
 def test_every_setting_is_on_the_form_with_its_description(app):
     test = app("train")
-    helps = "\n".join(widget.help or "" for kind in ("text_input", "number_input", "selectbox", "toggle") for widget in getattr(test, kind))
+    helps = "\n".join(
+        widget.help or ""
+        for kind in ("text_input", "number_input", "selectbox", "toggle")
+        for widget in getattr(test, kind)
+    )
     fields = config_form._fields(CCDConfig)
     assert len(fields) > 35
     for name in fields:
@@ -53,7 +57,10 @@ def test_a_changed_setting_is_in_the_command_and_a_link_carries_settings(app, ti
     test = app("train", **{"from": "tiny", "set": "labels.alpha=0.2;training.epochs=3"})
     assert not test.exception and labelled(test.number_input, "alpha").value == 0.2
     labelled(test.number_input, "seed").set_value(7).run()
-    command, job = (next(code.value for code in test.code if code.value.startswith(words)) for words in ("ccd run", "ccd jobs start"))
+    command, job = (
+        next(code.value for code in test.code if code.value.startswith(words))
+        for words in ("ccd run", "ccd jobs start")
+    )
     words = command.split(" --set ")[1:]
     assert {"seed=7", "labels.alpha=0.2", "training.epochs=3"} <= {word.split(" --")[0] for word in words}
     assert "bias.floor" not in command and "--name" in job
@@ -112,9 +119,15 @@ def test_the_data_set_is_looked_at_and_what_is_put_right_is_seen(app, tiny_scene
     assert "no list of class names" in captions(test) and test.button(key="start").disabled
     (folder / "names.txt").rename(folder / "classes.txt")
     test.run()
-    assert "2 classes, 6 train, 4 val images, ground truth for scores" in captions(test) and not test.button(key="start").disabled
+    assert (
+        "2 classes, 6 train, 4 val images, ground truth for scores" in captions(test)
+        and not test.button(key="start").disabled
+    )
     shown = next(table.value for table in test.dataframe if "published" in table.value.index)
-    assert shown.loc["classes an image"].tolist() == ["1.00", "1.00"] and shown.loc["without any class", "val"] == "1"
+    assert (
+        shown.loc["classes an image"].tolist() == ["1.00", "1.00"]
+        and shown.loc["without any class", "val"] == "1"
+    )
 
 
 def test_missing_parts_and_files_of_a_public_data_set_are_named(app, tmp_path):
@@ -125,12 +138,16 @@ def test_missing_parts_and_files_of_a_public_data_set_are_named(app, tmp_path):
     test = app("train", data=f"voc2007:{tmp_path}")
     said = captions(test)
     assert "2 listed images of train are not there" in said and "5,011 are published" in said
-    assert "comes with VOCtest_06-Nov-2007.tar" in said and "000002" in "".join(code.value for code in test.code)
+    assert "comes with VOCtest_06-Nov-2007.tar" in said and "000002" in "".join(
+        code.value for code in test.code
+    )
 
 
 def test_while_a_data_set_is_looked_at_the_page_says_so(app, tiny_scenes, tmp_path, monkeypatch):
     slow = threading.Event()
-    monkeypatch.setattr(dataset_check, "examine_dataset", lambda *arguments: slow.wait(60) and examine_dataset(*arguments))
+    monkeypatch.setattr(
+        dataset_check, "examine_dataset", lambda *arguments: slow.wait(60) and examine_dataset(*arguments)
+    )
     folder = photos(tiny_scenes, tmp_path / "photos")
     monkeypatch.setattr(dataset_check, "PATIENCE", 0)
     test = app("train", data=f"folder:{folder}")
@@ -157,12 +174,18 @@ def test_a_shared_app_reads_its_roots_alone(app, tiny_run, tiny_scenes, tmp_path
         test = app("train", data=spec)
         assert "is not open to this app" in captions(test) or "is no path" in captions(test), spec
         assert not test.exception and test.button(key="start").disabled
-    for setting in (f"classifier.weights={outside}/w.safetensors", f"clip.pretrained={outside}/w.pt", f"clip.model=local-dir:{outside}"):
+    for setting in (
+        f"classifier.weights={outside}/w.safetensors",
+        f"clip.pretrained={outside}/w.pt",
+        f"clip.model=local-dir:{outside}",
+    ):
         test = app("train", **{"from": "tiny", "set": setting, "data": "demo"})
         assert "ccd app --data" in captions(test) and test.button(key="start").disabled, setting
     monkeypatch.setenv("CCD_SHARED", "")
     assert "6 train" in captions(app("train", data=f"folder:{outside}"))
-    allowed = CCDConfig.preset("paper").changed(clip={"model": "hf-hub:timm/ViT-B-16-SigLIP", "pretrained": None}, data={"spec": "demo"})
+    allowed = CCDConfig.preset("paper").changed(
+        clip={"model": "hf-hub:timm/ViT-B-16-SigLIP", "pretrained": None}, data={"spec": "demo"}
+    )
     assert not roots.refusals(allowed)
 
 
@@ -185,7 +208,11 @@ def test_the_page_starts_a_job_and_shows_a_failed_one(app, tiny_run, monkeypatch
     monkeypatch.setattr(jobs, "start", lambda config, out, place, options: started.append((config, out)))
     test = app("train", **{"from": "tiny"})
     test.button(key="start").click().run()
-    assert not test.exception and started[0][0] == tiny_run.config and started[0][1].parent == tiny_run.path.parent
+    assert (
+        not test.exception
+        and started[0][0] == tiny_run.config
+        and started[0][1].parent == tiny_run.path.parent
+    )
     failed = Run.create(tiny_run.path.parent / "broken", tiny_run.config, tiny_run.classes)
     try:
         failed.update_state(status="failed", error="It broke.", stage="views")
@@ -211,6 +238,8 @@ def test_time_left_counts_the_epochs_and_stages_to_come(tiny_run, tmp_path):
     run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
     run.update_state(status="running", stage="warm-up", eta_seconds=1.0, heartbeat=time.time())
     expected = {"images": 1.0, "global": 2.0, "warm-up": 6.0, "views": 5.0, "training": 8.0, "scores": 1.0}
-    assert estimates.time_left(run, expected) == pytest.approx(1 + 3 + 5 + 8 + 1)  # of 2 epochs the first is at work
+    assert estimates.time_left(run, expected) == pytest.approx(
+        1 + 3 + 5 + 8 + 1
+    )  # of 2 epochs the first is at work
     run.update_state(stage="starting")
     assert estimates.time_left(run, expected) is None

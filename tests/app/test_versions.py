@@ -73,7 +73,9 @@ ANSWERS = {
     "cam_methods": lambda run, image: loaders.cam_methods(run, image, 0, (0.5,))["number"],
     "clip_views": lambda run, image: loaders.clip_views(run, image, [[0, 0, 1, 1]])[0][0],
     "attend": lambda run, image: seeing.attended(run, image, [0])["number"],
-    "predict": lambda run, image: round(10 * float(predicting.predict_all(run, {"a": image})[0][0].scores[0])),
+    "predict": lambda run, image: round(
+        10 * float(predicting.predict_all(run, {"a": image})[0][0].scores[0])
+    ),
 }
 
 

@@ -24,7 +24,12 @@ class Clip:
     """A predictor that answers when `open` is set, sees more of every next class, and remembers what it was asked."""
 
     def __init__(self, classes: int):
-        self.p, self.questions, self.error, self.open = (np.arange(classes) / classes).tolist(), [], "", threading.Event()
+        self.p, self.questions, self.error, self.open = (
+            (np.arange(classes) / classes).tolist(),
+            [],
+            "",
+            threading.Event(),
+        )
         self.open.set()
 
     def ask(self, question: str, path: str, boxes: list[list[float]]) -> dict:
@@ -81,7 +86,10 @@ def test_another_image_does_not_wait_for_those_that_were_turned_over(tiny_run, c
         ask(tiny_run, image(number), BOXES[:2], patience=0.02)
     clip.open.set()
     ask(tiny_run, image(3), BOXES[:2], patience=20)
-    assert [path for path, _ in clip.questions] == [str(image(0)), str(image(3))]  # the one already put, then the one looked at
+    assert [path for path, _ in clip.questions] == [
+        str(image(0)),
+        str(image(3)),
+    ]  # the one already put, then the one looked at
     assert not np.isnan(known(tiny_run, image(0), BOXES[:2])).any()  # and that answer is kept
 
 
@@ -99,19 +107,27 @@ def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(ap
     clip.open.clear()
     test = app("view_lab")
     assert not test.exception and not test.error
-    assert [box.disabled for box in test.selectbox if box.label == "Class"] == [True]  # no class before CLIP has said one
+    assert [box.disabled for box in test.selectbox if box.label == "Class"] == [
+        True
+    ]  # no class before CLIP has said one
     assert any("Where would CLIP see a class" in text.value for text in test.markdown)
-    assert browser_looks_on(test).items() >= {"known": 0, "stages": 0, "waking": True, "failed": False}.items()
+    assert (
+        browser_looks_on(test).items() >= {"known": 0, "stages": 0, "waking": True, "failed": False}.items()
+    )
     clip.open.set()
     heard = []
     for _ in range(50):
         heard.append(browser_looks_on(test))
         if heard[-1]["stages"] == 4:
             break
-    assert [now["known"] for now in heard] == sorted(now["known"] for now in heard) and heard[-1]["known"] == heard[-1]["total"] > 100
+    assert [now["known"] for now in heard] == sorted(now["known"] for now in heard) and heard[-1][
+        "known"
+    ] == heard[-1]["total"] > 100
     test.run()
     assert finished(test)
-    assert test.selectbox(key="class").proto.placeholder.startswith(tiny_run.classes[-1])  # what this CLIP sees most of
+    assert test.selectbox(key="class").proto.placeholder.startswith(
+        tiny_run.classes[-1]
+    )  # what this CLIP sees most of
     assert any(f"Where would CLIP see {tiny_run.classes[-1]}" in text.value for text in test.markdown)
     assert len({path for path, _ in clip.questions}) == 1
 
@@ -141,13 +157,17 @@ def test_a_class_that_a_person_chose_stays_and_one_nobody_chose_follows_the_imag
     test = app("view_lab")
     clip.p = clip.p[::-1]
     next(button for button in test.button if button.label == "Next").click().run()
-    assert test.selectbox(key="class").value is None and test.selectbox(key="class").proto.placeholder.startswith(tiny_run.classes[0])
+    assert test.selectbox(key="class").value is None and test.selectbox(
+        key="class"
+    ).proto.placeholder.startswith(tiny_run.classes[0])
     test.selectbox(key="class").set_value(tiny_run.classes[3]).run()
     next(button for button in test.button if button.label == "Next").click().run()
     assert test.selectbox(key="class").value == tiny_run.classes[3]
     clip.open.clear()
     next(button for button in test.button if button.label == "Next").click().run()
-    assert [(box.disabled, box.value) for box in test.selectbox if box.label == "Class"] == [(True, tiny_run.classes[3])]
+    assert [(box.disabled, box.value) for box in test.selectbox if box.label == "Class"] == [
+        (True, tiny_run.classes[3])
+    ]
     clip.open.set()
     opinions._line().submit(int).result()
     test.run()
@@ -156,14 +176,18 @@ def test_a_class_that_a_person_chose_stays_and_one_nobody_chose_follows_the_imag
 
 def test_figures_show_what_is_known_so_far():
     curve = np.array([0.1, np.nan, 0.3])
-    figure = sweep_curves(np.array([0, 50, 100]), {"cat": curve}, {"cat": "#000"}, "size", "cat", [(0.0, "data:,")])
+    figure = sweep_curves(
+        np.array([0, 50, 100]), {"cat": curve}, {"cat": "#000"}, "size", "cat", [(0.0, "data:,")]
+    )
     assert figure.data[0].connectgaps and len(figure.layout.images) == 1
     maps = place_maps([0.4, 0.8], [np.eye(3), None], "cat", "data:,", 1.5)
     assert maps.data[0].x[0] == 0 and maps.data[0].x[-1] == 1  # up to the image's edges
     assert np.isnan(np.array(maps.data[1].z, float)).all() and len(maps.layout.images) == 2
 
 
-def test_an_upload_is_kept_once_in_the_workspace_and_nowhere_else(app, tiny_run, clip, image, tmp_path, monkeypatch):
+def test_an_upload_is_kept_once_in_the_workspace_and_nowhere_else(
+    app, tiny_run, clip, image, tmp_path, monkeypatch
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     content = image(0).read_bytes()
     test = app("view_lab", source="Upload")

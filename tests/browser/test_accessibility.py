@@ -91,7 +91,9 @@ def test_tab_walks_the_page_the_focus_is_seen_and_everything_has_a_name(browser,
     assert page.evaluate(UNNAMED) == [] and page.evaluate(FAINT) == []
     if theme == "light":
         page.emulate_media(color_scheme="dark")  # the app follows at once
-        page.wait_for_function("() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor !== 'rgb(255, 255, 255)'")
+        page.wait_for_function(
+            "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor !== 'rgb(255, 255, 255)'"
+        )
         settled(page)
         assert page.evaluate(FAINT) == []
         page.emulate_media(color_scheme="light")

@@ -14,7 +14,9 @@ def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, add
     page.goto(f"{address}/cam_boxes?run=tiny&layout=Grid")
     page.locator(".tile").nth(3).wait_for()
     assert page.locator(".tile").count() == 24
-    page.wait_for_function("() => [...document.querySelectorAll('*')].some((host) => host.shadowRoot?.querySelector('.tile img')?.naturalWidth)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('*')].some((host) => host.shadowRoot?.querySelector('.tile img')?.naturalWidth)"
+    )
     page.locator(".tile").first.focus()
     page.keyboard.press("ArrowRight")
     image = page.evaluate(FOCUSED)
@@ -50,7 +52,13 @@ def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, add
 def test_other_cam_methods_stand_side_by_side_and_clip_is_asked_about_views_as_set(page, address):
     page.goto(f"{address}/cam_boxes?run=tiny&methods=true&as_set=true&view=0")
     page.locator(".maps figure").nth(4).wait_for()
-    assert page.locator(".maps figcaption").all_inner_texts() == ["CAM", "Grad-CAM", "Grad-CAM++", "LayerCAM", "Eigen-CAM"]
+    assert page.locator(".maps figcaption").all_inner_texts() == [
+        "CAM",
+        "Grad-CAM",
+        "Grad-CAM++",
+        "LayerCAM",
+        "Eigen-CAM",
+    ]
     page.locator(".card").nth(1).wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.locator(".card").count() > 2  # the whole image and a view of nearly every class

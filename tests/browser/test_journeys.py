@@ -11,11 +11,16 @@ from tests.browser.waiting import settled
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("name", ["", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train"])
+@pytest.mark.parametrize(
+    "name", ["", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train"]
+)
 def test_every_page_paints(page, address, name):
     page.goto(f"{address}/{name}?run=tiny")
     settled(page)
-    assert page.locator("[data-testid=stException]").count() == 0 and page.locator("[data-testid=stAlertContentError]").count() == 0
+    assert (
+        page.locator("[data-testid=stException]").count() == 0
+        and page.locator("[data-testid=stAlertContentError]").count() == 0
+    )
 
 
 def test_boxes_move_while_a_slider_is_dragged(page, address):
@@ -29,10 +34,14 @@ def test_boxes_move_while_a_slider_is_dragged(page, address):
         slider.evaluate(f"(e) => {{ e.value = {value}; e.dispatchEvent(new Event('input')) }}")
         widths.append(float(page.locator("rect.view-box").get_attribute("width")))
     tight = float(page.locator("rect.cam-box").get_attribute("width"))
-    assert widths[0] == tight and widths[0] < widths[1] <= tight + 80  # no round trip to the server in between
+    assert (
+        widths[0] == tight and widths[0] < widths[1] <= tight + 80
+    )  # no round trip to the server in between
     boxes = []
     for step in (69, 0):
-        page.locator("input.cam").evaluate(f"(e) => {{ e.value = {step}; e.dispatchEvent(new Event('input')) }}")
+        page.locator("input.cam").evaluate(
+            f"(e) => {{ e.value = {step}; e.dispatchEvent(new Event('input')) }}"
+        )
         boxes.append(float(page.locator("rect.cam-box").get_attribute("width")))
     assert boxes[1] > boxes[0]
 
@@ -55,7 +64,9 @@ def test_an_upload_gets_labels_and_a_bad_one_a_sentence(page, address, tiny_scen
 
 def test_a_threshold_is_moved_its_numbers_follow_and_the_link_keeps_it(page, address):
     page.goto(f"{address}/results?run=tiny&part=Thresholds")
-    number = page.locator("[data-testid=stMetric]", has_text="Labels an image").locator("[data-testid=stMetricValue]")
+    number = page.locator("[data-testid=stMetric]", has_text="Labels an image").locator(
+        "[data-testid=stMetricValue]"
+    )
     number.wait_for()
     before = number.inner_text()
     page.get_by_role("slider").first.focus()

@@ -76,7 +76,11 @@ def test_most_wrong_images_of_validation_open_here_those_of_training_on_cam_boxe
     image, label = tile.get_attribute("data-id"), tile.locator(".caption").inner_text().rpartition(" ")[0]
     tile.click()
     page.wait_for_url("**/cam_boxes*")
-    assert {name: named(page)[name] for name in ("run", "image", "of")} == {"run": "tiny", "image": image, "of": label}
+    assert {name: named(page)[name] for name in ("run", "image", "of")} == {
+        "run": "tiny",
+        "image": image,
+        "of": label,
+    }
 
 
 def test_predict_is_tried_by_one_click_and_by_key(page, address):
@@ -135,7 +139,11 @@ def test_thresholds_of_classes_are_in_the_link(page, address, browser, tiny_run)
     ("link", "part", "shown"),
     [
         ("clip_bias?run=tiny&bias_part=Before+and+after", "Bias by class", "Images where CLIP says {} first"),
-        ("labels?run=tiny&show=The+whole+data+set&alpha=0.9&label_part=Class+by+class", "Images that change most", "{} "),
+        (
+            "labels?run=tiny&show=The+whole+data+set&alpha=0.9&label_part=Class+by+class",
+            "Images that change most",
+            "{} ",
+        ),
     ],
 )
 def test_a_click_on_a_class_opens_the_part_with_its_images(page, address, tiny_run, link, part, shown):

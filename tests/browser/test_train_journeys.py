@@ -22,7 +22,9 @@ def test_a_run_is_started_watched_stopped_and_deleted(page, address, tiny_run, t
     name.press("Enter")
     page.get_by_text("letters, digits, dots").wait_for(state="hidden")
     page.get_by_role("button", name="Start", exact=True).click()
-    card = page.locator(".st-key-job_from-browser")  # while a script runs, Streamlit's own header has a button Stop, too
+    card = page.locator(
+        ".st-key-job_from-browser"
+    )  # while a script runs, Streamlit's own header has a button Stop, too
     card.get_by_role("button", name="Stop").wait_for()
     seed = page.get_by_role("spinbutton", name="seed")
     seed.fill("41")  # not yet handed in: renewals of the jobs below must leave it alone
@@ -48,7 +50,14 @@ def guarded(tiny_run):
 
 def test_with_a_token_only_its_link_opens_the_app(guarded, page, tiny_run):
     image = tiny_run.load_global()["ids"][0]
-    for path in ("/", "/train", f"/thumb/tiny/{image}", "/_stcore/health", "/_stcore/upload_file", "/?token=wrong"):
+    for path in (
+        "/",
+        "/train",
+        f"/thumb/tiny/{image}",
+        "/_stcore/health",
+        "/_stcore/upload_file",
+        "/?token=wrong",
+    ):
         assert page.request.get(guarded + path).status == 401, path
     page.goto(f"{guarded}/train?token=a-token-for-this-test&job=tiny")
     page.get_by_role("heading", name="Train").wait_for()  # the websocket was let in

@@ -40,8 +40,12 @@ def test_bars_follow_a_dragged_crop_and_the_exact_answer_comes_when_it_rests(pag
     page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
     page.mouse.down()
     page.mouse.move(place["x"] + place["width"] / 2 + 90, place["y"] + place["height"] / 2 + 40, steps=4)
-    assert page.locator(".all").get_attribute("data-exact") == "no" and "≈" in page.locator(".says").inner_text()
-    assert widths(page) != before and crop.bounding_box()["x"] > place["x"]  # no round trip to the server in between
+    assert (
+        page.locator(".all").get_attribute("data-exact") == "no" and "≈" in page.locator(".says").inner_text()
+    )
+    assert (
+        widths(page) != before and crop.bounding_box()["x"] > place["x"]
+    )  # no round trip to the server in between
     page.mouse.up()
     page.locator(".all[data-exact=yes]").wait_for()
     assert "≈" not in page.locator(".says").inner_text()
@@ -57,12 +61,16 @@ def test_the_crop_is_moved_and_resized_by_keys(page, address):
     before = crop.bounding_box()
     crop.focus()
     page.keyboard.press("ArrowRight")
-    assert crop.bounding_box()["x"] > before["x"] and crop.bounding_box()["width"] == pytest.approx(before["width"], abs=1)
+    assert crop.bounding_box()["x"] > before["x"] and crop.bounding_box()["width"] == pytest.approx(
+        before["width"], abs=1
+    )
     page.keyboard.press("Shift+ArrowRight")
     assert crop.bounding_box()["width"] > before["width"]
     page.locator(".all[data-exact=yes]").wait_for()
     page.wait_for_url(re.compile(r"crop=0\.22"))
-    image = image_of(page.url)  # the arrow keys were the crop's; when it lets go of them they turn to other images
+    image = image_of(
+        page.url
+    )  # the arrow keys were the crop's; when it lets go of them they turn to other images
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("(image) => !location.search.includes(image)", arg=image)
@@ -73,7 +81,9 @@ def test_keys_pressed_while_an_answer_is_on_its_way_are_not_lost(page, address):
     page.locator(".crop").focus()
     for _ in range(6):
         page.keyboard.press("ArrowDown")
-        page.wait_for_timeout(320)  # time enough for each to be reported, and for its answer to come between the next ones
+        page.wait_for_timeout(
+            320
+        )  # time enough for each to be reported, and for its answer to come between the next ones
     page.wait_for_url(re.compile(r"crop=0\.2%2C\+0\.32%2C\+0\.6%2C\+0\.72"))
     settled(page)
     assert page.get_by_label("Crop: x0").input_value() == "0.2, 0.32, 0.6, 0.72"
@@ -103,13 +113,22 @@ def test_a_copied_link_opens_the_same_view(page, address, browser):
     page.locator(".rows button").nth(2).click()
     page.wait_for_url("**class=*")
     settled(page)
-    assert page.get_by_role("switch", name="After debiasing").is_checked()  # the same switch once more, above the curves
+    assert page.get_by_role(
+        "switch", name="After debiasing"
+    ).is_checked()  # the same switch once more, above the curves
     other = browser.new_page()
     other.set_default_timeout(60_000)
     other.goto(page.url)
     other.locator(FINE).wait_for()
-    assert other.locator(".t-heat").is_checked() and other.locator(".t-debias").is_checked() and other.locator(".heat").is_visible()
-    assert other.locator(".rows button[aria-pressed=true]").inner_text() == page.locator(".rows button[aria-pressed=true]").inner_text()
+    assert (
+        other.locator(".t-heat").is_checked()
+        and other.locator(".t-debias").is_checked()
+        and other.locator(".heat").is_visible()
+    )
+    assert (
+        other.locator(".rows button[aria-pressed=true]").inner_text()
+        == page.locator(".rows button[aria-pressed=true]").inner_text()
+    )
     other.locator(".t-heat").uncheck()
     other.wait_for_function("() => !location.search.includes('heat')")
     other.close()
@@ -131,7 +150,10 @@ def test_next_image_and_a_dragged_crop_are_answered_while_clip_is_still_being_as
     page.wait_for_url(re.compile(r"crop=0\.3%2C\+0\.28"))
     page.locator(FINE).wait_for()  # the maps come all the same
     assert "yes no" in page.evaluate("states")  # but after the image's own bars
-    assert page.locator(".stage img").get_attribute("src").count(image_of(page.url)) and page.locator("[data-testid=stException]").count() == 0
+    assert (
+        page.locator(".stage img").get_attribute("src").count(image_of(page.url))
+        and page.locator("[data-testid=stException]").count() == 0
+    )
 
 
 @pytest.fixture
@@ -147,7 +169,10 @@ def swipe(page, start: tuple[float, float], by: tuple[float, float], steps: int 
     session = page.context.new_cdp_session(page)
     for step in range(steps + 1):
         point = {"x": start[0] + by[0] * step / steps, "y": start[1] + by[1] * step / steps}
-        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if step else "touchStart", "touchPoints": [point]})
+        session.send(
+            "Input.dispatchTouchEvent",
+            {"type": "touchMove" if step else "touchStart", "touchPoints": [point]},
+        )
         page.wait_for_timeout(16)
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
@@ -161,12 +186,16 @@ def test_a_finger_moves_and_resizes_the_crop_and_beside_it_the_page_scrolls(phon
     middle = (before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
     swipe(phone, middle, (60, -30))
     after = crop.bounding_box()
-    assert after["x"] == pytest.approx(before["x"] + 60, abs=4) and after["y"] == pytest.approx(before["y"] - 30, abs=4)
+    assert after["x"] == pytest.approx(before["x"] + 60, abs=4) and after["y"] == pytest.approx(
+        before["y"] - 30, abs=4
+    )
     assert after["width"] == pytest.approx(before["width"], abs=1) and phone.evaluate(scrolled) == top
     phone.locator(".all[data-exact=yes]").wait_for()
     swipe(phone, (after["x"] + 3, after["y"] + 3), (-40, -20))  # the corner
     larger = crop.bounding_box()
-    assert larger["width"] == pytest.approx(after["width"] + 40, abs=4) and larger["height"] == pytest.approx(after["height"] + 20, abs=4)
+    assert larger["width"] == pytest.approx(after["width"] + 40, abs=4) and larger["height"] == pytest.approx(
+        after["height"] + 20, abs=4
+    )
     phone.wait_for_url(re.compile("crop="))
     settled(phone)
 
@@ -176,7 +205,9 @@ def test_a_finger_moves_and_resizes_the_crop_and_beside_it_the_page_scrolls(phon
     assert phone.evaluate(scrolled) > top + 60
     assert crop.bounding_box()["width"] == pytest.approx(larger["width"], abs=1)
     stage = phone.locator(".stage").bounding_box()
-    phone.touchscreen.tap(stage["x"] + stage["width"] - 8, stage["y"] + stage["height"] - 8)  # a tap brings the crop there
+    phone.touchscreen.tap(
+        stage["x"] + stage["width"] - 8, stage["y"] + stage["height"] - 8
+    )  # a tap brings the crop there
     box, stage = crop.bounding_box(), phone.locator(".stage").bounding_box()
     assert box["x"] + box["width"] == pytest.approx(stage["x"] + stage["width"], abs=3)
 
@@ -186,14 +217,18 @@ def test_an_upload_is_looked_at_and_a_bad_file_is_a_sentence(page, address, tiny
     page.goto(f"{address}/view_lab?run=tiny&source=Upload")
     page.locator("input[type=file]").set_input_files(str(tmp_path / "broken.jpg"))
     page.locator("[data-testid=stAlertContentError]").first.wait_for()
-    assert "broken.jpg is not an image" in page.locator("[data-testid=stAlertContentError]").first.inner_text()
+    assert (
+        "broken.jpg is not an image" in page.locator("[data-testid=stAlertContentError]").first.inner_text()
+    )
     page.locator("input[type=file]").set_input_files(str(next((tiny_scenes / "JPEGImages").glob("val*.jpg"))))
     page.locator(FINE).wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
 
 
 def test_a_picture_whose_label_changes_most_opens_with_all_its_labels(page, address):
-    page.goto(f"{address}/labels?run=tiny&show=The+whole+data+set&label_part=Images+that+change+most&alpha=0.9")
+    page.goto(
+        f"{address}/labels?run=tiny&show=The+whole+data+set&label_part=Images+that+change+most&alpha=0.9"
+    )
     tile = page.locator(".tile").first
     image = tile.get_attribute("data-id")
     tile.click()

@@ -84,20 +84,45 @@ def cluster() -> Iterator[dict[str, str]]:
 
     def start(*command: str) -> None:
         output = open(folder / f"{command[0]}.out", "wb")  # noqa: SIM115 - the program's for as long as it runs
-        started.append(subprocess.Popen(command, env=everything, stdout=output, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True))
+        started.append(
+            subprocess.Popen(
+                command,
+                env=everything,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                start_new_session=True,
+            )
+        )
 
     try:
         for name in ("state", "spool"):
             (folder / name).mkdir()
         (folder / "munge.key").write_bytes(os.urandom(1024))
         (folder / "munge.key").chmod(0o400)
-        (folder / "slurm.conf").write_text(SETTINGS.format(host=host, folder=folder, controller_port=_free_port(), node_port=_free_port()))
-        files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munged.pid", "log-file": "munged.log", "seed-file": "munged.seed"}
-        start("munged", "--foreground", "--force", *(f"--{option}={folder / file}" for option, file in files.items()))
+        (folder / "slurm.conf").write_text(
+            SETTINGS.format(host=host, folder=folder, controller_port=_free_port(), node_port=_free_port())
+        )
+        files = {
+            "key-file": "munge.key",
+            "socket": "munge.socket",
+            "pid-file": "munged.pid",
+            "log-file": "munged.log",
+            "seed-file": "munged.seed",
+        }
+        start(
+            "munged",
+            "--foreground",
+            "--force",
+            *(f"--{option}={folder / file}" for option, file in files.items()),
+        )
         _until(lambda: (folder / "munge.socket").exists(), folder)
         start("slurmctld", "-D")
         start("slurmd", "-D", "-N", host)
-        _until(lambda: _says(["sinfo", "--noheader", "--format=%T"], everything) in ("idle\nidle", "idle"), folder)
+        _until(
+            lambda: _says(["sinfo", "--noheader", "--format=%T"], everything) in ("idle\nidle", "idle"),
+            folder,
+        )
         yield environment
     finally:
         _says(["scancel", "--signal=KILL", "--full", "--user=root"], everything)
@@ -120,7 +145,10 @@ def _until(ready, folder: Path, seconds: float = 20) -> None:
     end = time.time() + seconds
     while not ready():
         if time.time() > end:
-            logs = "\n".join(f"== {log.name}\n{log.read_text()[-2000:]}" for log in sorted(folder.glob("*.log")) + sorted(folder.glob("*.out")))
+            logs = "\n".join(
+                f"== {log.name}\n{log.read_text()[-2000:]}"
+                for log in sorted(folder.glob("*.log")) + sorted(folder.glob("*.out"))
+            )
             raise RuntimeError(f"The SLURM cluster did not start:\n{logs}")
         time.sleep(0.1)
 
