@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-ROOT = (
-    Path(__file__).resolve().parent.parent
-)  # the checkout, or the folder that the package was installed into
+# The checkout, or the folder that the package was installed into.
+ROOT = Path(__file__).resolve().parent.parent
 DEMO_CLIP = ROOT / "assets" / "demo_clip"
 DEMO_RUN = ROOT / "assets" / "demo_run"
 

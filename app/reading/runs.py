@@ -20,10 +20,9 @@ from app.reading import ground_truth as datasets
 from ccd_core.data.images import read_image
 from ccd_core.errors import UserError
 from ccd_core.explore.browsing import ComparedScores, Signals, mean_views, signals
+from ccd_core.paths import DEMO_RUN
 from ccd_core.predict.server import PredictorClient
 from ccd_core.runs.run import Run
-
-DEMO_RUN = Path(__file__).resolve().parent.parent / "assets" / "demo_run"
 
 # -- runs ----------------------------------------------------------------------------------------
 

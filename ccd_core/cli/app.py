@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ccd_core.cli.options import Workspace
 from ccd_core.errors import UserError
+from ccd_core.paths import ROOT
 
 console = Console()
 
@@ -47,7 +48,7 @@ def browser_app(
 ) -> None:
     """Open the browser app."""
     _guard(address, port, token)
-    root = Path(__file__).resolve().parent.parent
+    root = ROOT
     if run_path:
         from ccd_core.runs.run import Run
 

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from ccd_core.cli.options import RunPath
 from ccd_core.errors import UserError
+from ccd_core.paths import ROOT
 
 console = Console()
-ROOT = Path(__file__).resolve().parent.parent
+
 OF_RUN = ("checkpoints/best.safetensors", "checkpoints/best.json", "thresholds.json")
 NEEDED = (  # of the project's packages; the Space brings gradio
     "torch", "torchvision", "open_clip_torch", "timm", "accelerate", "safetensors", "numpy", "pillow", "pyarrow", "scikit-learn", "pydantic", "PyYAML",

@@ -1,4 +1,4 @@
-"""What a result may depend on beside its settings: versions, the commit, the machine."""
+"""What a result may depend on, beside its settings: versions, the commit, the machine."""
 
 from __future__ import annotations
 
@@ -10,28 +10,33 @@ from typing import Any
 
 from ccd_core.paths import ROOT
 
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "accelerate")
+
 
 def surroundings() -> dict[str, Any]:
-    """What a result may depend on beside its settings."""
-    packages = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "accelerate")
-    versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
-    try:
-        commit = subprocess.run(
-            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        commit = ""
+    """Versions of Python and of the packages that compute, the commit of this checkout, and the machine's name."""
+    versions = {name: version for name in PACKAGES if (version := _version(name))}
     return {
         "python": platform.python_version(),
         "versions": versions,
-        "git_commit": commit or None,
+        "git_commit": _commit(),
         "host": socket.gethostname(),
     }
 
 
-def _installed(package: str) -> bool:
+def _commit() -> str | None:
+    if not (ROOT / ".git").exists():
+        return None  # installed from a wheel; a repository around it is somebody else's
     try:
-        importlib.metadata.version(package)
+        command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
