@@ -122,13 +122,13 @@ def test_an_image_has_one_name_by_whatever_links_it_is_reached(tmp_path, monkeyp
 def test_the_oldest_go_where_the_files_are_too_large_together(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "LIMIT_BYTES", 3_000)
     for age, name in ((30, "old"), (20, "middle"), (10, "new")):
-        cache.keep(tmp_path / f"{name}.npy", [np.zeros((10, 32), np.float32)], 10)
+        cache.store_embeddings(tmp_path / f"{name}.npy", [np.zeros((10, 32), np.float32)], 10)
         os.utime(tmp_path / f"{name}.npy", (1e9 - age, 1e9 - age))
-    cache.keep(tmp_path / "newest.npy", [np.zeros((10, 32), np.float32)], 10)
+    cache.store_embeddings(tmp_path / "newest.npy", [np.zeros((10, 32), np.float32)], 10)
     assert sorted(path.stem for path in tmp_path.glob("*.npy")) == ["new", "newest"]
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
-    cache.keep(tmp_path / "file" / "x.npy", [np.zeros((1, 1), np.float32)], 1)
-    assert "not kept" in caplog.text
+    cache.store_embeddings(tmp_path / "file" / "x.npy", [np.zeros((1, 1), np.float32)], 1)
+    assert "could not be cached" in caplog.text

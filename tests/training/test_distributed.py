@@ -163,7 +163,7 @@ def test_chunks_are_dealt_and_put_together_in_order(tiny_run, tmp_path):
             made[rank].append(part.start)
             return {"number": np.arange(part.start, part.stop)}
 
-        read[rank] = np.concatenate([part["number"] for part in shared.chunks("numbers", 43, 10, compute)])
+        read[rank] = np.concatenate([part["number"] for part in shared.chunks("numbers", list(map(str, range(43))), 10, compute)])
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
     for thread in threads:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ccd_core.data import coco, nuswide, open_dataset, voc
-from ccd_core.data import truth_cache as kept
+from ccd_core.data import truth_cache
 from ccd_core.data.types import Boxes, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 from tests.make_datasets import (
@@ -206,7 +206,7 @@ def test_an_empty_folder_says_what_to_fetch(tmp_path, kind, hint):
 def test_annotations_are_read_again_only_when_they_change(tmp_path, monkeypatch):
     base = make_voc(tmp_path / "data", n=4)
     monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(kept, "WORTH_KEEPING_SECONDS", 0)
+    monkeypatch.setattr(truth_cache, "WORTH_CACHING_SECONDS", 0)
     reads = []
     monkeypatch.setattr(
         voc,
@@ -239,8 +239,8 @@ def test_paths_are_made_when_asked_for(tmp_path):
         list(images.paths) == [tmp_path / f"{name}.jpg" for name in "abc"]
         and images.paths[-1].name == "c.jpg"
     )
-    kept_ones = images.without({"b"})
-    assert kept_ones.ids == ("a", "c") and list(kept_ones.paths[1:]) == [tmp_path / "c.jpg"]
+    remaining = images.without({"b"})
+    assert remaining.ids == ("a", "c") and list(remaining.paths[1:]) == [tmp_path / "c.jpg"]
     assert images.path("b") == tmp_path / "b.jpg" and images.path("z") is None
     plain = ImageList(("a", "b"), (Path("x"), Path("y"))).without(["a"])
     assert plain.paths == (Path("y"),)
