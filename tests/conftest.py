@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ["OMP_NUM_THREADS"] = (
-    "1"  # before torch is imported: small models gain nothing from more, and a run's processes compute alike
-)
+from tests.support import tiny_config
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,31 +30,21 @@ def tiny_scenes(tmp_path_factory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("scenes"), {"train": 40, "val": 16})
 
 
-def tiny_config(scenes: Path, **changes):
-    """Settings under which a whole run takes seconds: a very small classifier on small pictures, the real demo CLIP."""
-    from ccd_core.config import CCDConfig
-
-    small = {
-        "data": {"spec": f"demo:{scenes}", "workers": 0},
-        "device": "cpu",
-        "precision": "fp32",
-        "clip": {"size": 96, "batch_size": 32, "round_to": 32},
-        "classifier": {
-            "backbone": "timm:test_resnet",
-            "backbone_options": {},
-            "weights": None,
-            "image_size": 64,
-            "cam_size": 64,
-        },
-        "views": {"threshold": {"mean_views": 2.0}, "frame": 160, "offset": 20},
-        "training": {"epochs": 4, "warmup_epochs": 2, "keep": "last"},
-    }
-    return CCDConfig.preset("demo").changed(**small).changed(**changes)
-
-
 @pytest.fixture(scope="session")
 def tiny_run(tiny_scenes, tmp_path_factory):
-    """A finished run on the tiny scenes."""
+    """A finished run on the tiny scenes. Tests only read it; `copied_run` gives a copy to write into."""
     from ccd_core.pipeline import run_ccd
 
     return run_ccd(tiny_config(tiny_scenes), tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def copied_run(tiny_run, tmp_path):
+    """`copied_run("runs/odd")`: a copy of the tiny run in that folder of the test, which may change it."""
+    from ccd_core.runs.run import Run
+
+    def copy(name: str = "run") -> Run:
+        shutil.copytree(tiny_run.path, tmp_path / name)
+        return Run.open(tmp_path / name)
+
+    return copy

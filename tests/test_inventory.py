@@ -14,7 +14,7 @@ from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
-from tests.conftest import tiny_config
+from tests.support import tiny_config
 
 CLASSES = ["cup", "car", "tree"]
 
@@ -59,15 +59,19 @@ def test_a_replaced_image_is_said_in_one_sentence(begun, photos):
         resume(begun)
 
 
-def test_going_on_without_changed_images_leaves_the_others_labels_as_they_were(begun, photos):
-    before = begun.load_labels()
+def test_going_on_without_changed_images_keeps_what_clip_said_of_the_others(begun, photos):
+    before = begun.load_global()
+    views = begun.load_views()
     (photos / "03.jpg").unlink()
     Image.new("RGB", (40, 40), (9, 9, 9)).save(photos / "05.jpg")
-    after = resume(begun, same_images=True).load_labels()
+    run = resume(begun, same_images=True)
     stays = ~np.isin(before["ids"], ["03.jpg", "05.jpg"])
-    assert after["ids"].tolist() == before["ids"][stays].tolist()
-    np.testing.assert_array_equal(after["local"], before["local"][stays])
-    assert set(Run.open(begun.path).load_views()["image"]) <= set(after["ids"].tolist())
+    ids = before["ids"][stays].tolist()
+    assert run.load_global()["ids"].tolist() == run.load_labels()["ids"].tolist() == ids
+    np.testing.assert_array_equal(run.load_global()["p_global"], before["p_global"][stays])
+    there = views[views["image"].isin(ids)]
+    np.testing.assert_array_equal(run.load_views()[["x0", "y0", "x1", "y1"]], there[["x0", "y0", "x1", "y1"]])
+    assert run.load_views()["image"].tolist() == there["image"].tolist()
 
 
 def test_an_image_that_came_is_left_out(begun, photos):

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors import safe_open
-from safetensors.torch import load_file
 
 from ccd_core.config import CCDConfig
 from ccd_core.data.types import GroundTruth
@@ -21,8 +20,8 @@ from ccd_core.errors import Stopped, UserError
 from ccd_core.method.labels import update_labels
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
-from tests.conftest import tiny_config
-from tests.test_data import broken_files
+from tests.data.test_folder import broken_files
+from tests.support import same_result, tiny_config
 
 
 def test_a_run_leaves_every_artefact(tiny_run):
@@ -65,14 +64,6 @@ def test_other_settings_in_the_same_folder_are_refused(tiny_run):
         run_ccd(tiny_run.config.changed(labels={"alpha": 0.3}), tiny_run.path)
 
 
-def assert_same_result(one: Run, other: Run) -> None:
-    for key, values in one.load_labels().items():
-        np.testing.assert_array_equal(values, other.load_labels()[key], err_msg=key)
-    weights = load_file(other.file("checkpoints", "best.safetensors"))
-    for name, value in load_file(one.file("checkpoints", "best.safetensors")).items():
-        assert (value == weights[name]).all(), name
-
-
 @pytest.mark.slow
 def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scenes, tmp_path):
     out = tmp_path / "killed"
@@ -97,7 +88,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scen
         process.wait()
     assert Run.open(out).status in ("failed", "finished", "created")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment, timeout=200)
-    assert_same_result(tiny_run, Run.open(out))
+    assert same_result(tiny_run, Run.open(out))
 
 
 def test_stopped_inside_of_epochs_it_resumes_to_the_same_weights(tiny_run, tmp_path):
@@ -121,7 +112,7 @@ def test_stopped_inside_of_epochs_it_resumes_to_the_same_weights(tiny_run, tmp_p
                 and file.metadata()["epoch"] == str(int(detail[6]) - 1)
             )
     left = []
-    assert_same_result(tiny_run, run_ccd(tiny_run.config, tmp_path / "run", reporter))
+    assert same_result(tiny_run, run_ccd(tiny_run.config, tmp_path / "run", reporter))
     columns = ["epoch", "phase", "loss", "train_map", "val_map"]
     assert run.load_metrics()[columns].equals(tiny_run.load_metrics()[columns])
 
@@ -130,7 +121,7 @@ def test_ground_truth_changes_nothing_but_the_scores(tiny_run, tiny_scenes, tmp_
     rows = GroundTruth.rows
     monkeypatch.setattr(GroundTruth, "rows", lambda self, ids: 1 - rows(self, ids))
     upside_down = run_ccd(tiny_config(tiny_scenes), tmp_path / "run")
-    assert_same_result(tiny_run, upside_down)
+    assert same_result(tiny_run, upside_down)
     assert upside_down.load_ap()["val"]["mAP"] != tiny_run.load_ap()["val"]["mAP"]
 
 

@@ -12,7 +12,7 @@ from ccd_core.config import CCDConfig, ClipSettings, load_config
 from ccd_core.errors import UserError
 from ccd_core.method.local_views import ask_clip
 from ccd_core.prompts import prompts_of, templates
-from tests.test_clip_towers import TOWERS, write_model
+from tests.clip.test_towers import TOWERS, write_model
 
 CLASSES = ("cat", "tvmonitor")
 

@@ -12,7 +12,7 @@ from ccd_core.method.local_views import choose_views
 from ccd_core.method.views import searched_threshold
 from ccd_core.pipeline import run_ccd
 from ccd_core.presets import TABLE
-from tests.conftest import tiny_config
+from tests.support import tiny_config
 
 
 @pytest.fixture(scope="module")

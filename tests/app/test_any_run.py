@@ -13,7 +13,7 @@ from ccd_core.jobs import control as jobs
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from tests.app.test_pages import PAGES
-from tests.conftest import tiny_config
+from tests.support import tiny_config
 
 SCORED = ("scores/ap.json", "scores/val.npz", "scores/train.npz", "thresholds.json")
 TRAINED = ("labels.npz", "views.parquet", "view_threshold.json", "checkpoints", "metrics.csv", *SCORED)

@@ -16,7 +16,7 @@ from ccd_core.data.types import Boxes, GroundTruth
 from ccd_core.errors import UserError
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
-from tests.conftest import tiny_config
+from tests.support import tiny_config
 
 
 def photo(path) -> None:

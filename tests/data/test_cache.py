@@ -20,7 +20,7 @@ from ccd_core.runs.progress import Progress
 from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import embedding_settings, global_outputs
-from tests.conftest import tiny_config
+from tests.support import tiny_config
 
 
 @pytest.fixture

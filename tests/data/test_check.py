@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +13,7 @@ from ccd_core.cli.commands import app
 from ccd_core.data.check import examine_dataset
 from ccd_core.data.sources import SOURCES
 from tests.make_datasets import make_coco, make_nuswide, make_voc, picture
+from tests.support import ROOT
 
 
 def ccd(*arguments: str) -> tuple[int, str]:
@@ -55,7 +55,7 @@ def test_counts_that_are_not_the_published_ones(tmp_path):
 
 
 def test_a_full_size_listing_is_counted_as_the_paper_does(tmp_path):
-    sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+    sys.path.insert(0, str(ROOT / "benchmarks"))
     from full_size_listing import write_voc
 
     write_voc(tmp_path, 2012)
@@ -147,4 +147,4 @@ def test_fetch_without_a_network_is_one_sentence_and_exit_code_2(tmp_path):
 
 def test_the_examination_needs_no_torch():
     code = "import sys, ccd_core.data.check as c; c.examine_dataset('voc2012:/nowhere'); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

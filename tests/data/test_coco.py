@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccd_core.data import coco, nuswide, open_dataset, voc
-from ccd_core.data import truth_cache
+from ccd_core.data import coco, nuswide, open_dataset, truth_cache, voc
 from ccd_core.data.types import Boxes, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 from tests.make_datasets import (

@@ -25,8 +25,7 @@ from ccd_core.machine import gpus as gpu_facts
 from ccd_core.machine import processes
 from ccd_core.machine.processes import claim, process_alive, process_facts, this_process
 from ccd_core.runs.run import Run
-from tests.conftest import tiny_config
-from tests.test_pipeline import assert_same_result
+from tests.support import same_result, tiny_config
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_a_killed_job_says_so_and_resumes_to_the_same_result(workspace, tiny_sce
     assert any("16 classes, on" in line for line in jobs.output_tail(run))
     jobs.resume(run.path)
     wait_for(lambda: status(run.path) == "finished")
-    assert_same_result(tiny_run, run)
+    assert same_result(tiny_run, run)
     assert list(run.file("tensorboard").glob("events.*"))
 
 

@@ -14,9 +14,8 @@ from ccd_core.jobs import control as jobs
 from ccd_core.jobs import slurm
 from ccd_core.jobs.slurm import SlurmOptions
 from ccd_core.runs.run import Run
-from tests.conftest import tiny_config
 from tests.slurm import cluster
-from tests.test_pipeline import assert_same_result
+from tests.support import NAVIGATION, same_result, tiny_config
 
 pytestmark = pytest.mark.timeout(900)
 SMALL = SlurmOptions(partition="low", gpus=0, cpus=2, memory_gb=1, hours=0.5)
@@ -83,7 +82,7 @@ def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(
     until(lambda: run.status == "finished")
     assert run.state["slurm"]["job"] == job and slurm.ask(job).name in ("COMPLETING", "COMPLETED", "RUNNING")
     assert "stopped" in run.file("log.txt").read_text()  # it left on SIGTERM, not by the kill that follows
-    assert_same_result(tiny_run, run)
+    assert same_result(tiny_run, run)
 
 
 def test_a_job_is_stopped_and_resumed(environment, tiny_scenes, tmp_path):
@@ -169,7 +168,7 @@ def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_pat
     monkeypatch.setattr(
         dataset_check, "PATIENCE", 60
     )  # Start waits for the check, and here nothing comes again by itself
-    app = AppTest.from_file("../app/navigation.py", default_timeout=200).run()
+    app = AppTest.from_file(NAVIGATION, default_timeout=200).run()
     app.switch_page("../pages/train.py").run()
     app.radio(key="place").set_value("SLURM cluster").run()
     app.number_input(key="slurm_gpus").set_value(0).run()

@@ -11,7 +11,7 @@ from ccd_core.explore.relabel import ClipOutputs, relabel
 from ccd_core.method.none_images import none_images, split_in_two
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
-from tests.conftest import tiny_config
+from tests.support import tiny_config
 
 
 @settings(deadline=None, max_examples=30)

@@ -22,7 +22,7 @@ from ccd_core.runs.run import Run
 from ccd_core.runs.team import ALONE, Team
 from ccd_core.runs.work import Work
 from ccd_core.training.augment import augment
-from tests.conftest import tiny_config
+from tests.support import tiny_config
 
 BATCH = 12  # 40 images: three batches of 12 and one of 4, no multiple of anything
 
@@ -163,7 +163,9 @@ def test_chunks_are_dealt_and_put_together_in_order(tiny_run, tmp_path):
             made[rank].append(part.start)
             return {"number": np.arange(part.start, part.stop)}
 
-        read[rank] = np.concatenate([part["number"] for part in shared.chunks("numbers", list(map(str, range(43))), 10, compute)])
+        read[rank] = np.concatenate(
+            [part["number"] for part in shared.chunks("numbers", list(map(str, range(43))), 10, compute)]
+        )
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
     for thread in threads:
