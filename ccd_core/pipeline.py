@@ -2,8 +2,8 @@
 
     run = run_ccd(CCDConfig.preset("demo"), out="runs/first")
 
-Who reads `learn` has read the method. Every step leaves its result in the run's folder and is skipped where that is there
-already. So a killed run goes on where it was, and any step can be looked at.
+Who reads `learn` has read the method. Every step leaves its result in the run's folder and is skipped where
+that is there already. So a killed run goes on where it was, and any step can be looked at.
 """
 
 from __future__ import annotations
@@ -20,29 +20,32 @@ from ccd_core.data.types import Dataset
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.machine.device import check_device, describe, make_accelerator
 from ccd_core.machine.gpus import devices_of
-from ccd_core.method.classifier import CamClassifier, make_classifier
+from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
 from ccd_core.method.none_images import zero_none_images
 from ccd_core.runs.progress import Progress, Reporter
 from ccd_core.runs.run import Run
 from ccd_core.runs.session import session
-from ccd_core.runs.team import Team
 from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.images import usable_images
+from ccd_core.stages.inventory import forget_changed, same_dataset
 from ccd_core.stages.labels import find_none_images, measure_bias, read_local_probabilities, write_labels
 from ccd_core.stages.local_views import find_views
-from ccd_core.stages.scores import write_scores
+from ccd_core.stages.scores import validation, write_scores
 from ccd_core.training.distributed import launch
-from ccd_core.training.trainer import Trainer, predict_scores
+from ccd_core.training.trainer import Trainer
 
 log = logging.getLogger("ccd")
 
 
-def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None) -> Run:
+def run_ccd(
+    config: CCDConfig, out: str | Path, reporter: Reporter | None = None, same_images: bool = False
+) -> Run:
     """Run CCD, or go on with the run that is in `out`. Raises UserError for what the user can put right.
 
-    reporter(stage, done, total, detail) is called as work proceeds.
+    reporter(stage, done, total, detail) is called as work proceeds. same_images: go on without the images
+    that are gone or have changed since the run began.
     """
     drawing = (lambda done, total: reporter("drawing", done, total, "")) if reporter else None
     dataset = open_dataset(config.data.spec, config.data.classes, progress=drawing)
@@ -51,6 +54,8 @@ def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None
         check_device(device)
     run = Run.create(out, config, dataset.classes)
     with session(run):
+        if same_images:
+            forget_changed(dataset, run)
         if len(devices) > 1:
             launch(run, devices, reporter)  # `learn` in a process for each
         else:
@@ -62,6 +67,7 @@ def run_ccd(config: CCDConfig, out: str | Path, reporter: Reporter | None = None
 def learn(dataset: Dataset, work: Work) -> None:
     """The method. Each process of the run's team goes through it; the first one writes."""
     config = work.config
+    dataset = same_dataset(dataset, work)
     scorer = Scorer(dataset)
     log.info("%s: %d classes, on %s", config.data.spec, len(dataset.classes), describe(work.accelerator))
     train, val = usable_images(dataset, work)
@@ -73,16 +79,10 @@ def learn(dataset: Dataset, work: Work) -> None:
     none = find_none_images(global_clip, work)  # supplement, Sec. 8
     initial = zero_none_images(initial_labels(global_clip.p, bias, config), none)
 
-    def validate(model: CamClassifier, team: Team) -> float | None:  # logged, never acted on
-        return (
-            scorer.mean_ap("val", val.ids, predict_scores(model, val, work.accelerator, team))
-            if val
-            else None
-        )
-
     work.progress.preparing("loading the classifier")
     torch.manual_seed(config.seed)
     trainer = Trainer(make_classifier(config.classifier, len(dataset.classes)), work)
+    validate = validation(scorer, val, work)  # logged, never acted on
     trainer.warm_up(train, initial, validate)  # Sec. 3.4
 
     if config.labels.update:

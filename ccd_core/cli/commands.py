@@ -69,6 +69,10 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")
     ] = False,
+    same_images: Annotated[
+        bool,
+        typer.Option("--same-images", help="With --resume: go on without images that are gone or have changed."),
+    ] = False,
     queue: Annotated[
         bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")
     ] = False,
@@ -95,6 +99,8 @@ def run(
                 "--resume goes on with the run's own settings; leave out --preset, --dataset, --classes, --config and --set."
             )
         settings = Run.open(out).config
+    elif same_images:
+        raise UserError("--same-images goes with --resume.")
     else:
         default = "demo" if config is None and dataset in (None, "demo") else None
         settings = load_config(preset or default, config, changes, dataset, classes)
@@ -114,10 +120,10 @@ def run(
         from ccd_core.data import open_dataset
 
         open_dataset(settings.data.spec, settings.data.classes)
-    _run(settings, out, queue)
+    _run(settings, out, queue, same_images)
 
 
-def _run(settings: Any, out: Path, queue: bool) -> None:
+def _run(settings: Any, out: Path, queue: bool, same_images: bool) -> None:
     from contextlib import nullcontext
 
     from ccd_core.errors import Stopped
@@ -133,7 +139,7 @@ def _run(settings: Any, out: Path, queue: bool) -> None:
             with device_queue(Run.open(out), settings.device) if queue else nullcontext():
                 from ccd_core.pipeline import run_ccd  # loads torch, which a job that waits needs not
 
-                finished = run_ccd(settings, out, bars.report)
+                finished = run_ccd(settings, out, bars.report, same_images)
         except (Stopped, KeyboardInterrupt):
             console.print(f"[yellow]Stopped.[/] Go on with: ccd run --resume --out {out}")
             raise typer.Exit(1) from None

@@ -1,4 +1,4 @@
-"""Decoded images in batches: in worker processes, or from a file of decoded pictures where a data set fits into one."""
+"""Batches of decoded images, read by worker processes or from the cache of decoded images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from ccd_core.files import replacing
 
 
 class _SquareImages(Dataset):
-    """Image i of a list as [3, S, S] uint8, or the reason why it cannot be read."""
+    """Item i is (i, image i as uint8 [3, S, S]), or (i, the reason why the image cannot be read)."""
 
     def __init__(self, images: ImageList, size: int):
-        self.images, self.size = images, size
+        self.images = images
+        self.size = size
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,29 +45,34 @@ def read_batches(
     indices: Sequence[int] | np.ndarray | None = None,
     workers: int = -1,
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
-    """Yield (indices, pixels [B, 3, size, size] uint8, reasons of unreadable ones) in the order of `indices`."""
-    return _read(
-        images, size, in_batches(range(len(images)) if indices is None else indices, batch_size), workers
-    )
+    """Yield (indices, pixels uint8 [B, 3, size, size], {index: reason} of unreadable images).
+
+    Batches follow the order of `indices`, by default all images. With `workers` = -1 there is one worker
+    process for each CPU core, at most eight; with 0 the images are read in this process.
+    """
+    chosen = range(len(images)) if indices is None else indices
+    return _read(images, size, in_batches(chosen, batch_size), workers)
 
 
 def in_batches(indices: Sequence[int] | np.ndarray, batch_size: int) -> list[Any]:
-    """Consecutive pieces of `indices`, of batch_size but for the last."""
+    """Consecutive slices of `indices`, each of `batch_size` entries except the last, which may be shorter."""
     return [indices[begin : begin + batch_size] for begin in range(0, len(indices), batch_size)]
 
 
 def _read(
     images: ImageList, size: int, batches: Sequence[Any], workers: int
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
-    cores = (os.cpu_count() or 1) // int(
-        os.environ.get("LOCAL_WORLD_SIZE", 1)
-    )  # as many as torch's launcher started share them
+    # torch's launcher sets LOCAL_WORLD_SIZE to the number of processes that share this machine's cores.
+    cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     count = min(max(1, cores), 8) if workers < 0 else workers
     sampler = [[int(index) for index in batch] for batch in batches]
     yield from DataLoader(
         _SquareImages(images, size),
         batch_sampler=sampler,
         num_workers=count if len(sampler) > 4 else 0,
+        # DataLoader draws a seed. From its own generator the draw does not change what the run computes later, so
+        # results are the same whether images are read here or from the cache.
+        generator=torch.Generator(),
         collate_fn=_collate,
     )
 
@@ -78,7 +84,10 @@ def read_usable(
     indices: Sequence[int] | np.ndarray | None = None,
     workers: int = -1,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """(indices, pixels) as `read_batches` of images that were readable before. Raises UserError where one is not any more."""
+    """Yield (indices, pixels) as `read_batches` does, for images that could be read before.
+
+    Raises UserError if one of them cannot be read any more.
+    """
     return _usable(read_batches(images, size, batch_size, indices, workers))
 
 
@@ -87,8 +96,10 @@ def _usable(
 ) -> Iterator[tuple[list[int], Tensor]]:
     for chosen, pixels, bad in batches:
         if bad:
+            reason = next(iter(bad.values()))
             raise UserError(
-                f"An image could be read when the run began and cannot be now: {next(iter(bad.values()))} Put it back and resume."
+                f"An image that could be read when the run began cannot be read now: {reason} "
+                "Put it back and resume the run."
             )
         yield chosen, pixels
 
@@ -96,52 +107,59 @@ def _usable(
 def _collate(items: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, dict[int, str]]:
     good = [(index, pixels) for index, pixels in items if isinstance(pixels, Tensor)]
     bad = {index: reason for index, reason in items if isinstance(reason, str)}
-    pixels = (
-        torch.stack([pixels for _, pixels in good]) if good else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
-    )
-    return [index for index, _ in good], pixels, bad
+    indices = [index for index, _ in good]
+    if not good:
+        return indices, torch.empty(0, 3, 1, 1, dtype=torch.uint8), bad
+    return indices, torch.stack([pixels for _, pixels in good]), bad
 
 
 class DecodedImages:
-    """The images of a split at one size, [3, S, S] uint8 each; kept decoded on disk where they fit into `cache_gb`.
+    """The images of a split at one size, uint8 [3, S, S] each.
 
-    Reading them once at the start finds those that cannot be used.
+    They are cached on the disk in decoded form if they fit into `cache_gb` gigabytes. Call `check` before
+    `batches`.
     """
 
     def __init__(self, images: ImageList, size: int, cache_gb: float, workers: int = -1):
-        self.images, self.size, self.workers, self.cache_gb = images, size, workers, cache_gb
-        self._decoded: cache.Decoded | None = None
+        self.images = images
+        self.size = size
+        self.cache_gb = cache_gb
+        self.workers = workers
+        self._decoded: cache.DecodedFile | None = None
 
     def check(self, advance: Callable[[int], None], known: dict[str, str] | None = None) -> dict[str, str]:
-        """Read every image; returns {id: reason} of the unusable ones and leaves them out from then on.
+        """Read every image once, and remove the unusable ones from `images`.
 
-        `known`: what an earlier check of the same images found; they are not read again, unless to keep them decoded.
+        `advance(done)` reports the number of images read so far. `known` is the result of an earlier check of
+        the same images; they are then read again only if they still have to be cached. Returns {id: reason}
+        of the unusable images.
         """
         path = cache.decoded_file(self.images, self.size, self.cache_gb)
-        kept = cache.read_decoded(path, len(self.images), self.size) if path else None
-        if kept:
-            self._decoded, reasons = kept
+        cached = cache.read_decoded(path, len(self.images), self.size) if path else None
+        if cached:
+            self._decoded, unusable = cached
         elif path is None and known is not None:
-            reasons = known
+            unusable = known
         else:
-            reasons = self._read_all(path, advance)
+            unusable = self._read_all(path, advance)
         advance(len(self.images))
-        self.images = self.images.without(reasons)
-        return reasons
+        self.images = self.images.without(unusable)
+        return unusable
 
     def _read_all(self, path: Path | None, advance: Callable[[int], None]) -> dict[str, str]:
-        reasons: dict[str, str] = {}
+        """Read every image and write it to `path` if given. Returns {id: reason} of the unusable images."""
+        unusable: dict[str, str] = {}
         done = 0
         with replacing(path) if path else nullcontext(Path(os.devnull)) as target, open(target, "wb") as file:
             for indices, pixels, bad in read_batches(self.images, self.size, 32, workers=self.workers):
-                reasons |= {self.images.ids[index]: reason for index, reason in bad.items()}
+                unusable |= {self.images.ids[index]: reason for index, reason in bad.items()}
                 done += len(indices) + len(bad)
                 file.write(pixels.numpy().data if len(indices) else b"")
                 advance(done)
         if path:
-            self._decoded = cache.Decoded(path, self.size)
-            cache.store_decoded(path, reasons, self.cache_gb)
-        return reasons
+            self._decoded = cache.DecodedFile(path, self.size)
+            cache.finish_decoded(path, unusable, self.cache_gb)
+        return unusable
 
     def __len__(self) -> int:
         return len(self.images)
@@ -151,7 +169,10 @@ class DecodedImages:
         return self.images.ids
 
     def batches(self, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield (indices [B], pixels [B, 3, S, S] uint8) of each of `batches`. Raises UserError for an image that cannot be read any more."""
+        """Yield (indices [B], pixels uint8 [B, 3, S, S]) for each of `batches`, which are arrays of indices.
+
+        Raises UserError if an image cannot be read any more.
+        """
         if self._decoded is not None:
             for chosen in batches:
                 yield chosen, torch.from_numpy(self._decoded.rows(chosen))

@@ -8,6 +8,7 @@ chunk or epoch it was in. This module needs neither torch nor a browser.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,6 +175,14 @@ class Run:
 
     def has(self, *parts: str) -> bool:
         return self.file(*parts).is_file()
+
+    def remove(self, name: str) -> None:
+        """Remove a file or folder of the run, so that it is made again."""
+        path = self.file(name)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
     def _arrays(self, name: str) -> dict[str, np.ndarray]:
         if not self.has(name):

@@ -22,7 +22,8 @@ CHUNK = 512  # images whose CLIP results are written together; a killed run lose
 
 
 class GlobalOutputs(NamedTuple):
-    """What CLIP says of whole images. p: [N, C] float32 probabilities (Eq. 2); similarity: [N] float32 cosine of the best class (Eq. 1).
+    """What CLIP says of whole images. p: [N, C] float32 probabilities (Eq. 2); similarity: [N] float32 cosine
+    of the best class (Eq. 1).
 
     similarity is None for runs that were begun before it was kept.
     """
@@ -32,17 +33,18 @@ class GlobalOutputs(NamedTuple):
 
 
 def global_outputs(clip: PromptedClip, images: ImageList, work: Work) -> GlobalOutputs:
-    """CLIP's probabilities of each whole image, squeezed into a square, and its similarity to the best class (Eq. 1-3).
+    """CLIP's probabilities of each whole image, squeezed into a square, and its similarity to the best class
+    (Eq. 1-3).
 
     They are kept in the run's global.npz, and the embeddings in the cache that runs share.
     """
-    arrays = work.once("global.npz", lambda: _compute(clip, images, work))
+    arrays = work.once("global.npz", lambda: _compute(clip, images, work), images.ids)
     return GlobalOutputs(arrays["p_global"], arrays.get("similarity"))
 
 
 def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
     path = cache.embeddings_file(images, embedding_settings(clip))
-    cached = cache.read(path, len(images))
+    cached = cache.read_embeddings(path, len(images))
     with work.progress.stage("global", len(images)) as advance:
         if work.team.broadcast_flag(cached is not None):
             log.info("CLIP's embeddings of these images are kept from an earlier run")
@@ -59,7 +61,7 @@ def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
             p.append(clip.teacher.classify(embeddings, text).numpy())
             similarity.append((embeddings @ text.T).amax(1).numpy())
         if cached is None and work.run is not None:
-            cache.keep(path, (part["embeddings"] for part in work.read_chunks("global")), len(images))
+            cache.store_embeddings(path, (part["embeddings"] for part in work.read_chunks("global")), len(images))
     p_global = np.concatenate(p)
     return {
         "ids": np.array(images.ids),
@@ -82,7 +84,7 @@ def _embeddings(clip: PromptedClip, images: ImageList, work: Work, advance: Adva
             advance(part.start + sum(map(len, rows)))
         return {"embeddings": np.concatenate(rows)}
 
-    return (part["embeddings"] for part in work.chunks("global", len(images), CHUNK, compute))
+    return (part["embeddings"] for part in work.chunks("global", images.ids, CHUNK, compute))
 
 
 def embedding_settings(clip: PromptedClip) -> dict[str, Any]:

@@ -19,7 +19,8 @@ NAMED_IN_STATE = (
 
 
 def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedImages]:
-    """The training and the validation images that can be read. The others are listed in images.json, logged and left out.
+    """The training and the validation images that can be read. The others are listed in images.json, logged
+    and left out.
 
     Raises UserError where no training image can be read.
     """

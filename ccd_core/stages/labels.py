@@ -1,4 +1,6 @@
-"""The labels of a run, between its other stages: bias, images without a class, local probabilities, labels.npz."""
+"""The labels of a run, between its other stages: bias, images without a class, local probabilities,
+labels.npz.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def measure_bias(p_global: np.ndarray, work: Work) -> Bias:
 
 
 def find_none_images(clip: GlobalOutputs, work: Work) -> np.ndarray:
-    """[N] bool, the images that are taken to show no class (supplement, Sec. 8). All False where the filter is off."""
+    """[N] bool, the images that are taken to show no class (supplement, Sec. 8). All False where the filter
+    is off.
+    """
     none = none_images(clip.p, clip.similarity, work.config.none_images)
     if work.config.none_images.filter != "off":
         log.info("%d of %d images are taken to show no class", none.sum(), len(none))

@@ -1,8 +1,8 @@
 """Stage `views`: every image's local views, and what CLIP says of them (Sec. 3.2, Eq. 4).
 
-Two passes over the training images: the first scores them, which gives the view threshold exactly; the second computes the
-CAMs of the classes above it, their boxes, and CLIP's probabilities of the crops. The crops of many images are cut together, so
-that those of the same shape share a batch.
+Two passes over the training images: the first scores them, which gives the view threshold exactly; the second
+computes the CAMs of the classes above it, their boxes, and CLIP's probabilities of the crops. The crops of
+many images are cut together, so that those of the same shape share a batch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ SIDES = ("x0", "y0", "x1", "y1")
 
 
 def find_views(model: CamClassifier, clip: PromptedClip, images: ImageList, work: Work) -> None:
-    """Write every image's local views, with CLIP's probabilities of each, to views.parquet, unless it is there."""
+    """Write every image's local views, with CLIP's probabilities of each, to views.parquet, unless it is
+    there.
+    """
     if work.has("views.parquet"):
         return
     run = work.folder
@@ -52,7 +54,7 @@ def find_views(model: CamClassifier, clip: PromptedClip, images: ImageList, work
         def compute(part: slice) -> Arrays:
             return _views_of(part, scores, threshold, model, clip, images, work, advance)
 
-        parts = work.chunks("views", len(images), CHUNK, compute)
+        parts = work.chunks("views", images.ids, CHUNK, compute)
         if work.team.first:
             write_views(run.file("views.parquet"), images.ids, run.classes, scores, parts)
             work.drop_chunks("views")
@@ -76,7 +78,7 @@ def _scores(model: CamClassifier, images: ImageList, work: Work, advance: Advanc
         return {"scores": np.concatenate(rows)}
 
     return np.concatenate(
-        [part["scores"] for part in work.chunks("view-scores", len(images), CHUNK, compute)]
+        [part["scores"] for part in work.chunks("view-scores", images.ids, CHUNK, compute)]
     )
 
 
@@ -90,7 +92,9 @@ def _views_of(
     work: Work,
     advance: Advance,
 ) -> Arrays:
-    """The views of the images `part`: image and class index, CAM box, view box and CLIP's probabilities of each."""
+    """The views of the images `part`: image and class index, CAM box, view box and CLIP's probabilities of
+    each.
+    """
     config = work.config
     frame = (config.views.frame, config.views.frame)
     rng = np.random.default_rng([config.seed, part.start])

@@ -163,6 +163,8 @@ class Trainer:
         ]  # batch norm needs at least two images
         earlier = self.inside
         self.inside = None
+        if earlier and len(earlier.scores) != len(labels):
+            earlier = None  # the user goes on without some images, so the epoch begins anew
         begin = earlier.step if earlier else 0
         scores = earlier.scores if earlier else np.zeros_like(labels)
         losses = earlier.losses if earlier else []
