@@ -6,6 +6,7 @@ Each preset's values, with their sources, are in presets.py.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -265,6 +266,31 @@ class CCDConfig(Section):
     def changed(self, **sections: Any) -> CCDConfig:
         """A copy with nested changes, validated: `config.changed(labels={"alpha": 0.2}, seed=1)`."""
         return build(_merge(self.model_dump(), sections))
+
+    def with_absolute_paths(self) -> CCDConfig:
+        """A copy whose paths do not depend on the current folder, as a run's folder keeps them."""
+        kind, _, place = self.data.spec.partition(":")
+        name, _, folder = self.clip.model.partition(":")
+        pretrained = self.clip.pretrained
+        weights = self.classifier.weights
+        data: dict[str, Any] = {}
+        clip: dict[str, Any] = {}
+        classifier: dict[str, Any] = {}
+        if place:
+            data["spec"] = f"{kind}:{_absolute(place)}"
+        if self.data.classes is not None:
+            data["classes"] = _absolute(self.data.classes)
+        if name == "local-dir" and folder:
+            clip["model"] = f"{name}:{_absolute(folder)}"
+        if pretrained and Path(pretrained).expanduser().exists():  # otherwise it is a tag of open_clip
+            clip["pretrained"] = _absolute(pretrained)
+        if weights not in (None, "imagenet"):
+            classifier["weights"] = _absolute(weights)
+        return self.changed(data=data, clip=clip, classifier=classifier)
+
+
+def _absolute(path: str | Path) -> str:
+    return os.path.abspath(Path(path).expanduser())
 
 
 def _explained(section: BaseModel, indent: str = "") -> Iterator[str]:

@@ -128,3 +128,14 @@ def test_a_result_does_not_depend_on_a_cache(photos, tmp_path, monkeypatch, cach
     for name in ("initial", "local", "final"):
         np.testing.assert_array_equal(first.load_labels()[name], second.load_labels()[name])
     np.testing.assert_array_equal(first.load_scores("train")["scores"], second.load_scores("train")["scores"])
+
+
+def test_a_run_keeps_absolute_paths(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = config_of(photos).changed(data={"spec": "folder:photos", "classes": "photos/classes.txt"})
+    run = Run.create("relative", config, tuple(CLASSES))
+    monkeypatch.chdir("/")
+    settings = Run.open(tmp_path / "relative").config.data
+    assert settings.spec == f"folder:{photos}"
+    assert settings.classes == photos / "classes.txt"
+    assert run.config.data == settings

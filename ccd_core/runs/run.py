@@ -44,14 +44,14 @@ class Run:
     def create(cls, path: str | Path, config: CCDConfig, classes: tuple[str, ...]) -> Run:
         """A new run in `path`, or the one that is there if its settings are the same."""
         path = Path(path)
+        config = config.with_absolute_paths()
         run = cls(path, config, classes)
         if (path / "config.yaml").is_file():
             there = cls.open(path)
-            if there.config != config.changed(
-                device=there.config.device
-            ):  # a run can be resumed on another device
+            earlier = there.config.with_absolute_paths()
+            if earlier != config.changed(device=earlier.device):  # a run can be resumed on another device
                 raise UserError(
-                    f"{path} holds a run with other settings ({', '.join(differences(there.config, config))}); "
+                    f"{path} holds a run with other settings ({', '.join(differences(earlier, config))}); "
                     "choose another --out, or --resume without changing settings."
                 )
             return there
