@@ -119,7 +119,7 @@ def device_field(start: CCDConfig, origin: str) -> str:
                 f"{gpus[device].memory_used / 2**30:.0f} GiB used, {gpus[device].utilisation or 0} % busy"
             )
         try:
-            waiting = sum(bool(set(one.devices) & set(job_queue.devices_of(device))) for one in line)
+            waiting = sum(bool(set(one.devices) & set(gpu_facts.devices_of(device))) for one in line)
         except UserError:
             waiting = 0
         return " · ".join([*words, f"{waiting} in line"] if waiting else words)
@@ -182,7 +182,7 @@ def start_form() -> None:
     with left:
         device = device_field(start, origin) if cluster is None else ("auto" if cluster.gpus else "cpu")
         try:
-            job_queue.devices_of(device)
+            gpu_facts.devices_of(device)
         except UserError as error:
             device = ""
             st.caption(f":red[{error}]")

@@ -19,7 +19,6 @@ from app.reading import ground_truth as datasets
 from app.reading import runs as loaders
 from app.widgets import friendly_errors, show_figure
 from ccd_core.jobs import control as jobs
-from ccd_core.jobs import queue as job_queue
 from ccd_core.machine import gpus as gpu_facts
 from ccd_core.runs.run import Run
 
@@ -44,7 +43,7 @@ def job_card(job: jobs.Job, opened: bool) -> None:
             st.progress(*progress(run, job.state))
         if job.status == "queued" and job.asked is None:
             st.caption(
-                f"Waits for {job.ahead} older job{'s' * (job.ahead != 1)} on {', '.join(job_queue.devices_of(run.config.device))}."
+                f"Waits for {job.ahead} older job{'s' * (job.ahead != 1)} on {', '.join(gpu_facts.devices_of(run.config.device))}."
                 if job.ahead
                 else "Starting ..."
             )
@@ -182,7 +181,7 @@ def _details(job: jobs.Job) -> None:
 
 def _load(job: jobs.Job) -> None:
     """GPU by NVML where the job has one; its processes' CPU and memory anyway."""
-    shown, devices = [], set(job_queue.devices_of(job.run.config.device))
+    shown, devices = [], set(gpu_facts.devices_of(job.run.config.device))
     for gpu in gpu_facts.gpus():
         if gpu.device in devices:
             memory = f"{gpu.memory_used / 2**30:.1f} of {gpu.memory_total / 2**30:.0f} GiB"

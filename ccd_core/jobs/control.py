@@ -80,7 +80,7 @@ def create(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
     Whether a GPU is there is asked of NVML, as torch is not loaded; where it knows of none, the run itself finds out.
     """
     dataset = open_dataset(config.data.spec, config.data.classes)
-    wanted, there = job_queue.devices_of(config.device), [gpu.device for gpu in gpu_facts.gpus()]
+    wanted, there = gpu_facts.devices_of(config.device), [gpu.device for gpu in gpu_facts.gpus()]
     if (
         place == "local"
         and there
@@ -137,7 +137,7 @@ def launch_local(run: Run) -> None:
             start_new_session=True,
             env=os.environ | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},  # cuda:N is then NVML's N
         )
-    job_queue.take_ticket(run.path.resolve(), job_queue.devices_of(run.config.device), process.pid)
+    job_queue.take_ticket(run.path.resolve(), gpu_facts.devices_of(run.config.device), process.pid)
     run.update_state(**_waiting(), **process_facts(process.pid))
 
 
@@ -159,7 +159,7 @@ def _waiting() -> dict[str, Any]:
 def device_queue(run: Run, device: str) -> Iterator[None]:
     """Hold the run and its device for the block, waiting for older jobs on the device; the run shows as queued meanwhile."""
     with run.claimed():
-        ticket = job_queue.take_ticket(run.path.resolve(), job_queue.devices_of(device), os.getpid())
+        ticket = job_queue.take_ticket(run.path.resolve(), gpu_facts.devices_of(device), os.getpid())
         run.update_state(**_waiting(), **this_process())
         beat = time.time()
 
