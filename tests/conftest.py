@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,17 @@ def copied_run(tiny_run, tmp_path):
         return Run.open(tmp_path / name)
 
     return copy
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A workspace with a queue and a cache of its own; what is left running there ends with the test."""
+    from ccd_core.jobs import control as jobs
+
+    monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    yield folder
+    for job in jobs.list_jobs(folder):
+        if job.active and job.state["pid"] != os.getpid():
+            jobs.end_group(job.state)

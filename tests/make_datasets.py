@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +164,55 @@ def make_nuswide(root: Path, n: int = 10, layout: str = "official") -> Path:
                 text.encode()
             )
     return root
+
+
+PICTURE = np.zeros((40, 60, 3), np.uint8)
+PICTURE[:, :30] = (200, 30, 30)
+
+
+def broken_files(folder: Path) -> list[Path]:
+    """Twelve files that look like images and cannot be used, all that is in `folder` then."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)).save(
+        folder / "whole.png"
+    )
+    Image.open(folder / "whole.png").save(folder / "whole.jpg")
+    Image.open(folder / "whole.png").save(folder / "whole.webp")
+    Image.open(folder / "whole.png").save(folder / "whole.tiff")
+
+    def cut(name: str, source: str, share: float = 0.5) -> None:
+        content = (folder / source).read_bytes()
+        (folder / name).write_bytes(content[: int(len(content) * share)])
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    cut("cut.jpg", "whole.jpg")
+    cut("cut.png", "whole.png")
+    cut("cut.webp", "whole.webp", 0.3)
+    cut("cut.tiff", "whole.tiff", 0.4)
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("these are words")
+    (folder / "page.webp").write_text("<html><body>404</body></html>")
+    (folder / "x.png").mkdir()
+    header = struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+    (folder / "bomb.png").write_bytes(bomb)
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    Image.new("L", (1, 1)).save(folder / "dot.png")
+    os.mkfifo(folder / "pipe.jpeg")
+    for name in ("whole.png", "whole.jpg", "whole.webp", "whole.tiff"):
+        (folder / name).unlink()
+    return sorted(folder.iterdir())
+
+
+def photos(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(PICTURE).save(folder / name)

@@ -8,28 +8,6 @@ from ccd_core.config import PRESETS, CCDConfig, load_config
 from ccd_core.errors import UserError
 
 
-def test_the_paper_is_the_default():
-    config = CCDConfig.preset("paper")
-    assert (config.clip.model, config.clip.pretrained, config.clip.size) == ("RN50x64", "openai", 640)
-    assert (config.bias.entropy_threshold, config.views.cam_threshold, config.views.offset) == (0.5, 0.95, 80)
-    assert (config.labels.alpha, config.training.epochs, config.training.warmup_epochs) == (0.4, 10, 2)
-    assert config.classifier.backbone == "resnet101" and config.views.threshold.mean_views == 10
-
-
-def test_the_reference_has_the_quirks():
-    config = CCDConfig.preset("reference")
-    assert (config.classifier.backbone, config.classifier.cam_boost, config.labels.alpha) == (
-        "resnet50",
-        3.0,
-        0.2,
-    )
-    assert (config.clip.normalisation, config.bias.entropy_threshold, config.views.box) == (
-        "imagenet",
-        2.0,
-        "first_last",
-    )
-
-
 @pytest.mark.parametrize("name", PRESETS)
 def test_yaml_there_and_back(name, tmp_path):
     config = CCDConfig.preset(name)

@@ -8,19 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 
-from ccd_core.config import CCDConfig
 from ccd_core.data.types import GroundTruth
-from ccd_core.errors import Stopped, UserError
+from ccd_core.errors import UserError
 from ccd_core.method.labels import update_labels
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
-from tests.data.test_folder import broken_files
 from tests.support import same_result, tiny_config
 
 
@@ -91,32 +87,6 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(tiny_run, tiny_scen
     assert same_result(tiny_run, Run.open(out))
 
 
-def test_stopped_inside_of_epochs_it_resumes_to_the_same_weights(tiny_run, tmp_path):
-    """Two of three steps of the first epoch, then one of the last, then the rest; metrics.csv is that of an undisturbed run."""
-    moments = {("warm-up", 32, "epoch 1 of 4"): 2, ("training", 16, "epoch 4 of 4"): 1}
-
-    def reporter(stage: str, done: int, total: int, detail: str) -> None:
-        if (stage, done, detail) in left:
-            left.remove((stage, done, detail))
-            signal.raise_signal(signal.SIGTERM)
-
-    for (stage, done, detail), step in moments.items():
-        left = [(stage, done, detail)]
-        with pytest.raises(Stopped):
-            run_ccd(tiny_run.config, tmp_path / "run", reporter)
-        run = Run.open(tmp_path / "run")
-        with safe_open(run.file("checkpoints", "last.safetensors"), "pt") as file:
-            assert (
-                run.status == "stopped"
-                and file.metadata()["step"] == str(step)
-                and file.metadata()["epoch"] == str(int(detail[6]) - 1)
-            )
-    left = []
-    assert same_result(tiny_run, run_ccd(tiny_run.config, tmp_path / "run", reporter))
-    columns = ["epoch", "phase", "loss", "train_map", "val_map"]
-    assert run.load_metrics()[columns].equals(tiny_run.load_metrics()[columns])
-
-
 def test_ground_truth_changes_nothing_but_the_scores(tiny_run, tiny_scenes, tmp_path, monkeypatch):
     rows = GroundTruth.rows
     monkeypatch.setattr(GroundTruth, "rows", lambda self, ids: 1 - rows(self, ids))
@@ -139,45 +109,3 @@ def test_rows_and_controls_of_the_ablation_run(tiny_scenes, tmp_path, changes):
         tiny_config(tiny_scenes, **changes, training={"epochs": 2, "warmup_epochs": 1}), tmp_path / "run"
     )
     assert run.status == "finished" and len(run.load_views())
-
-
-def test_without_the_update_the_initial_labels_stay(tiny_scenes, tmp_path):
-    run = run_ccd(
-        tiny_config(tiny_scenes, labels={"update": False}, training={"epochs": 2, "warmup_epochs": 1}),
-        tmp_path / "run",
-    )
-    labels = run.load_labels()
-    np.testing.assert_array_equal(labels["initial"], labels["final"])
-    assert not run.has("views.parquet")
-
-
-def test_one_class_and_broken_files(tmp_path, tiny_scenes):
-    folder = tmp_path / "photos"
-    (folder / "deep").mkdir(parents=True)
-    for number, path in enumerate(sorted((tiny_scenes / "JPEGImages").glob("*.jpg"))[:12]):
-        (folder / "deep" / f"{number}.jpg").write_bytes(path.read_bytes())
-    (folder / "broken").mkdir()
-    broken = broken_files(folder / "broken")
-    (folder / "classes.txt").write_text("house\n")
-    config = tiny_config(
-        tiny_scenes,
-        data={"spec": f"folder:{folder}"},
-        training={"epochs": 2, "warmup_epochs": 1},
-        views={"threshold": {"mean_views": 1.0}},
-    )
-    run = run_ccd(config, tmp_path / "run")
-    assert {entry["id"] for entry in run.state["skipped"]} == {f"broken/{path.name}" for path in broken}
-    assert all(Path(entry["id"]).name in entry["reason"] for entry in run.state["skipped"])
-    assert len(run.load_labels()["ids"]) == 12 and run.load_ap() == {}
-    assert np.isfinite(run.load_scores("train")["scores"]).all()
-
-
-def test_nothing_readable_is_said(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
-    (tmp_path / "photos" / "classes.txt").write_text("house\ncar\n")
-    with pytest.raises(UserError, match="None of the 1 training images"):
-        run_ccd(
-            CCDConfig.preset("demo").changed(data={"spec": f"folder:{tmp_path / 'photos'}"}), tmp_path / "run"
-        )
-    assert Run.open(tmp_path / "run").status == "failed"

@@ -196,14 +196,3 @@ def test_settings_are_printed_with_what_they_mean_and_taken_again(tmp_path):
     assert "# Weight of the initial label in the final label (Eq. 7).\n  alpha: 0.7\n" in printed
     (tmp_path / "mine.yaml").write_text(printed)
     assert ccd("settings", "--config", tmp_path / "mine.yaml").stdout == printed
-
-
-def test_doctor_says_what_there_is():
-    result = ccd("doctor", "--json")
-    assert {entry["what"] for entry in json.loads(result.stdout)} >= {
-        "python",
-        "torch",
-        "GPU",
-        "disk",
-        "weights",
-    }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from benchmarks import parity
 from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
 from ccd_core.method.views import add_offset, cam_boxes, crop_views
+from tests.clip.small_models import TOWERS, write_model
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +88,49 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(model, pretrained, senten
 def test_a_prompt_needs_a_place_for_the_class(teachers):
     with pytest.raises(UserError, match="has no {}"):
         teachers["clip_rn"].encode_text(["cat"], "a photo")
+
+
+CLASSES = ("cat", "tvmonitor")
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return ClipTeacher.load("demo")
+
+
+@pytest.fixture(scope="module")
+def siglip(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("siglip") / "model", *TOWERS["siglip"][2:])
+
+
+def test_an_ensemble_is_the_mean_of_unit_embeddings_made_unit(demo):
+    names = {"tvmonitor": ["tv monitor", "television"]}
+    together = demo.encode_text(CLASSES, ["a {}", "the {}"], names)
+    alone = demo.encode_text(["a tv monitor", "the tv monitor", "a television", "the television"], "{}")
+    torch.testing.assert_close(together[1], F.normalize(alone.mean(0), dim=0))
+    torch.testing.assert_close(together.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(demo.encode_text(CLASSES, ["a {}"]), demo.encode_text(CLASSES, "a {}"))
+
+
+def test_names_of_a_class_that_is_not_there(demo):
+    with pytest.raises(
+        UserError, match="'dog', which is not a class of this data set; its classes are cat, tvmonitor"
+    ):
+        demo.encode_text(CLASSES, names={"dog": "puppy"})
+
+
+def test_of_a_sigmoid_model_softmax_ignores_the_bias_and_sigmoid_is_what_it_was_trained_to_say(siglip):
+    image = torch.randn(2, 3, 160, 160)
+    soft, each = ClipTeacher.load(siglip), ClipTeacher.load(siglip, sigmoid=True)
+    text = soft.encode_text(["cat", "dog", "bird"])
+    cosine = soft.encode_image(image) @ text.T
+    scale, bias = float(soft.model.logit_scale.exp()), float(soft.model.logit_bias)
+    assert bias == -10
+    torch.testing.assert_close(soft.probabilities(image, text), (scale * cosine + bias).softmax(1))
+    torch.testing.assert_close(each.probabilities(image, text), torch.sigmoid(scale * cosine + bias))
+    torch.testing.assert_close(each.probabilities(image, text[:1]), each.probabilities(image, text)[:, :1])
+
+
+def test_a_softmax_model_has_no_sigmoid(demo):
+    with pytest.raises(UserError, match="trained with a softmax"):
+        ClipTeacher.load("demo", sigmoid=True)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from ccd_core.clip import weights as clip_weights
 from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.errors import UserError
-from tests.clip.test_towers import TOWERS, write_model
+from tests.clip.small_models import TOWERS, write_model
 
 SMALL = {
     "embed_dim": 32,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
@@ -81,15 +80,6 @@ def test_missing_and_broken_images_are_named(tmp_path, small_counts):
     assert code == 1 and "such as 2007_000000" in said and "2008_000001.jpg is not an image" in said
 
 
-def test_json_is_the_report(tmp_path):
-    make_nuswide(tmp_path, n=10)
-    code, said = ccd("check", f"nuswide:{tmp_path}", "--quick", "--json")
-    report = json.loads(said)
-    assert code == 1 and report == examine_dataset(f"nuswide:{tmp_path}").plain()
-    assert report["splits"]["train"]["without_class"] == 2 and len(report["classes"]) == 81
-    assert any("2 images of train (20.0 %) show none of the classes" in note for note in report["notes"])
-
-
 def test_the_benchmarks_own_count_is_right_too(tmp_path, monkeypatch):
     make_nuswide(tmp_path, n=10, layout="benchmark")
     monkeypatch.setitem(SOURCES["nuswide"].counts, "train", 10)
@@ -137,12 +127,6 @@ def test_a_folder_of_ones_own(tmp_path):
     assert not any(
         "train and in val" in note for note in report.notes
     )  # a folder without a column split is trained on and scored by design
-
-
-def test_fetch_without_a_network_is_one_sentence_and_exit_code_2(tmp_path):
-    code = "from ccd_core.cli import main; import sys; sys.argv = ['ccd', 'data', 'fetch', 'nuswide', sys.argv[1]]; main()"
-    result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert result.returncode == 2 and "Flickr.zip" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_the_examination_needs_no_torch():

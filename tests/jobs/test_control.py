@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,37 +13,14 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from ccd_core.cli import jobs as cli_jobs
 from ccd_core.cli.commands import app
 from ccd_core.errors import UserError
 from ccd_core.jobs import control as jobs
-from ccd_core.jobs import queue as job_queue
 from ccd_core.machine import gpus as gpu_facts
 from ccd_core.machine import processes
-from ccd_core.machine.processes import claim, process_alive, process_facts, this_process
+from ccd_core.machine.processes import process_facts, this_process
 from ccd_core.runs.run import Run
-from tests.support import same_result, tiny_config
-
-
-@pytest.fixture
-def workspace(tmp_path, monkeypatch) -> Path:
-    """A workspace with a queue and a cache of its own; what is left running there ends with the test."""
-    monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    yield folder
-    for job in jobs.list_jobs(folder):
-        if job.active and job.state["pid"] != os.getpid():
-            jobs.end_group(job.state)
-
-
-def wait_for(condition, seconds: float = 60):
-    until = time.time() + seconds
-    while time.time() < until:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
+from tests.support import same_result, tiny_config, wait_for
 
 
 def status(path: Path) -> str:
@@ -123,23 +97,6 @@ def test_what_a_dead_leader_left_behind_is_ended_but_not_a_stranger(workspace):
     jobs.end_group(reused)  # this very process lives on
 
 
-def test_zombies_reused_pids_reboots_and_other_hosts():
-    process = subprocess.Popen(["sleep", "60"])
-    facts = process_facts(process.pid)
-    assert process_alive(facts)
-    assert not process_alive(facts | {"pid_created": facts["pid_created"] - 100})
-    assert not process_alive(facts | {"boot": "before"})
-    process.kill()
-    wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
-    assert not process_alive(facts)
-    process.wait()
-    assert not process_alive(facts)
-    elsewhere = facts | {"host": "elsewhere"}
-    assert process_alive(elsewhere | {"heartbeat": time.time() - 30}) and not process_alive(
-        elsewhere | {"heartbeat": time.time() - 300}
-    )
-
-
 def test_two_who_press_resume_at_once_start_one_process(workspace, tiny_scenes, tiny_run):
     run = Run.create(workspace / "one", tiny_config(tiny_scenes), tiny_run.classes)
     code = "import sys; from ccd_core import jobs; jobs.resume(sys.argv[1])"
@@ -160,76 +117,6 @@ def test_two_who_press_resume_at_once_start_one_process(workspace, tiny_scenes, 
     assert not run.path.exists()
 
 
-def test_a_claim_is_held_once_and_freed_by_death(tmp_path):
-    code = f"import time, pathlib; from ccd_core.processes import claim\nwith claim(pathlib.Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert holder.stdout.readline()
-    with pytest.raises(UserError, match="in the hands of another process"), claim(tmp_path, 0.2):
-        pass
-    holder.kill()
-    holder.wait()
-    with claim(tmp_path, 0.2), claim(tmp_path, 0.2):
-        pass
-
-
-def test_devices_of_a_setting():
-    assert job_queue.devices_of("cuda") == ("cuda:0",) and job_queue.devices_of("cpu:1") == ("cpu:1",)
-    assert job_queue.devices_of("cuda:3,1") == job_queue.devices_of("cuda:1,cuda:3") == ("cuda:1", "cuda:3")
-    assert job_queue.devices_of("auto") == (("cuda:0",) if gpu_facts.gpus() else ("cpu",))
-    with pytest.raises(UserError, match="no device 'gpu7'"):
-        job_queue.devices_of("gpu7")
-
-
-SLEEPERS = """
-import os, sys, time
-from pathlib import Path
-from ccd_core.job_queue import devices_of, take_ticket, turn
-run, devices, log = Path(sys.argv[1]), devices_of(sys.argv[2]), sys.argv[3]
-sys.stdin.readline()
-with hold_devices(take_ticket(run, devices, os.getpid()), lambda ahead: None):
-    with open(log, "a") as file: file.write(f"{run.name} begins\\n")
-    time.sleep(0.3)
-    with open(log, "a") as file: file.write(f"{run.name} ends\\n")
-"""
-
-
-def test_the_queue_keeps_the_order_skips_the_dead_and_takes_all_devices_or_none(workspace, monkeypatch):
-    monkeypatch.setattr(job_queue, "POLL_SECONDS", 0.05)
-    wanted, log = (
-        ["cuda:0", "cuda:1", "cuda:0,1", "cuda:0", "cuda:1", "cuda:1,0", "cuda:0"],
-        workspace / "log",
-    )
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SLEEPERS, str(workspace / str(number)), device, str(log)],
-            stdin=subprocess.PIPE,
-        )
-        for number, device in enumerate(wanted)
-    ]
-    for number, (process, device) in enumerate(zip(processes, wanted, strict=True)):
-        job_queue.take_ticket(workspace / str(number), job_queue.devices_of(device), process.pid)
-    assert [ticket.run.name for ticket in job_queue.ahead_of(workspace / "5")] == ["0", "1", "2", "3", "4"]
-    assert [ticket.run.name for ticket in job_queue.ahead_of(workspace / "4")] == ["1", "2"]
-    processes[3].kill()
-    for process in reversed(processes):
-        if process is not processes[3]:
-            process.stdin.write(b"\n")
-            process.stdin.close()
-    for process in processes:
-        process.wait()
-    lines = [tuple(line.split()) for line in log.read_text().splitlines()]
-    for device in ("cuda:0", "cuda:1"):
-        names = [
-            str(number)
-            for number, setting in enumerate(wanted)
-            if device in job_queue.devices_of(setting) and number != 3
-        ]
-        assert [line for line in lines if line[0] in names] == [
-            (name, word) for name in names for word in ("begins", "ends")
-        ]
-    assert not job_queue.tickets()
-
-
 @pytest.mark.parametrize("name", ["", "../outside", "a/b", ".hidden", "x" * 90, "name\n", "-rf"])
 def test_a_name_cannot_leave_the_workspace(workspace, name):
     with pytest.raises(UserError, match="A run's name"):
@@ -240,53 +127,6 @@ def test_a_link_cannot_leave_the_workspace(workspace, tmp_path):
     (workspace / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="leads out"):
         jobs.new_folder(workspace, "link")
-
-
-def test_the_terminal_starts_watches_and_lists(workspace, tiny_scenes):
-    settings = workspace.parent / "settings.yaml"
-    settings.write_text(tiny_config(tiny_scenes, training={"epochs": 2, "warmup_epochs": 1}).to_yaml())
-    run = CliRunner()
-    started = run.invoke(
-        app, ["jobs", "start", "--config", str(settings), "--name", "one", "--workspace", str(workspace)]
-    )
-    assert started.exit_code == 0 and started.stdout.strip() == str(workspace / "one")
-    watched = run.invoke(app, ["jobs", "watch", "one", "--workspace", str(workspace)])
-    assert watched.exit_code == 0 and "one: finished" in watched.stdout
-    listed = json.loads(run.invoke(app, ["jobs", "list", "--json", "--workspace", str(workspace)]).stdout)
-    assert [(job["run"], job["status"], job["place"]) for job in listed] == [("one", "finished", "local")]
-    assert "finished" in run.invoke(app, ["jobs", "logs", "one", "--workspace", str(workspace)]).stdout
-    Run.open(workspace / "one").update_state(status="failed", error="It broke.")
-    shown = run.invoke(app, ["jobs", "show", "one", "--workspace", str(workspace)])
-    assert shown.exit_code == 1 and "It broke." in shown.stdout
-
-
-def test_the_terminal_stops_resumes_and_follows(workspace, tiny_scenes):
-    for name in ("one", "two"):
-        jobs.start(tiny_config(tiny_scenes, training={"epochs": 2, "warmup_epochs": 1}), workspace / name)
-    one, two = (Run.open(workspace / name) for name in ("one", "two"))
-    run, at = CliRunner(), ["--workspace", str(workspace)]
-    wait_for(lambda: one.state.get("stage"))
-    assert (
-        one.state["stage"] == "starting"
-        and one.state["detail"].startswith("loading")
-        and "starting (loading" in cli_jobs._progress(one.state)
-    )
-    stopped = run.invoke(app, ["jobs", "stop", "two", "one", *at])
-    assert stopped.exit_code == 0 and "two: stopped" in stopped.stdout and "one: stopped" in stopped.stdout
-    assert one.status == two.status == "stopped"
-    again = run.invoke(app, ["jobs", "stop", "one", *at])
-    assert isinstance(again.exception, UserError) and "is not running" in str(again.exception)
-    assert run.invoke(app, ["jobs", "logs", "one", "--follow", *at]).exit_code == 1  # it was stopped
-    resumed = run.invoke(app, ["jobs", "resume", "one", *at])
-    assert resumed.exit_code == 0 and "one: queued" in resumed.stdout
-    followed = run.invoke(app, ["jobs", "logs", "one", "--follow", "--lines", "1", *at])
-    lines = followed.stdout.splitlines()
-    assert (
-        followed.exit_code == 0
-        and lines[-1].endswith("finished")
-        and sum("epoch 1 (main)" in line for line in lines) == 1
-    )
-    assert two.status == "stopped"
 
 
 def test_a_death_for_want_of_memory_is_told_by_the_kernels_count(workspace, tiny_run, monkeypatch):
@@ -304,33 +144,3 @@ def test_a_death_for_want_of_memory_is_told_by_the_kernels_count(workspace, tiny
     assert "in stage views" in jobs.look(run).reason and "memory ran out" in jobs.look(run).reason
     run.update_state(boot="before")
     assert "was started anew" in jobs.look(run).reason
-
-
-def test_the_heartbeat_beats_without_progress_and_hears_a_request(workspace, tiny_run, monkeypatch):
-    from ccd_core.runs import heartbeat
-
-    run = Run.create(workspace / "one", tiny_run.config, tiny_run.classes)
-    run.update_state(status="running", **this_process())
-    monkeypatch.setattr(heartbeat, "LISTEN_SECONDS", 0.05)
-    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.1)
-    before, heard = run.heartbeat, threading.Event()
-    previous = signal.signal(signal.SIGTERM, lambda *_: heard.set())
-    try:
-        with heartbeat.heartbeat(run):
-            time.sleep(0.4)
-            assert run.heartbeat > before and not heard.is_set()
-            run.ask_to_stop()
-            wait_for(heard.is_set, 2)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-    assert socket.gethostname() == run.state["host"]
-
-
-def test_what_a_killed_process_was_writing_goes_with_the_next_one(tiny_run, tmp_path):
-    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
-    half, request = run.file("checkpoints", ".last.safetensors.77.partial"), run.file(".stop.json.78.partial")
-    half.parent.mkdir()
-    half.write_bytes(b"half")
-    request.write_text("{}")
-    with run.claimed():
-        assert not half.exists() and request.exists()

@@ -183,18 +183,3 @@ def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_pat
     )
     jobs.stop(run.path)
     assert run.status == "stopped"
-
-
-@pytest.mark.parametrize(
-    "words, message",
-    [(["--place", "moon"], "no place"), (["--place", "slurm", "--sbatch", "account"], "KEY=VALUE")],
-)
-def test_wrong_places_are_said(words, message, tmp_path):
-    from typer.testing import CliRunner
-
-    from ccd_core.cli.commands import app
-
-    result = CliRunner().invoke(
-        app, ["jobs", "start", "--preset", "demo", "--workspace", str(tmp_path), *words]
-    )
-    assert isinstance(result.exception, UserError) and message in str(result.exception)

@@ -14,6 +14,7 @@ from ccd_core.method.views import (
     moved_boxes,
     normalize_cam,
     random_boxes,
+    searched_threshold,
     view_threshold,
 )
 
@@ -74,3 +75,17 @@ def test_control_boxes_lie_in_the_frame():
             and (some[:, 2:] > some[:, :2]).all()
         )
     np.testing.assert_array_equal(moved[:, 2:] - moved[:, :2], boxes[:, 2:] - boxes[:, :2])
+
+
+def test_the_search_rises_block_by_block_until_the_mean_lies_between():
+    scores = np.full((1000, 10), 0.0, np.float32)
+    scores[:, :5], scores[:, 5:] = 0.9, 0.0525  # ten classes above 0.050, 0.051 and 0.052, five from 0.053 on
+    threshold = searched_threshold(scores, (4, 6), 100, 0.05, 0.001, seed=0)
+    assert threshold == pytest.approx(0.053, abs=1e-6) and (scores > threshold).sum(1).tolist() == [5] * 1000
+    assert searched_threshold(scores[:100], (4, 6), 100, 0.05, 0.001, seed=0) == pytest.approx(
+        0.05, abs=1e-6
+    )  # too few to try any
+    exact = np.full((500, 10), np.float32(0.05))
+    assert (
+        exact > searched_threshold(exact, (9, 11), 100, 0.05, 0.001, seed=0)
+    ).all()  # a score at the threshold counts

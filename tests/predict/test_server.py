@@ -61,23 +61,6 @@ def test_a_thin_box_is_answered_and_one_without_area_is_a_sentence(client, image
     assert client.ask("clip_views", path=path, boxes=[])["p"] == []
 
 
-def test_a_list_longer_than_a_batch_keeps_its_order_and_its_bad_files(tiny_run, images, tmp_path):
-    from ccd_core.predict.predictor import Predictor
-
-    (tmp_path / "bad.jpg").write_text("no picture")
-    paths = list(images.values())[:11]
-    paths.insert(5, tmp_path / "bad.jpg")
-    predictor, done = Predictor.open(tiny_run.path, device="cpu"), []
-    answers = predictor.predict(paths, batch_size=4, advance=done.append)
-    assert [one.path for one in answers] == paths and done == [4, 8, 12]
-    assert "bad.jpg" in answers[5].error and answers[5].labels(predictor.classes, 0.0) == []
-    stored = tiny_run.load_scores("train")
-    for image, path in list(images.items())[:11]:
-        mine = answers[paths.index(path)].scores
-        np.testing.assert_allclose(mine, stored["scores"][stored["ids"].tolist().index(image)], atol=1e-4)
-    assert predictor.predict([]) == []
-
-
 def test_attending_gives_the_boxes_that_explaining_gives(client, tiny_run, images):
     from ccd_core.predict.predictor import SHOWN_THRESHOLD as threshold
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,12 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from ccd_core.config import CCDConfig
-from ccd_core.machine.device import make_accelerator
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
-from ccd_core.runs.team import ALONE, Team
-from ccd_core.runs.work import Work
-from ccd_core.training.augment import augment
 from tests.support import tiny_config
 
 BATCH = 12  # 40 images: three batches of 12 and one of 4, no multiple of anything
@@ -134,79 +129,6 @@ def test_a_stopped_run_of_two_goes_on_on_one_device(config, on_one, environment,
     assert process.wait(100) == 0, process.communicate()[0]
     assert_same_labels(on_one, run)
     assert_same_model(on_one, run)
-
-
-def test_a_process_leaves_when_its_launcher_is_killed():
-    child = "import time, os; from ccd_core.runs.team import end_with_launcher; end_with_launcher(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
-    parent = (
-        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    left = psutil.Process(int(process.stdout.readline()))
-    process.kill()
-    process.wait()
-    psutil.wait_procs([left], timeout=10)
-    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
-
-
-def test_chunks_are_dealt_and_put_together_in_order(tiny_run, tmp_path):
-    """Two processes, here threads, compute five chunks; each reads all."""
-    meeting, made, read = threading.Barrier(2), {0: [], 1: []}, {}
-
-    def work(rank: int) -> None:
-        run = Run(tmp_path, tiny_run.config, tiny_run.classes)
-        team = Team(rank, 2, lambda: meeting.wait(10) and None)
-        shared = Work(run.config, make_accelerator("cpu", "fp32"), run, team=team)
-
-        def compute(part: slice) -> dict[str, np.ndarray]:
-            made[rank].append(part.start)
-            return {"number": np.arange(part.start, part.stop)}
-
-        read[rank] = np.concatenate(
-            [part["number"] for part in shared.chunks("numbers", list(map(str, range(43))), 10, compute)]
-        )
-
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert made == {0: [0, 20, 40], 1: [10, 30]}
-    for rank in (0, 1):
-        np.testing.assert_array_equal(read[rank], np.arange(43))
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 8])
-@pytest.mark.parametrize("count", [1, 2, 7, 8, 16])
-def test_a_batch_is_divided_and_nobody_has_nothing(size, count):
-    parts = [Team(rank, size).batch_slice(count) for rank in range(size)]
-    assert all(part.stop > part.start for part in parts)
-    if count >= size:
-        assert [i for part in parts for i in range(count)[part]] == list(range(count))
-    else:
-        assert all(part == slice(0, count) for part in parts)
-
-
-def test_augmentation_of_a_part_is_that_of_the_whole():
-    settings = CCDConfig.preset("demo").changed(training={"shared_flip": False}).training
-    pixels = torch.randint(0, 256, (7, 3, 16, 16), dtype=torch.uint8)
-    torch.manual_seed(3)
-    whole = augment(pixels, settings, True)
-    for rank in range(3):
-        part = Team(rank, 3).batch_slice(7)
-        torch.manual_seed(3)
-        for all_of_them, own in zip(whole, augment(pixels[part], settings, True, 7, part), strict=True):
-            assert torch.equal(all_of_them[part], own)
-
-
-def test_a_single_device_is_a_team_of_one():
-    assert (
-        ALONE.first
-        and ALONE.broadcast_flag(True)
-        and not ALONE.broadcast_flag(False)
-        and ALONE.shard([1, 2, 3]) == [1, 2, 3]
-    )
 
 
 def test_devices_that_are_not_there_are_said_before_anything_starts(config, tmp_path):

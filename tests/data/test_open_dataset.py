@@ -1,0 +1,29 @@
+"""What all kinds of data sets have in common: the door to them, and their class names."""
+
+from __future__ import annotations
+
+import pytest
+
+from ccd_core.data import coco, nuswide, open_dataset, voc
+from ccd_core.errors import UserError
+
+
+def test_the_class_names_are_clips():
+    assert {"tv monitor", "dining table", "potted plant"} < set(voc.CLASSES)
+    assert (len(voc.CLASSES), len(coco.CLASSES), len(nuswide.CLASSES)) == (20, 80, 81)
+    assert [coco.CLASSES[i] for i in (0, 9, 79)] == ["person", "traffic light", "toothbrush"] and tuple(
+        sorted(nuswide.CLASSES)
+    ) == nuswide.CLASSES
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("voc2012", "data fetch voc2012"),
+        ("coco2014", "data fetch coco2014"),
+        ("nuswide", "data fetch nuswide"),
+    ],
+)
+def test_an_empty_folder_says_what_to_fetch(tmp_path, kind, hint):
+    with pytest.raises(UserError, match=hint):
+        open_dataset(f"{kind}:{tmp_path}")

@@ -1,0 +1,45 @@
+"""The processes of one run: how work is divided, and what happens when the launcher is gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from ccd_core.runs.team import ALONE, Team
+
+
+def test_a_process_leaves_when_its_launcher_is_killed():
+    child = "import time, os; from ccd_core.runs.team import end_with_launcher; end_with_launcher(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+    parent = (
+        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    left = psutil.Process(int(process.stdout.readline()))
+    process.kill()
+    process.wait()
+    psutil.wait_procs([left], timeout=10)
+    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 16])
+def test_a_batch_is_divided_and_nobody_has_nothing(size, count):
+    parts = [Team(rank, size).batch_slice(count) for rank in range(size)]
+    assert all(part.stop > part.start for part in parts)
+    if count >= size:
+        assert [i for part in parts for i in range(count)[part]] == list(range(count))
+    else:
+        assert all(part == slice(0, count) for part in parts)
+
+
+def test_a_single_device_is_a_team_of_one():
+    assert (
+        ALONE.first
+        and ALONE.broadcast_flag(True)
+        and not ALONE.broadcast_flag(False)
+        and ALONE.shard([1, 2, 3]) == [1, 2, 3]
+    )
