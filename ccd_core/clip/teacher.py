@@ -31,9 +31,11 @@ _PRECISION = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 class ClipTeacher:
     """A frozen CLIP. Make one with `ClipTeacher.load`.
 
-    >>> teacher = ClipTeacher.load("RN50x64", pretrained="openai", device="cuda", precision="bf16")
-    >>> text = teacher.encode_text(["aeroplane", "tv monitor"], template="a photo of the {}")
-    >>> p = teacher.probabilities(images, text)
+    >>> teacher = ClipTeacher.load("demo")    # or "RN50x64", pretrained="openai", device="cuda"
+    >>> text = teacher.encode_text(["house", "car"], template="a photo of the {}")
+    >>> images = teacher.normalise(torch.zeros(3, 3, 128, 128, dtype=torch.uint8))
+    >>> teacher.probabilities(images, text).shape
+    torch.Size([3, 2])
 
     Probabilities are a softmax over the classes of cosine / tau, for models that were trained with one and for sigmoid-trained ones
     (SigLIP) alike: their bias is the same for all classes and cancels, their scale is a 1 / tau like CLIP's (about 110). All of

@@ -21,7 +21,10 @@ class CamClassifier(nn.Module):
     comes with its weights; weights: "imagenet", the path of a file of weights (safetensors, or tensors saved by torch), or None for random ones; further keyword arguments go to the backbone's
     constructor. Raises UserError where there is no such backbone or its weights cannot be had.
 
-    >>> logits, cam = CamClassifier("resnet101", num_classes=20)(x, return_cam=True)     # logits == cam.mean((2, 3))
+    >>> images = torch.zeros(2, 3, 64, 64)
+    >>> logits, maps = CamClassifier("resnet18", num_classes=20)(images, return_cam=True)
+    >>> logits.shape, maps.shape, torch.equal(logits, maps.mean((2, 3)))
+    (torch.Size([2, 20]), torch.Size([2, 20, 2, 2]), True)
     """
 
     def __init__(

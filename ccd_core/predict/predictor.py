@@ -50,8 +50,10 @@ class Prediction:
 class Predictor:
     """The kept classifier of a run.
 
-    >>> predictor = Predictor.open("runs/first")
-    >>> predictor.predict(["photo.jpg"])[0].labels(predictor.classes)
+    >>> predictor = Predictor.open("assets/demo_run")
+    >>> [prediction] = predictor.predict(["photo.jpg"])
+    >>> prediction.labels(predictor.classes, thresholds=0.5)
+    ['house', 'tree']
     """
 
     def __init__(self, run: Run, device: str = "auto", precision: str = "fp32"):
