@@ -39,6 +39,14 @@ def tiny_run(tiny_scenes, tmp_path_factory):
     return run_ccd(tiny_config(tiny_scenes), tmp_path_factory.mktemp("runs") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def recorded_teachers():
+    """The two CLIPs of tests/golden, loaded once."""
+    from tests.golden_cases import recorded_teachers
+
+    return recorded_teachers()
+
+
 @pytest.fixture
 def copied_run(tiny_run, tmp_path):
     """`copied_run("runs/odd")`: a copy of the tiny run in that folder of the test, which may change it."""

@@ -2,72 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks import parity
 from ccd_core.clip.teacher import ClipTeacher
-from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.method.views import add_offset, cam_boxes, crop_views
 from tests.clip.small_models import TOWERS, write_model
 
 
-@pytest.fixture(scope="module")
-def teachers():
-    """The two recorded CLIPs, each saved as a file and loaded through the one door."""
-    return parity.teachers()
+def test_openai_weights_get_quick_gelu(recorded_teachers):
+    assert "QuickGELU" in {
+        type(part).__name__ for part in recorded_teachers["clip_rn"].model.transformer.modules()
+    }
 
 
-def test_the_whole_step_of_an_image_as_recorded_by_the_paper(teachers):
-    """Logits and maps -> boxes -> crops -> CLIP, with the paper's boxes, on the recorded images (the code's: test_reference.py)."""
-    data, teacher, config = (
-        parity.recorded("extra_views"),
-        teachers["extra_clip_rn"],
-        CCDConfig.preset("paper"),
-    )
-    text, views, probabilities = torch.from_numpy(data["unit_text_feature"]), [], []
-    for index in range(4):
-        size = tuple(int(side) for side in data[f"size_{index}"])
-        image = (
-            torch.from_numpy(data[f"small_image_{index}"])
-            .float()
-            .repeat_interleave(8, 1)
-            .repeat_interleave(8, 2)
-        )
-        assert image.shape[1:] == size
-        whole = teacher.probabilities(image[None], text)[0]
-        np.testing.assert_allclose(whole, data[f"global_prob_{index}"], atol=1e-3)
-        classes = np.flatnonzero(1 / (1 + np.exp(-data["classifier_logits"][index])) >= 0.05)
-        if not len(classes):
-            continue
-        # recorded with both ends inside the box, then cut as if half-open: one pixel less than ours
-        tight = cam_boxes(
-            torch.from_numpy(data["cam"][index, classes]), size, config.views.cam_threshold, 0
-        ) - np.array([0, 0, 1, 1])
-        boxes = add_offset(tight, config.views.offset, size)
-        crops = crop_views(image, boxes.tolist(), config.clip.size, round_to=1)
-        views += [
-            (index, name, *box, *crop.shape[1:])
-            for name, box, crop in zip(classes, boxes.tolist(), crops, strict=True)
-        ]
-        probabilities += [teacher.probabilities(crop[None], text).numpy() for crop in crops]
-    found = np.array(views)
-    np.testing.assert_array_equal(found[:, :2].T, [data["view_image"], data["view_class"]])
-    np.testing.assert_array_equal(found[:, 2:6], data["extent_box"])
-    np.testing.assert_array_equal(found[:, 6:], data["extent_crop_hw"])
-    np.testing.assert_allclose(np.concatenate(probabilities), data["extent_view_prob"], atol=1e-3)
-
-
-def test_openai_weights_get_quick_gelu(teachers):
-    assert "QuickGELU" in {type(part).__name__ for part in teachers["clip_rn"].model.transformer.modules()}
-
-
-def test_too_small_an_image_is_refused(teachers):
+def test_too_small_an_image_is_refused(recorded_teachers):
     with pytest.raises(ValueError, match="at least 31"):
-        teachers["clip_rn"].encode_image(torch.zeros(1, 3, 30, 96))
+        recorded_teachers["clip_rn"].encode_image(torch.zeros(1, 3, 30, 96))
 
 
 @pytest.mark.parametrize(
@@ -85,9 +37,9 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(model, pretrained, senten
     assert "\n" not in str(error.value)
 
 
-def test_a_prompt_needs_a_place_for_the_class(teachers):
+def test_a_prompt_needs_a_place_for_the_class(recorded_teachers):
     with pytest.raises(UserError, match="has no {}"):
-        teachers["clip_rn"].encode_text(["cat"], "a photo")
+        recorded_teachers["clip_rn"].encode_text(["cat"], "a photo")
 
 
 CLASSES = ("cat", "tvmonitor")
