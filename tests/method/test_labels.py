@@ -1,4 +1,4 @@
-"""Local and final labels: the paper's equations, and images without views (the authors' numbers: test_reference.py)."""
+"""Local and final labels: the paper's equations, and images without views."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccd_core.method.labels import aggregate_views, local_probabilities, update_labels
+from ccd_core.method.labels import aggregate_views, local_probabilities, take_maximum, update_labels
 
 
 def test_maximum_over_views():
@@ -16,6 +16,24 @@ def test_maximum_over_views():
     assert aggregate_views(views).tolist() == pytest.approx([0.5, 0.9])
     assert aggregate_views(views.numpy()).tolist() == pytest.approx([0.5, 0.9])
     assert aggregate_views(torch.empty(0, 2)) is None
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 12), st.integers(1, 4))
+def test_the_maximum_of_each_image_is_the_same_taken_one_by_one_at_once_or_in_parts(seed, views, classes):
+    """`aggregate_views` is Eq. 5 for one image; the stages take it for all images of a chunk."""
+    rng = np.random.default_rng(seed)
+    view_image = rng.integers(0, 5, views)
+    p = rng.random((views, classes), dtype=np.float32)
+    in_parts = np.full((5, classes), np.nan, np.float32)
+    for part in np.array_split(np.arange(views), 3):
+        take_maximum(in_parts, view_image[part], p[part])
+    at_once = local_probabilities(5, view_image, p)
+    np.testing.assert_array_equal(in_parts, at_once)
+    for image in range(5):
+        alone = aggregate_views(p[view_image == image])
+        expected = np.full(classes, np.nan) if alone is None else alone
+        np.testing.assert_array_equal(at_once[image], expected)
 
 
 def test_no_view_leaves_the_initial_label():
