@@ -1,9 +1,10 @@
-"""How well images without any class are recognised on toy scenes a fifth of which are such, and what zero labels for them are worth.
+"""How well images without any class are recognised on toy scenes, a fifth of which are such, and what zero labels
+for them are worth.
 
     python benchmarks/none_images.py --images 600
 
-Scenes are drawn fresh; the demo CLIP sees each once. A filter that flags an image sets its initial labels to zero. Only images that show a class count
-for mAP's positives; every image counts for its ranking. Percent.
+Scenes are drawn fresh; the demo CLIP sees each once. A filter that flags an image sets its initial labels to zero.
+Only images that show a class count for mAP's positives; every image counts for its ranking. Percent.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ from ccd_core.evaluation.metrics import summary
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.bias import clip_bias
 from ccd_core.method.labels import initial_labels
-from ccd_core.method.none_images import none_images
+from ccd_core.method.none_images import none_images, zero_none_images
 from ccd_core.runs.progress import Progress
 from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
-from ccd_core.stages.labels import set_none_images_to_zero
 from ccd_core.toy.scenes import write_dataset
 
 FRESH_SEED, NONE_SHARE = 31_337, 0.2
@@ -48,22 +48,19 @@ def main() -> None:
         clip = load_teacher(config.clip, dataset.classes, accelerator)
         run = Run.create(Path(folder, "run"), config, dataset.classes)
         work = Work(config, accelerator, run, Progress(run))
-        p_global = global_outputs(clip, dataset.splits["train"], work).p
+        p_global, similarity = global_outputs(clip, dataset.splits["train"], work)
         labels = initial_labels(p_global, clip_bias(p_global, config.bias.entropy_threshold), config)
         without = truth.targets.sum(1) == 0
         print(f"{len(without)} toy scenes, {without.sum()} of them without any class\n")
-        print(
-            "| filter | flagged | found | false alarms | label mAP | micro-AP | F1 at 0.5 |\n|---|---|---|---|---|---|---|"
-        )
+        print("| filter | flagged | found | false alarms | label mAP | micro-AP | F1 at 0.5 |")
+        print("|---|---|---|---|---|---|---|")
         for name in ("off", "similarity", "entropy"):
-            chosen = config.changed(none_images={"filter": name})
-            flagged = none_images(p_global, run.load_global()["similarity"], chosen.none_images)
-            measures = summary(set_none_images_to_zero(labels, p_global, chosen, run), truth.targets)
+            settings = config.changed(none_images={"filter": name}).none_images
+            flagged = none_images(p_global, similarity, settings)
+            measures = summary(zero_none_images(labels, flagged), truth.targets)
             values = " | ".join(f"{100 * measures[key]:.1f}" for key in ("mAP", "micro_AP", "F1"))
-            found, alarms = (
-                100 * (flagged & without).sum() / without.sum(),
-                100 * (flagged & ~without).sum() / (~without).sum(),
-            )
+            found = 100 * (flagged & without).sum() / without.sum()
+            alarms = 100 * (flagged & ~without).sum() / (~without).sum()
             print(f"| {name} | {flagged.sum()} | {found:.0f} % | {alarms:.1f} % | {values} |")
 
 
