@@ -1,10 +1,10 @@
-"""How well images without any class are recognised on toy scenes, a fifth of which are such, and what zero labels
-for them are worth.
+"""How well images without any class are recognised on toy scenes, a fifth of which are such, and what zero
+labels for them are worth.
 
     python benchmarks/none_images.py --images 600
 
-Scenes are drawn fresh; the demo CLIP sees each once. A filter that flags an image sets its initial labels to zero.
-Only images that show a class count for mAP's positives; every image counts for its ranking. Percent.
+Scenes are drawn fresh; the demo CLIP sees each once. A filter that flags an image sets its initial labels to
+zero. Only images that show a class count for mAP's positives; every image counts for its ranking. Percent.
 """
 
 from __future__ import annotations
