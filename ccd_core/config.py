@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -22,10 +22,15 @@ PRESETS = tuple(PRESET_VALUES)
 
 
 class Section(BaseModel):
+    """Some of the settings; `title` is what people read above them."""
+
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    title: ClassVar[str] = "General"
 
 
 class DataSettings(Section):
+    title = "Data set"
+
     spec: str = Field(
         "demo",
         description="Data set: demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.",
@@ -40,6 +45,8 @@ class DataSettings(Section):
 
 
 class ClipSettings(Section):
+    title = "CLIP"
+
     model: str = Field("RN50x64", description="open_clip model name, local-dir:PATH, hf-hub:NAME, or demo.")
     pretrained: str | None = Field("openai", description="open_clip tag, or path of a local checkpoint.")
     size: int = Field(
@@ -75,6 +82,8 @@ class ClipSettings(Section):
 
 
 class BiasSettings(Section):
+    title = "CLIP bias"
+
     mode: Literal["class", "constant", "none"] = Field(
         "class",
         description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a control); none: no debiasing.",
@@ -88,6 +97,8 @@ class BiasSettings(Section):
 
 
 class NoneImageSettings(Section):
+    title = "Images without a class"
+
     filter: Literal["off", "similarity", "entropy"] = Field(
         "off",
         description="Images without any class get labels of zero (supplement, 8); told by the best class's similarity, or by entropy.",
@@ -99,6 +110,8 @@ class NoneImageSettings(Section):
 
 
 class ClassifierSettings(Section):
+    title = "Classifier"
+
     backbone: str = Field("resnet101", description="torchvision ResNet name, timm:NAME, or clip:demo (4.1).")
     backbone_options: dict[str, Any] = Field(
         default_factory=dict, description="Further arguments of the backbone's constructor."
@@ -147,6 +160,8 @@ class SearchedViews(Section):
 
 
 class ViewSettings(Section):
+    title = "Local views"
+
     policy: Literal["cam", "random", "moved"] = Field(
         "cam",
         description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to random places.",
@@ -170,6 +185,8 @@ class ViewSettings(Section):
 
 
 class LabelSettings(Section):
+    title = "Labels"
+
     update: bool = Field(True, description="Update the labels with local views after warm-up (3.2).")
     alpha: float = Field(
         0.4, ge=0, le=1, description="Weight of the initial label in the final label (Eq. 7)."
@@ -184,6 +201,8 @@ class LabelSettings(Section):
 
 
 class TrainingSettings(Section):
+    title = "Training"
+
     epochs: int = Field(10, ge=1, description="Epochs in all, warm-up included (4.1).")
     warmup_epochs: int = Field(2, ge=0, description="Epochs on the initial labels (4.1).")
     batch_size: int = Field(
@@ -313,15 +332,17 @@ def build(values: dict[str, Any]) -> CCDConfig:
         raise UserError("; ".join(_sentence(problem) for problem in error.errors())) from None
 
 
+def setting_name(problem: Any) -> str:
+    """The dotted name of the setting that one of pydantic's errors is about."""
+    kinds = ("float", "MeanViews", "SearchedViews", "str", "list[str]")  # of values, not names of settings
+    return ".".join(str(part) for part in problem["loc"] if part not in kinds)
+
+
 def _sentence(problem: Any) -> str:
-    where = ".".join(
-        str(part)
-        for part in problem["loc"]
-        if part not in ("float", "MeanViews", "SearchedViews", "str", "list[str]")
-    )
+    name = setting_name(problem)
     if problem["type"] == "extra_forbidden":
-        return f"there is no setting {where}; `ccd settings` lists them"
-    return f"setting {where}: {problem['msg'].lower()} (got {problem['input']!r})"
+        return f"there is no setting {name}; `ccd settings` lists them"
+    return f"setting {name}: {problem['msg'].lower()} (got {problem['input']!r})"
 
 
 def differences(one: CCDConfig, other: CCDConfig) -> list[str]:
