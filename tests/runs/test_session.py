@@ -1,0 +1,59 @@
+"""How a run's time in one process ends: finished, stopped or failed, and what its folder says then."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+
+import pytest
+
+from ccd_core.errors import Stopped, UserError
+from ccd_core.runs.run import Run
+from ccd_core.runs.session import session
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path) -> Run:
+    return Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+
+
+def test_a_session_runs_and_is_finished(run):
+    with session(run):
+        assert run.status == "running"
+        logging.getLogger("ccd").info("a line of the block")
+    assert run.status == "finished" and run.state["stage"] == "done"
+    assert any("a line of the block" in line for line in run.log_tail())
+
+
+def test_a_request_to_stop_leaves_it_stopped(run):
+    with pytest.raises(Stopped), session(run):
+        signal.raise_signal(signal.SIGTERM)
+    assert run.status == "stopped" and run.state["error"] is None
+    assert f"ccd run --resume --out {run.path}" in run.log_tail()[-1]
+
+
+def test_a_mistake_of_the_user_is_kept_as_a_sentence(run):
+    with pytest.raises(UserError, match="no images"), session(run):
+        raise UserError("There are no images.")
+    assert run.status == "failed" and run.state["error"] == "There are no images."
+    assert "Traceback" not in run.file("log.txt").read_text()
+
+
+def test_another_error_is_raised_as_it_is_and_logged_with_its_place(run):
+    with pytest.raises(ZeroDivisionError), session(run):
+        _ = 1 / 0
+    assert run.status == "failed" and "Traceback" in run.file("log.txt").read_text()
+
+
+def test_a_full_disk_is_a_sentence(run):
+    with pytest.raises(UserError, match="is full; free some space and resume"), session(run):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_too_little_memory_on_the_gpu_says_which_setting_to_lower(run):
+    OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {})
+    for stage, setting in (("views", "clip.batch_size=16"), ("training", "training.batch_size=8")):
+        with pytest.raises(UserError, match=rf"stage {stage}; try --set {setting}"), session(run):
+            run.update_state(stage=stage)
+            raise OutOfMemoryError("CUDA out of memory")
