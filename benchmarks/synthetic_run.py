@@ -21,11 +21,13 @@ from ccd_core.config import CCDConfig
 from ccd_core.data.coco import CLASSES, FOLDERS
 from ccd_core.evaluation.metrics import average_precision, summary
 from ccd_core.files import write_arrays, write_atomic, write_json
-from ccd_core.method.bias import clip_bias, entropy
+from ccd_core.machine.device import make_accelerator
+from ccd_core.method.bias import entropy
 from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import final_labels, initial_labels, local_labels
 from ccd_core.method.views import add_offset, view_threshold
 from ccd_core.runs.run import Run
+from ccd_core.runs.work import Work
 from ccd_core.stages.labels import measure_bias, write_labels
 from ccd_core.stages.local_views import CHUNK, write_views
 
@@ -114,15 +116,16 @@ def write_run(
         data={"spec": f"coco2014:{root}"}, classifier=small, device="cpu"
     )
     run = Run.create(out, config, CLASSES)
+    work = Work(config, make_accelerator(config.device), run)
     train = targets["train"]
     logits = 4 * train * rng.uniform(0.3, 1.2, train.shape[1]).astype(np.float32) + rng.standard_normal(
         train.shape, np.float32
     )
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     write_arrays(run.file("global.npz"), ids=np.array(ids["train"]), p_global=p, entropy=entropy(p))
-    measure_bias(p, config, run)
-    bias = clip_bias(p, config.bias.entropy_threshold)
-    initial, after_warmup = initial_labels(p, bias, config), scored(train, 2.0, rng)
+    bias = measure_bias(p, work)
+    initial = initial_labels(p, bias, config)
+    after_warmup = scored(train, 2.0, rng)
     threshold = view_threshold(after_warmup, VIEWS_AN_IMAGE)
     write_json(
         run.file("view_threshold.json"),
@@ -134,9 +137,8 @@ def write_run(
     view_image = run.load_views()["image"].map(rows).to_numpy(int)
     local = local_labels(len(train), view_image, run.load_view_probabilities(), bias, config)
     final = final_labels(initial, local, config)
-    write_labels(
-        run, tuple(ids["train"]), initial, local, final, np.bincount(view_image, minlength=len(train))
-    )
+    n_views = np.bincount(view_image, minlength=len(train))
+    write_labels(work, ids["train"], initial, local, final, n_views)
 
     report: dict = {"epoch": 5}
     for split in ("train", "val"):
