@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -154,12 +155,16 @@ def _facts(path: Path) -> tuple[int, int, int]:
     """Size in bytes, time of change in ns and fingerprint of a file; zeros where it cannot be read."""
     try:
         facts = os.stat(path)
-        return facts.st_size, facts.st_mtime_ns, _fingerprint(path, facts.st_size)
+        return facts.st_size, facts.st_mtime_ns, _fingerprint(path, facts)
     except OSError:
         return 0, 0, 0
 
 
-def _fingerprint(path: Path, size: int) -> int:
+def _fingerprint(path: Path, facts: os.stat_result) -> int:
+    """A digest of the file's size and both its ends; 0 for a pipe, where reading would wait for ever."""
+    if not stat.S_ISREG(facts.st_mode):
+        return 0
+    size = facts.st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=8)
     with open(path, "rb") as file:
         digest.update(file.read(EDGE_BYTES))
@@ -187,7 +192,7 @@ def _is_same(path: Path, size: int, time: int, fingerprint: int) -> bool:
         facts = os.stat(path)
         if facts.st_size != size:
             return False
-        return facts.st_mtime_ns == time or _fingerprint(path, size) == fingerprint
+        return facts.st_mtime_ns == time or _fingerprint(path, facts) == fingerprint
     except OSError:
         return (size, time, fingerprint) == (0, 0, 0)
 
