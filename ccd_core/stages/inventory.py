@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import stat
 import shlex
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
