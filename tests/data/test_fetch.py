@@ -239,15 +239,3 @@ def test_nuswide_wants_a_person(tmp_path):
         UserError, match=r"Agreement and Disclaimer Form[\s\S]*Flickr.zip[\s\S]*ccd data check nuswide:"
     ):
         fetch("nuswide", tmp_path)
-
-
-def test_published_sizes_and_checksums_are_torchvisions():
-    from torchvision.datasets.voc import DATASET_YEAR_DICT
-
-    ours = {
-        archive.name: archive.md5 for kind in ("voc2007", "voc2012") for archive in SOURCES[kind].archives
-    }
-    assert ours == {
-        DATASET_YEAR_DICT[key]["filename"]: DATASET_YEAR_DICT[key]["md5"]
-        for key in ("2007", "2007-test", "2012")
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import psutil
 import pytest
@@ -43,3 +44,27 @@ def test_a_single_device_is_a_team_of_one():
         and not ALONE.broadcast_flag(False)
         and ALONE.shard([1, 2, 3]) == [1, 2, 3]
     )
+
+
+def test_the_first_process_works_before_the_others(tmp_path):
+    """Two processes, here threads: what the first one makes is there when the second one looks."""
+    meeting = threading.Barrier(2)
+    seen = {}
+
+    def work(rank: int) -> None:
+        with Team(rank, 2, lambda: meeting.wait(10) and None).main_process_first():
+            seen[rank] = (tmp_path / "made").exists()
+            (tmp_path / "made").touch()
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in (1, 0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert seen == {0: False, 1: True}
+
+
+def test_every_item_belongs_to_one_process():
+    items = list(range(11))
+    parts = [Team(rank, 3).shard(items) for rank in range(3)]
+    assert sorted(item for part in parts for item in part) == items
