@@ -1,9 +1,11 @@
-"""A run folder as large as the field's data sets, with plausible numbers, to measure the app on: nothing in it was trained.
+"""A run folder as large as the field's data sets, with plausible numbers, to measure the app on. Nothing in it
+was trained.
 
 python benchmarks/synthetic_run.py OUT [--images 50000] [--classes 80]
 
-Writes OUT/data, a data set in COCO's layout whose files are links to a few hundred toy scenes, and the run OUT/synthetic, through the
-same writers as a real run. Its classifier is a small network with random weights, so that pages which ask the predictor work too.
+Writes OUT/data, a data set in COCO's layout whose files are links to a few hundred toy scenes, and the run
+OUT/synthetic, through the same writers as a real run. Its classifier is a small network with random weights,
+so that pages which ask the predictor work too.
 """
 
 from __future__ import annotations
@@ -97,9 +99,12 @@ def views_in_parts(
         p = np.exp(3.0 * targets[image] + rng.standard_normal((len(image), targets.shape[1]), np.float32))
         p[np.arange(len(image)), cls] *= 8
         yield {
-            "image": image, "class_index": cls, "cam_box": tight, "box": add_offset(tight, 80, (FRAME, FRAME)),
+            "image": image,
+            "class_index": cls,
+            "cam_box": tight,
+            "box": add_offset(tight, 80, (FRAME, FRAME)),
             "p": (p / p.sum(1, keepdims=True)).astype(np.float32),
-        }  # fmt: skip
+        }
 
 
 def write_run(
@@ -208,7 +213,9 @@ def main() -> None:
         "--classes", type=int, default=80, help="of COCO's 80 classes, how many occur in the images"
     )
     arguments = parser.parse_args()
-    began, rng, out = time.time(), np.random.default_rng(0), arguments.out.resolve()
+    began = time.time()
+    rng = np.random.default_rng(0)
+    out = arguments.out.resolve()
     drawings = draw(out / "drawings")
     targets = {
         "train": some_targets(arguments.images, arguments.classes, rng),
@@ -218,8 +225,9 @@ def main() -> None:
         split: write_split(out / "data", split, values, drawings, rng) for split, values in targets.items()
     }
     run = write_run(out / "data", out / "synthetic", targets, ids, rng)
+    seconds = time.time() - began
     print(
-        f"{run.path}: {arguments.images:,} images, {len(run.load_views()):,} views, written in {time.time() - began:.0f} s"
+        f"{run.path}: {arguments.images:,} images, {len(run.load_views()):,} views, written in {seconds:.0f} s"
     )
 
 
