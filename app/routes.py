@@ -30,9 +30,7 @@ def image_url(run_name: str, image: str, size: int = 240) -> str:
 
 
 async def thumb(request: Request) -> Response:
-    from app.reading import (
-        runs as loaders,
-    )  # here: this module is imported before Streamlit's caches can be made
+    from app.reading import images  # here: this module is imported before Streamlit's caches can be made
 
     try:
         asked = int(request.query_params.get("size", SIZES[1]))
@@ -41,12 +39,12 @@ async def thumb(request: Request) -> Response:
     size = next((size for size in SIZES if size >= asked), SIZES[-1])
     try:
         path, changed = await anyio.to_thread.run_sync(
-            loaders.image_of, request.path_params["run"], request.path_params["image"]
+            images.image_of, request.path_params["run"], request.path_params["image"]
         )
         tag = f'"{changed:x}-{size}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=HEADERS | {"ETag": tag})
-        content = await anyio.to_thread.run_sync(loaders.jpeg, path, size)
+        content = await anyio.to_thread.run_sync(images.jpeg, path, size)
     except UserError as error:
         return Response(str(error), 404)
     return Response(content, media_type="image/jpeg", headers=HEADERS | {"ETag": tag})
@@ -57,9 +55,9 @@ def asked_url(token: str) -> str:
 
 
 async def asked(request: Request) -> Response:
-    from app.reading import clip_queue as opinions
+    from app.reading import clip_queue
 
-    told = await anyio.to_thread.run_sync(opinions.look_on, request.path_params["token"])
+    told = await anyio.to_thread.run_sync(clip_queue.poll, request.path_params["token"])
     return (
         Response("this page is gone", 404)
         if told is None

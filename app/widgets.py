@@ -1,130 +1,76 @@
-"""Pieces that several pages share: the chosen run and image, errors as sentences, explanations, empty states."""
+"""Pieces that several pages share: names and errors in Markdown, titles, empty states, figures, sliders."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.reading import runs as loaders
+from app import state
 from ccd_core.errors import UserError
 from ccd_core.runs.run import Run
+
+SCROLLS_FROM = 700  # pixels; a taller figure is shown in a box of this height
+
+# -- names and errors --------------------------------------------------------------------------------
+
+# What means something in Streamlit's Markdown. An underscore within a word marks nothing, nor does a colon
+# before a space.
+MARKS = re.compile(r"[\\`*\[\]<>$~#|&]|:(?!\s)|(?<!\w)_|_(?!\w)")
+CODE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
+
+
+def literal(text: str, keep_code: bool = False) -> str:
+    """A name as Markdown that shows it as it is: no formula, no image, no end of a badge.
+
+    keep_code: for sentences, in which `code` stays code.
+    """
+    line = " ".join(text.splitlines())
+    parts: list[str] = []
+    begin = 0
+    for code in CODE.finditer(line) if keep_code else ():
+        parts += [MARKS.sub(r"\\\g<0>", line[begin : code.start()]), code.group()]
+        begin = code.end()
+    return "".join([*parts, MARKS.sub(r"\\\g<0>", line[begin:])])
+
+
+def show_error(error: UserError | str) -> None:
+    """A user's mistake as a sentence in a box, whatever names are in it."""
+    st.error(literal(str(error), keep_code=True))
 
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
     """A user's mistake, or a file that is gone, is a sentence in a box, and the rest of the page goes on.
 
-    A fragment and a dialog need it as a decorator of their own, below Streamlit's: what they raise does not reach the page around them.
+    A fragment and a dialog need it as a decorator of their own, below Streamlit's: what they raise does not
+    reach the page around them.
     """
     try:
         yield
     except UserError as error:
-        st.error(str(error))
+        show_error(error)
     except OSError as error:
         if error.filename is None:
             raise
-        st.error(
-            f"{error.filename} cannot be used: {error.strerror}. If it was deleted or moved while this page was open, reload the page."
+        show_error(
+            f"{error.filename} cannot be used: {error.strerror}. "
+            "If it was deleted or moved while this page was open, reload the page."
         )
 
 
-def pick_run() -> None:
-    """The run picker in the sidebar; `?run=` of the link decides, and every page's link has it.
-
-    Not bound to the link by Streamlit: that leaves the default out, so that a copied link would open another run once there is a newer one,
-    and forbids to name the run where a page sends people on to another.
-    """
-    runs = loaders.known_runs()
-    if not runs:
-        st.sidebar.info("There are no runs yet. Start one on the page Train.")
-        st.session_state["run_path"] = None
-        return
-    asked = st.query_params.get("run")
-    if asked and asked not in runs:
-        st.error(
-            f"There is no run {asked!r} in {loaders.workspace()}; showing another one. Choose a run on the left."
-        )
-    before = Path(st.session_state.get("run_path") or "").name  # the sidebar's links to pages name no run
-    name = next((name for name in (asked, before) if name in runs), None) or loaders.default_run(runs)
-    if not asked:
-        st.query_params["run"] = name
-    st.session_state["run"] = name
-    st.sidebar.selectbox(
-        "Run",
-        list(runs),
-        key="run",
-        on_change=_name_run_in_link,
-        help=f"Runs in {loaders.workspace()}, and the demo.",
-    )
-    st.session_state["run_path"] = str(runs[name])
-    run = loaders.open_run(runs[name])
-    st.sidebar.caption(f"{run.status} · {run.config.data.spec} · {len(run.classes)} classes")
-    if run.config.data.spec.partition(":")[0] == "demo":
-        st.sidebar.caption(
-            "Numbers on this run are measured on **toy scenes**, drawings made by this project; they say nothing about photographs."
-        )
-
-
-def _name_run_in_link() -> None:
-    st.query_params["run"] = st.session_state["run"]
-
-
-def current_run() -> Run:
-    """The chosen run; ends the page with what to do where there is none."""
-    if not st.session_state.get("run_path"):
-        empty_state(
-            "No run to look at yet",
-            "A run labels the images of a folder and trains a classifier on them.",
-            "train",
-            "Start a run",
-        )
-        st.stop()
-    return loaders.open_run(Path(st.session_state["run_path"]))
-
-
-def require(run: Run, file: str, what: str) -> None:
-    """End the page with why and what to do when the run has not come far enough, or was set to make none."""
-    if run.has(*file.split("/")):
-        return
-    if run.status != "finished":
-        text = f"It is {run.status}, in stage {run.state.get('stage', 'created')}. This page fills when it gets there."
-        empty_state(f"This run has no {what} yet", text, "train", "Watch, resume or start a run")
-    elif file == "views.parquet" and not run.config.labels.update:
-        text = "It is finished and took none: its setting `labels.update` is off, so it trained on CLIP's initial labels alone. A run with it on has them."
-        empty_state(f"This run has no {what}", text, "train", "Start such a run", icon=":material/block:")
-    else:
-        text = f"It is finished, but `{file}` is not in its folder any more; `{shlex.join(['ccd', 'run', '--resume', '--out', str(run.path)])}` makes it again."
-        empty_state(f"This run has no {what}", text, icon=":material/block:")
-    st.stop()
-
-
-def empty_state(
-    title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:"
-) -> None:
-    """What stands where there is nothing to show: why, and a link to the page (its file's name) where that changes."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.header(f"{icon} {title}", anchor=False, text_alignment="center")
-        st.markdown(text, text_alignment="center")
-        if page:
-            query = {"run": st.session_state["run"]} if st.session_state.get("run") else None
-            st.page_link(
-                f"../pages/{page}.py",
-                label=label,
-                icon=":material/arrow_forward:",
-                query_params=query,
-                width="content",
-            )
+# -- titles, empty states, numbers, figures ------------------------------------------------------------
 
 
 def page_header(title: str, lead: str, text: str, equation: str | None = None) -> None:
-    """A page's title, the question it answers in one sentence, and the explanation with its equation one click away."""
+    """A page's title, the question it answers in one sentence, and the explanation one click away."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title(title, anchor=False, width="content")
         with st.popover("Explain", icon=":material/help:", width="content"):
@@ -132,6 +78,48 @@ def page_header(title: str, lead: str, text: str, equation: str | None = None) -
             if equation:
                 st.latex(equation)
     st.caption(lead)
+
+
+def empty_state(
+    title: str, text: str, page: str | None = None, label: str = "", icon: str = ":material/hourglass_empty:"
+) -> None:
+    """What stands where there is nothing to show: why, and a link to the page that changes this.
+
+    page: the name of its file in pages/, without .py.
+    """
+    with st.container(border=True, horizontal_alignment="center"):
+        st.header(f"{icon} {title}", anchor=False, text_alignment="center")
+        st.markdown(text, text_alignment="center")
+        if page:
+            run = st.session_state.get(state.RUN)
+            st.page_link(
+                f"../pages/{page}.py",
+                label=label,
+                icon=":material/arrow_forward:",
+                query_params={state.RUN: run} if run else None,
+                width="content",
+            )
+
+
+def require(run: Run, file: str, what: str) -> None:
+    """End the page with a reason and a way on where the run has no `file`."""
+    if run.has(*file.split("/")):
+        return
+    if run.status != "finished":
+        stage = run.state.get("stage", "created")
+        text = f"It is {run.status}, in stage {stage}. This page fills when it gets there."
+        empty_state(f"This run has no {what} yet", text, "train", "Watch, resume or start a run")
+    elif file == "views.parquet" and not run.config.labels.update:
+        text = (
+            "It is finished and took none: its setting `labels.update` is off, so it trained on CLIP's "
+            "initial labels alone. A run with it on has them."
+        )
+        empty_state(f"This run has no {what}", text, "train", "Start such a run", icon=":material/block:")
+    else:
+        command = shlex.join(["ccd", "run", "--resume", "--out", str(run.path)])
+        text = f"It is finished, but `{file}` is not in its folder any more; `{command}` makes it again."
+        empty_state(f"This run has no {what}", literal(text, keep_code=True), icon=":material/block:")
+    st.stop()
 
 
 Metric = tuple[str, str] | tuple[str, str, str]  # (what, value) or (what, value, what it means)
@@ -144,125 +132,87 @@ def metric_row(metrics: Sequence[Metric]) -> None:
 
 
 def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:
-    """A plotly figure that can be downloaded under the name `key` and says what it shows; returns what `st.plotly_chart` returns."""
+    """A plotly figure that can be downloaded under the name `key` and says what it shows.
+
+    Returns what `st.plotly_chart` returns.
+    """
     config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": key}}
     return st.plotly_chart(figure, key=key, config=config, alt=figure.layout.uirevision, **options)
 
 
-# -- names ------------------------------------------------------------------------------------------
+def class_figure(figure: go.Figure, key: str, part: tuple[str, str] | None = None) -> None:
+    """A figure with one row a class, which scrolls where it is tall.
 
-MARKS = re.compile(r"([\\`*\[\]<>$~:#|&]|(?<!\w)_|_(?!\w))")  # an underscore within a word marks nothing
-
-
-def literal(name: str) -> str:
-    """A name of a class or file as Markdown that shows it as it is: `$a$` is no formula, `]` ends no badge."""
-    return MARKS.sub(r"\\\1", name)
-
-
-# -- the chosen class: `?class=` of every page's link -------------------------------------------------
-
-
-def filter_changed() -> None:
-    """For callbacks of what narrows the images shown: one that does not fit gives way to the first that does."""
-    st.session_state["narrowed"] = True
-
-
-def pick_class(run: Run, label: str, otherwise: str, place: Any = st, **options: Any) -> str | None:
-    """The class that somebody chose on this page, another one or in the link; None where nobody did, which the field shows as `otherwise`.
-
-    What a page falls back to is its own: in the link, it would narrow what the next page shows.
+    part: key and value of the widget that chooses a part of the page. With it, a click on a row chooses the
+    class and goes to that part.
     """
-    if st.session_state.get("class") not in run.classes:
-        st.session_state.pop("class", None)  # another run's
-    options = {"on_change": filter_changed} | options
-    return place.selectbox(
-        label, run.classes, None, key="class", bind="query-params", placeholder=otherwise, **options
-    )
+    box = st.container(height=SCROLLS_FROM) if figure.layout.height > SCROLLS_FROM else st.container()
+    clicks: dict[str, Any] = {}
+    if part:
+        clicks = {"on_select": partial(_choose_class, key, *part), "selection_mode": "points"}
+    with box:
+        show_figure(figure, key, **clicks)
 
 
-# -- the chosen image: `?image=` of every page's link ----------------------------------------------
+def _choose_class(figure: str, part_key: str, part: str) -> None:
+    points = st.session_state[figure]["selection"]["points"]
+    if not points:
+        return
+    name = points[0]["y"]
+    if st.session_state[part_key] != part:
+        st.query_params[state.CLASS] = name  # the field that would name it in the link is on the other part
+    st.session_state[state.CLASS] = name
+    st.session_state[part_key] = part
 
 
-def choose_image(image: str) -> None:
-    """Make `image` the one that pages show, whatever their filters leave; for callbacks."""
-    st.session_state["narrowed"] = False
-    _remember(image)
+# -- widgets -------------------------------------------------------------------------------------------
 
 
-def _remember(image: str) -> None:
-    st.session_state["image"] = image
-    st.query_params["image"] = image
-
-
-def current_image(ids: Sequence[str], every: Container[str]) -> str | None:
-    """The image that the link names, else the one last looked at, where it is among `every`; else the first of `ids`, if there is any.
-
-    It is one of `ids`, which filters leave, unless it was chosen after them.
-    """
-    asked = st.query_params.get("image") or st.session_state.get("image")
-    if asked in ids or (asked in every and not st.session_state.get("narrowed")):
-        image = asked
-    else:
-        image = ids[0] if ids else None
-    if image and (st.session_state.get("image") != image or st.query_params.get("image") != image):
-        _remember(image)
-    return image
-
-
-def pick_image(ids: Sequence[str], every: Container[str]) -> str | None:
-    """The chosen image, with previous and next (keys: left and right arrow) among `ids` and a search that narrows them.
-
-    One of `every` that was asked for is shown also where it is not among them. None where there are no `ids` and none was asked for.
-    """
-    bar = st.container(horizontal=True, vertical_alignment="center")  # breaks into rows where it is narrow
-    back, forward, place, search = (
-        bar.container(width=130),
-        bar.container(width=130),
-        bar.container(width=130),
-        bar.container(),
-    )
-    wanted = search.text_input(
-        "Find by file name",
-        key="find",
+def pick_part(parts: list[str], key: str) -> str:
+    """The part of the page to show, `?KEY=`: only its figures are computed and drawn when a slider moves."""
+    if st.session_state.get(key) not in parts:
+        st.session_state.pop(key, None)
+    return st.segmented_control(
+        "Part",
+        parts,
+        default=parts[0],
+        required=True,
+        key=key,
         bind="query-params",
-        placeholder="Find by file name",
         label_visibility="collapsed",
-        on_change=filter_changed,
     )
-    if wanted:
-        found = [name for name in ids if wanted.lower() in name.lower()]
-        if not found:
-            search.caption(f"No image is named like {literal(wanted)!r}.")
-        ids = found or ids
-    image = current_image(ids, every)
-    if image is None:
-        return None
-    inside = image in ids
-    at = ids.index(image) if inside else 0
-    before, after = (ids[at - 1], ids[(at + 1) % len(ids) if inside else 0]) if ids else ("", "")
-    still = len(ids) < (2 if inside else 1)
-    back.button(
-        "Previous",
-        icon=":material/arrow_back:",
-        shortcut="Left",
-        on_click=choose_image,
-        args=(before,),
-        disabled=still,
-        width="stretch",
+
+
+def pick_page(count: int, key: str) -> int:
+    """The chosen one of `count` pages of a list, `?KEY=`, counted from 1."""
+    return min(st.pagination(count, key=key, bind="query-params"), count) if count > 1 else 1
+
+
+def follow_run(run: Run, settings: dict[str, Any]) -> None:
+    """Put sliders back to the run's own values (key -> value) where another run was chosen meanwhile.
+
+    A link that names both a run and a value opens as written.
+    """
+    shown = st.session_state.setdefault(state.SLIDERS_OF, {})
+    for key, value in settings.items():
+        if shown.setdefault(key, str(run.path)) != str(run.path):
+            st.session_state[key] = value
+            shown[key] = str(run.path)
+
+
+def entropy_slider(run: Run) -> tuple[float, float]:
+    """The entropy threshold chosen, and the highest one: the entropy of C equal probabilities."""
+    used = float(run.config.bias.entropy_threshold)
+    most = max(float(np.ceil(20 * np.log(len(run.classes))) / 20), used)
+    follow_run(run, {state.ENTROPY: used})
+    chosen = st.slider(
+        "Entropy threshold (nats)",
+        0.05,
+        most,
+        used,
+        0.05,
+        key=state.ENTROPY,
+        bind="query-params",
+        help=f"Only images with less entropy count towards the bias. The run used {used:g}.",
     )
-    forward.button(
-        "Next",
-        icon=":material/arrow_forward:",
-        shortcut="Right",
-        on_click=choose_image,
-        args=(after,),
-        disabled=still,
-        width="stretch",
-    )
-    place.markdown(f"**{f'{at + 1:,}' if inside else '–'}** of {len(ids):,}", text_alignment="center")
-    if not inside:
-        st.caption(
-            f"{literal(image)} is outside of these filters. "
-            + ("Previous and Next lead to the images that fit." if ids else "No image fits.")
-        )
-    return image
+    return chosen, most

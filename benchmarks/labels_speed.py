@@ -40,9 +40,9 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
     config = CCDConfig.preset("paper").changed(labels={"alpha": 0.3}, bias={"entropy_threshold": 0.8})
 
     began = time.perf_counter()
-    evidence = ClipOutputs.of(p, entropy(p)).with_views(view_image, p_views)
+    outputs = ClipOutputs.of(p, entropy(p)).with_views(view_image, p_views)
     gathering = time.perf_counter() - began
-    before = relabel(evidence, config, evidence.p).final
+    before = relabel(outputs, config, outputs.p).final
 
     def plainly() -> np.ndarray:
         bias = clip_bias(p, config.bias.entropy_threshold)
@@ -52,7 +52,7 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
 
     made = plainly()
     works: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
-        ("labels from settings", plainly, lambda: relabel(evidence, config, before)),
+        ("labels from settings", plainly, lambda: relabel(outputs, config, before)),
         (
             "AP of every class, micro-AP, F1",
             lambda: (average_precision(made, targets), summary(made, targets)),
@@ -63,10 +63,10 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
             lambda: (made.mean(0), (made > 0.5).sum(0), np.histogram(made, 40)),
             lambda: LabelStatistics.of(before),
         ),
-        ("CLIP bias", lambda: clip_bias(p, 0.8), lambda: evidence.bias(0.8)),
+        ("CLIP bias", lambda: clip_bias(p, 0.8), lambda: outputs.bias(0.8)),
     ]
     print(
-        f"{images:,} images, {classes} classes, {views} views an image; evidence gathered once in {gathering:.2f} s\n"
+        f"{images:,} images, {classes} classes, {views} views an image; outputs gathered once in {gathering:.2f} s\n"
     )
     print("| work | plain, ms | ours, ms | ratio |\n|---|---|---|---|")
     for name, plain, quick in works:

@@ -26,6 +26,7 @@ ROWS = (
     "app.navigation",
     "app.parts",
     "app.components",
+    "app.choices",
     "app.gradio_app, app.widgets, app.routes",
     "app.reading",
     "app.access, app.figures, app.state",

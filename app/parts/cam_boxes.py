@@ -1,7 +1,4 @@
-"""The three parts of CAM boxes that look at one image: its boxes, what CLIP says of its views, other CAM methods.
-
-What the person sets is in the link: `class` belongs to all pages, `cam`, `view`, `offset`, `show` and `maps` to this one.
-"""
+"""Page CAM boxes: one image with its boxes, what CLIP says of its views, and other CAM methods."""
 
 from __future__ import annotations
 
@@ -12,25 +9,33 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app import state
 from app.components.cam_boxes import BoxState, cam_box_view
 from app.components.view_cards import marked_image
 from app.components.view_components import cam_methods_view, view_cards
-from app.reading import ground_truth as datasets
-from app.reading import runs as loaders
+from app.reading.browsing import view_steps
+from app.reading.ground_truth import image_truth
 from app.reading.labels import debiasing
+from app.reading.predictor import cam_methods, clip_views, explain, predictor_ready
+from app.reading.runs import global_arrays, image_ids, view_probabilities, views_of
 from app.routes import image_url
 from app.widgets import literal
 from ccd_core.data.images import image_size
+from ccd_core.data.types import Box
 from ccd_core.runs.run import Run
 
 THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
 MOST_OFFSET = 240  # frame pixels, where the run's own is not larger
 MOST_ROWS = 4  # classes named beside a view
+KEPT, WARM_UP = "kept classifier", "after warm-up"  # whose maps are shown
 AS_LABELS = {
     "class": "divided by the class's CLIP bias, as labels are",
     "constant": "divided by the mean CLIP bias of all classes, as this run's labels are",
     "none": "the same, because this run's labels are not debiased",
 }
+
+Debias = Callable[[np.ndarray], np.ndarray]
+Objects = tuple[tuple[int, Box], ...]  # (class, box in pixels of the file)
 
 
 def cam_thresholds(run: Run) -> list[float]:
@@ -38,59 +43,91 @@ def cam_thresholds(run: Run) -> list[float]:
     return sorted({*THRESHOLDS, run.config.views.cam_threshold})
 
 
+def grown(box: list[int], offset: int, frame: int) -> list[int]:
+    """The local view of a CAM box: `offset` wider on every side, within the frame."""
+    x0, y0, x1, y1 = box
+    return [max(0, x0 - offset), max(0, y0 - offset), min(frame, x1 + offset), min(frame, y1 + offset)]
+
+
+# -- the image with its boxes --------------------------------------------------------------------------
+
+
 def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxState, dict[str, Any]]:
-    """The image with its boxes, of class `cls` or the surest one until another is chosen; returns what is set, and what the predictor said."""
-    warmed_up = False
-    if run.has("checkpoints", "warmup.safetensors"):
-        maps = st.segmented_control("Maps of", ["kept classifier", "after warm-up"], default="kept classifier", required=True, key="maps", bind="query-params",
-                                    help="The run took its own views after warm-up; the kept classifier is what it ended with.")  # fmt: skip
-        warmed_up = maps == "after warm-up"
-    waiting = st.empty()
-    with waiting.container():
-        spinner = st.container()
-        if not loaders.predictor_ready(run):  # a start takes seconds; there is something to look at
-            marked_image(image_url(run.name, image, 960), image, [])
-        with spinner:
-            answer = loaders.explain(run, path, tuple(cam_thresholds(run)), warmed_up)
-    waiting.empty()
-    known = datasets.image_truth(run, image)
-    boxes = None
-    if known is not None and known[1]:
-        width, height = image_size(path)
-        scale = np.array([answer["frame"] / width, answer["frame"] / height] * 2)
-        boxes = [{"cls": c, "box": (np.array(box) * scale).tolist()} for c, box in known[1]]
-    settings, asked = run.config.views, st.query_params
-    if asked.get("of") in run.classes:
-        cls = run.classes.index(asked["of"])
+    """The image with the boxes of class `cls`, or of the surest class where none is chosen.
+
+    Returns what the person has set, and what `Predictor.explain` said of the image.
+    """
+    answer = _explained(run, image, path)
+    truth = image_truth(run, image)
+    linked = st.query_params.get(state.BOX_CLASS)
+    if linked in run.classes:
+        cls = run.classes.index(linked)
     elif cls is None:
         cls = int(np.argmax(answer["scores"]))
-    state = cam_box_view(
+    settings = run.config.views
+    used = run.load_json("view_threshold.json")["threshold"]
+    chosen = cam_box_view(
         image_url(run.name, image, 960),
         list(run.classes),
         answer,
         cam_thresholds(run),
         cls=cls,
-        cam_threshold=_number(asked.get("cam"), settings.cam_threshold),
-        view_threshold=_number(asked.get("view"), run.load_json("view_threshold.json")["threshold"]),
-        offset=int(_number(asked.get("offset"), settings.offset)),
+        cam_threshold=_linked_number(state.CAM_THRESHOLD, settings.cam_threshold),
+        view_threshold=_linked_number(state.VIEW_THRESHOLD, used),
+        offset=int(_linked_number(state.OFFSET, settings.offset)),
         most_offset=max(MOST_OFFSET, settings.offset),
-        truth=boxes,
+        truth=_true_boxes(path, truth[1], answer["frame"]) if truth else None,
         key="cam_view",
-        show=asked.get("show", "hbv"),
-        view_steps=loaders.view_steps(run),
+        show=st.query_params.get(state.BOXES_SHOW, "hbv"),
+        view_steps=view_steps(run),
         keys=[("←", ""), ("→", "image before, after")],
         label=f"{image} with the map and boxes of {run.classes[cls]}",
         on_change=lambda new: _remember(run, new),
     )
-    if known is not None:
-        names = ", ".join(literal(run.classes[c]) for c in np.flatnonzero(known[0])) or "none of the classes"
-        st.caption(f"**{literal(image)}** · truly there: {names}")
-    else:
-        st.caption(f"**{literal(image)}**")
-    return state, answer
+    caption = f"**{literal(image)}**"
+    if truth is not None:
+        names = ", ".join(literal(run.classes[c]) for c in np.flatnonzero(truth[0])) or "none of the classes"
+        caption += f" · truly there: {names}"
+    st.caption(caption)
+    return chosen, answer
 
 
-def _number(text: str | None, otherwise: float) -> float:
+def _explained(run: Run, image: str, path: Path) -> dict[str, Any]:
+    """What the predictor says of the image, which is shown meanwhile: to start takes seconds."""
+    warmed_up = False
+    if run.has("checkpoints", "warmup.safetensors"):
+        maps = st.segmented_control(
+            "Maps of",
+            [KEPT, WARM_UP],
+            default=KEPT,
+            required=True,
+            key=state.MAPS,
+            bind="query-params",
+            help="The run took its own views after warm-up; the kept classifier is what it ended with.",
+        )
+        warmed_up = maps == WARM_UP
+    waiting = st.empty()
+    with waiting.container():
+        spinner = st.container()
+        if not predictor_ready(run):
+            marked_image(image_url(run.name, image, 960), image, [])
+        with spinner:
+            answer = explain(run, path, tuple(cam_thresholds(run)), warmed_up)
+    waiting.empty()
+    return answer
+
+
+def _true_boxes(path: Path, objects: Objects, frame: int) -> list[dict[str, Any]] | None:
+    """What is truly in the image, in pixels of the frame."""
+    if not objects:
+        return None
+    width, height = image_size(path)
+    scale = np.array([frame / width, frame / height] * 2)
+    return [{"cls": c, "box": (np.array(box) * scale).tolist()} for c, box in objects]
+
+
+def number_or(text: str | None, otherwise: float) -> float:
+    """The finite number that `text` says, else `otherwise`."""
     try:
         number = float(text) if text is not None else otherwise
     except ValueError:
@@ -98,124 +135,110 @@ def _number(text: str | None, otherwise: float) -> float:
     return number if np.isfinite(number) else otherwise
 
 
-def _remember(run: Run, state: BoxState) -> None:
+def _linked_number(key: str, otherwise: float) -> float:
+    return number_or(st.query_params.get(key), otherwise)
+
+
+def _remember(run: Run, chosen: BoxState) -> None:
     """The component's state into the link."""
-    st.query_params["of"] = run.classes[state.cls]
-    st.query_params["cam"] = f"{cam_thresholds(run)[state.step]:g}"
-    st.query_params["view"] = f"{loaders.view_steps(run)[state.view][0]:g}"
-    st.query_params["offset"] = str(state.offset)
-    st.query_params["show"] = state.show
+    st.query_params[state.BOX_CLASS] = run.classes[chosen.cls]
+    st.query_params[state.CAM_THRESHOLD] = f"{cam_thresholds(run)[chosen.step]:g}"
+    st.query_params[state.VIEW_THRESHOLD] = f"{view_steps(run)[chosen.view][0]:g}"
+    st.query_params[state.OFFSET] = str(chosen.offset)
+    st.query_params[state.BOXES_SHOW] = chosen.show
 
 
-def views_panel(run: Run, image: str, path: Path, state: BoxState, answer: dict[str, Any]) -> None:
+# -- what CLIP says of the views -----------------------------------------------------------------------
+
+
+def views_panel(run: Run, image: str, path: Path, chosen: BoxState, answer: dict[str, Any]) -> None:
     """What CLIP says of the whole image and of each view, before and after debiasing."""
     left, right = st.columns([5, 2], vertical_alignment="bottom")
-    mine = loaders.views_of(run, image).sort_values("score", ascending=False)
-    left.header(f"What CLIP sees: the whole image, and {len(mine)} views of the run", anchor=False)
+    views = views_of(run, image).sort_values("score", ascending=False)
+    left.header(f"What CLIP sees: the whole image, and {len(views)} views of the run", anchor=False)
     left.caption(
-        f"Blue: CLIP's probability. Orange: {AS_LABELS[run.config.bias.mode]}. A view is shown squeezed into the frame, as CLIP gets it."
+        f"Blue: CLIP's probability. Orange: {AS_LABELS[run.config.bias.mode]}. "
+        "A view is shown squeezed into the frame, as CLIP gets it."
     )
     as_set = right.toggle(
         "Ask about the views as set above",
-        key="as_set",
+        key=state.AS_SET,
         bind="query-params",
         help="Boxes of every class above the view threshold, cut at your CAM threshold and offset.",
     )
-    frame, arrays, (_, row_of), debiased = (
-        answer["frame"],
-        loaders.global_arrays(run),
-        loaders.image_ids(run),
-        debiasing(run),
-    )
-    cards = [
-        _card(run, "Whole image", "", None, [0, 0, frame, frame], arrays["p_global"][row_of[image]], debiased)
-    ]
+    frame = answer["frame"]
+    debias = debiasing(run)
+    p_whole = global_arrays(run)["p_global"][image_ids(run)[1][image]]
+    cards = [_card(run, None, "", [0, 0, frame, frame], p_whole, debias)]
     if as_set:
-        threshold = loaders.view_steps(run)[state.view][0]
-        above = [
-            c
-            for c in np.argsort(-np.array(answer["scores"]))
-            if answer["scores"][c] > threshold and answer["boxes"][c][state.step]
-        ]
-        boxes = [grown(answer["boxes"][c][state.step], state.offset, frame) for c in above]
-        said = (
-            loaders.clip_views(run, path, [[side / frame for side in box] for box in boxes]) if boxes else []
-        )
-        for c, box, p in zip(above, boxes, said, strict=True):
-            cards.append(
-                _card(
-                    run,
-                    run.classes[c],
-                    f"score {answer['scores'][c]:.2f}",
-                    run.classes[c],
-                    box,
-                    np.array(p, np.float32),
-                    debiased,
-                )
-            )
+        cards += _cards_as_set(run, path, chosen, answer, debias)
     else:
-        probabilities = loaders.view_probabilities(run)
-        for view in mine.to_dict("index").items():
-            index, row = view
-            box = [row["x0"], row["y0"], row["x1"], row["y1"]]
-            cards.append(
-                _card(
-                    run,
-                    row["class"],
-                    f"score {row['score']:.2f}",
-                    row["class"],
-                    box,
-                    probabilities[index],
-                    debiased,
-                )
-            )
+        for row, view in views.to_dict("index").items():
+            box = [view["x0"], view["y0"], view["x1"], view["y1"]]
+            p = view_probabilities(run)[row]
+            cards.append(_card(run, view["class"], f"score {view['score']:.2f}", box, p, debias))
     view_cards(image_url(run.name, image, 960), frame, cards, key="view_cards")
 
 
-def _card(
-    run: Run,
-    title: str,
-    detail: str,
-    own: str | None,
-    box: list[int],
-    p: np.ndarray,
-    debiased: Callable[[np.ndarray], np.ndarray],
-) -> dict[str, Any]:
-    after = debiased(p)
-    first = np.argsort(-np.maximum(p, after), kind="stable")[:MOST_ROWS].tolist()
-    if own is not None and run.classes.index(own) not in first:
-        first[-1] = run.classes.index(own)
-    rows = [{"name": run.classes[c], "before": float(p[c]), "after": float(after[c])} for c in first]
-    return {"title": title, "detail": detail, "own": own, "box": [int(side) for side in box], "rows": rows}
-
-
-def grown(box: list[int], offset: int, frame: int) -> list[int]:
-    """The local view of a CAM box: `offset` wider on every side, within the frame."""
+def _cards_as_set(
+    run: Run, path: Path, chosen: BoxState, answer: dict[str, Any], debias: Debias
+) -> list[dict[str, Any]]:
+    """A card for each class above the view threshold, its box cut as the person has set."""
+    frame = answer["frame"]
+    scores = answer["scores"]
+    threshold = view_steps(run)[chosen.view][0]
+    boxes = {
+        int(c): grown(answer["boxes"][c][chosen.step], chosen.offset, frame)
+        for c in np.argsort(-np.array(scores))
+        if scores[c] > threshold and answer["boxes"][c][chosen.step]
+    }
+    if not boxes:
+        return []
+    said = clip_views(run, path, [[side / frame for side in box] for box in boxes.values()])
     return [
-        max(0, box[0] - offset),
-        max(0, box[1] - offset),
-        min(frame, box[2] + offset),
-        min(frame, box[3] + offset),
+        _card(run, run.classes[c], f"score {scores[c]:.2f}", box, np.array(p, np.float32), debias)
+        for (c, box), p in zip(boxes.items(), said, strict=True)
     ]
 
 
-def methods_panel(run: Run, image: str, path: Path, state: BoxState) -> None:
+def _card(
+    run: Run, cls: str | None, detail: str, box: list[int], p: np.ndarray, debias: Debias
+) -> dict[str, Any]:
+    """A view of class `cls`, or the whole image for None, with the classes that CLIP sees most of in it."""
+    after = debias(p)
+    shown = np.argsort(-np.maximum(p, after), kind="stable")[:MOST_ROWS].tolist()
+    if cls is not None and run.classes.index(cls) not in shown:
+        shown[-1] = run.classes.index(cls)
+    return {
+        "title": cls or "Whole image",
+        "detail": detail,
+        "own": cls,
+        "box": [int(side) for side in box],
+        "rows": [{"name": run.classes[c], "before": float(p[c]), "after": float(after[c])} for c in shown],
+    }
+
+
+# -- other CAM methods -----------------------------------------------------------------------------------
+
+
+def methods_panel(run: Run, image: str, path: Path, chosen: BoxState) -> None:
     """The same image and class under CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM."""
     st.header("Other ways to make the map", anchor=False)
-    name = run.classes[state.cls]
+    name = literal(run.classes[chosen.cls])
     if not st.toggle(
-        f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {literal(name)}",
-        key="methods",
+        f"Compare CAM, Grad-CAM, Grad-CAM++, LayerCAM and Eigen-CAM for {name}",
+        key=state.METHODS,
         bind="query-params",
     ):
         return
-    answer = loaders.cam_methods(run, path, state.cls, tuple(cam_thresholds(run)))
+    answer = cam_methods(run, path, chosen.cls, tuple(cam_thresholds(run)))
     panels = [
-        {"name": method, "map": said["map"], "box": said["boxes"][state.step]}
+        {"name": method, "map": said["map"], "box": said["boxes"][chosen.step]}
         for method, said in answer.items()
     ]
     cam_methods_view(image_url(run.name, image, 640), run.config.views.frame, panels, key="cam_methods")
     st.caption(
-        "Box: the pixels above the CAM threshold, without the offset. Grad-CAM is CAM with its negative part cut off, because the classifier averages its maps; Grad-CAM++ and "
-        "LayerCAM weigh pixels by their own gradients; Eigen-CAM is the main pattern of the features and asks for no class at all."
+        "Box: the pixels above the CAM threshold, without the offset. Grad-CAM is CAM with its negative part "
+        "cut off, because the classifier averages its maps. Grad-CAM++ and LayerCAM weigh pixels by their "
+        "own gradients. Eigen-CAM is the main pattern of the features and asks for no class at all."
     )

@@ -1,13 +1,13 @@
-"""How far a run is, in words: its stages and their times, what it is at, and how long that and the rest will take."""
+"""How far a run is, in words: its stages and their times, what it is at, and how long the rest will take."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import streamlit as st
-
-from app.reading import ground_truth as datasets
-from app.reading import runs as loaders
+from app.reading.cached import cached_by
+from app.reading.ground_truth import dataset
+from app.reading.runs import known_runs, open_run
+from app.widgets import literal
 from ccd_core.errors import UserError
 from ccd_core.jobs import estimates
 from ccd_core.runs.progress import STAGES
@@ -25,34 +25,34 @@ def duration(seconds: float) -> str:
 
 
 def stages(run: Run, status: str, state: dict[str, Any]) -> str:
-    """Every stage in its order as a badge: done with its time, at work, to come; empty for a run that waits for its first."""
-    seconds, now = state.get("seconds", {}), state.get("stage")
+    """Every stage in its order as a badge: done with its time, at work, or to come.
+
+    Empty for a run that waits for its first stage. state: what is in the run's state.json.
+    """
+    seconds = state.get("seconds", {})
     if status == "queued" and not seconds:
         return ""
     words = []
     for stage in STAGES[:-1]:
         if not run.config.labels.update and stage in ("views", "training"):
             continue
-        took = f" {duration(seconds[stage])}" if stage in seconds else ""
-        colour = (
-            COLOURS.get(status, "gray")
-            if stage == now and status != "finished"
-            else "green"
-            if took
-            else "gray"
-        )
-        words.append(f":{colour}-badge[{stage}{took}]")
-    total = sum(seconds.values())
-    return " ".join(words) + (
-        f" :gray[{duration(total)} {'so far' if status in ('running', 'queued') else 'in all'}]"
-        if total
-        else ""
-    )
+        text: str = stage
+        colour = "gray"
+        if stage in seconds:
+            text = f"{stage} {duration(seconds[stage])}"
+            colour = "green"
+        if stage == state.get("stage") and status != "finished":
+            colour = COLOURS.get(status, "gray")
+        words.append(f":{colour}-badge[{text}]")
+    if total := sum(seconds.values()):
+        end = "so far" if status in ("running", "queued") else "in all"
+        words.append(f":gray[{duration(total)} {end}]")
+    return " ".join(words)
 
 
 def doing(state: dict[str, Any]) -> str:
     """What an unfinished run is at: stage, epoch, images."""
-    detail = f", {state['detail']}" if state.get("detail") else ""
+    detail = f", {literal(state['detail'])}" if state.get("detail") else ""
     return f"{state['stage']}{detail}: {state['done']:,} of {state['total']:,}"
 
 
@@ -60,18 +60,16 @@ def progress(run: Run, state: dict[str, Any]) -> tuple[float, str]:
     """Share of the stage or epoch that is done, and a line with the time left in it and in the run."""
     total = state.get("total") or 0
     if not total:
-        return 0.0, ": ".join(
-            word for word in (state.get("stage", "starting"), state.get("detail")) if word
-        ) + " ..."
+        words = [state.get("stage", "starting"), literal(state.get("detail") or "")]
+        return 0.0, ": ".join(word for word in words if word) + " ..."
     text = doing(state)
     if state.get("eta_seconds"):
-        text += (
-            f" · {duration(state['eta_seconds'])} left in this {'epoch' if state.get('detail') else 'stage'}"
-        )
-    whole = estimates.time_left(run, expected(str(run.path)))
-    return min(1.0, state["done"] / total), text + (
-        f", about {duration(whole)} until the run is over" if whole else ""
-    )
+        part = "epoch" if state.get("detail") else "stage"
+        text += f" · {duration(state['eta_seconds'])} left in this {part}"
+    whole = estimates.time_left(run, expected_seconds(run))
+    if whole:
+        text += f", about {duration(whole)} until the run is over"
+    return min(1.0, state["done"] / total), text
 
 
 def warm_up(run: Run) -> int:
@@ -79,14 +77,14 @@ def warm_up(run: Run) -> int:
     return run.config.training.warmup_epochs if run.config.labels.update else 0
 
 
-@st.cache_data(max_entries=16, ttl=600, show_spinner=False)
-def expected(path: str) -> dict[str, float] | None:
-    """Seconds that each stage of a run will take, from finished runs like it."""
-    run = Run.open(path)
+@cached_by(copied=True, max_entries=16, ttl=600)
+def expected_seconds(run: Run) -> dict[str, float] | None:
+    """Seconds that each stage of a run will take, from finished runs like it; None where there is none."""
     try:
-        dataset = datasets.dataset(run)
+        splits = dataset(run).splits
     except UserError:
         return None
-    train, val = (len(dataset.splits[name]) if name in dataset.splits else 0 for name in ("train", "val"))
-    earlier = [Run.open(other) for other in loaders.known_runs().values()]
+    train = len(splits["train"]) if "train" in splits else 0
+    val = len(splits["val"]) if "val" in splits else 0
+    earlier = [open_run(path) for path in known_runs().values()]
     return estimates.estimate(run.config, train, val, len(run.classes), earlier).seconds

@@ -1,28 +1,35 @@
-"""Where a run goes from the page Train: this machine, or the SLURM cluster that it can submit to, with what the job asks for."""
+"""Page Train: whether a run goes to this machine or to the SLURM cluster, and what the job asks for there."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
 
-from app.reading import readable_folders as roots
+from app import state
+from app.reading.readable_folders import readable_folders
+from app.widgets import show_error
 from ccd_core.errors import UserError
 from ccd_core.jobs import slurm
 from ccd_core.jobs.slurm import SlurmOptions
+
+HERE, CLUSTER = "this machine", "SLURM cluster"
 
 
 def place_field() -> SlurmOptions | None:
     """What the job asks a cluster for, or None for this machine; shown only where there is a cluster."""
     if not slurm.available():
         return None
-    place = st.radio("Where", ["this machine", "SLURM cluster"], key="place", horizontal=True)
-    if place != "SLURM cluster":
+    if st.radio("Where", [HERE, CLUSTER], key=state.PLACE, horizontal=True) != CLUSTER:
         return None
-    fields, columns = SlurmOptions.model_fields, st.columns(5)
+    fields = SlurmOptions.model_fields
+    columns = st.columns(5)
 
-    def number(column, name: str, label: str, **limits) -> float:
+    def number(column: Any, name: str, label: str, **limits: int) -> float:
+        field = fields[name]
         return column.number_input(
-            label, value=fields[name].default, key=f"slurm_{name}", help=fields[name].description, **limits
+            label, value=field.default, key=f"slurm_{name}", help=field.description, **limits
         )
 
     partition = columns[0].text_input(
@@ -44,17 +51,16 @@ def place_field() -> SlurmOptions | None:
         key="slurm_more",
         help=fields["more"].description,
     )
-    if "/" in more and roots.roots() is not None:
+    if "/" in more and readable_folders() is not None:
         st.error(
-            "Options of sbatch that name files are not open to this app, which others can reach; use `ccd jobs start --sbatch` for these."
+            "Options of sbatch that name files are not open to this app, which others can reach; "
+            "use `ccd jobs start --sbatch` for these."
         )
         st.stop()
     try:
         return SlurmOptions.model_validate(values | {"more": slurm.parse_more(more.split())})
-    except (ValidationError, UserError) as error:
-        st.error(
-            error.errors()[0]["msg"].removeprefix("Value error, ")
-            if isinstance(error, ValidationError)
-            else str(error)
-        )
-        st.stop()
+    except ValidationError as error:
+        show_error(error.errors()[0]["msg"].removeprefix("Value error, "))
+    except UserError as error:
+        show_error(error)
+    st.stop()

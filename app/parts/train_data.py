@@ -1,7 +1,8 @@
-"""What is found of a data set, under its field on the page Train: one line with a tick or a warning, and the details folded.
+"""Page Train: what is found of a data set, as one line under its field, with the details folded.
 
-The first look at a large data set takes a while (COCO's annotations are parsed), so it happens in a thread, once for all browser tabs,
-and the page goes on meanwhile. `ccd data check SPEC` says the same and decodes every image, too.
+The first look at a large data set takes a while (COCO's annotations are parsed), so it happens in a thread,
+once for all browser tabs, and the page goes on meanwhile. `ccd data check SPEC` says the same and decodes
+every image, too.
 """
 
 from __future__ import annotations
@@ -14,28 +15,36 @@ import pandas as pd
 import streamlit as st
 
 from app.figures import theme as figures
-from app.reading import ground_truth as datasets
-from app.reading import readable_folders as roots
-from app.widgets import show_figure
+from app.reading.cached import DataKey
+from app.reading.readable_folders import permitted
+from app.widgets import literal, show_figure
 from ccd_core.data.check import DatasetReport, SplitReport, examine_dataset
 from ccd_core.errors import UserError
 
 PATIENCE = 0.5  # seconds that the page waits; most data sets have been looked at by then
+FACTS = {
+    "images": "images",
+    "published": "published",
+    "missing files": "missing",
+    "with labels": "labelled",
+    "without any class": "without_class",
+    "classes an image": "classes_an_image",
+    "boxes": "boxes",
+}  # row of the table -> attribute of a SplitReport
 
 
 def checked_dataset(spec: str, classes: Path | None) -> DatasetReport | None:
-    """What is found, or None while it is being looked at; the page comes again when that is over."""
+    """What is found, or None while it is being looked at; the page runs again when that is over."""
     try:
-        place = spec.partition(":")[2]
-        for path in [place, classes]:
+        for path in (spec.partition(":")[2], classes):
             if path:
-                roots.permitted(path)
+                permitted(path)
     except UserError as error:
         return DatasetReport(spec, ok=False, problem=str(error))
-    future, began = _examination(spec, str(classes) if classes else None, datasets.changes(spec, classes))
+    future, began = _examination(DataKey.of(spec, classes))
     wait([future], PATIENCE)
     if not future.done():
-        st.fragment(_come_again, run_every=1)(future, began)
+        st.fragment(_wait_for, run_every=1)(future, began)
         return None
     return future.result()
 
@@ -44,52 +53,52 @@ def show_report(report: DatasetReport, key: str) -> None:
     """The line and, folded, the rest."""
     missing = [part for part in report.parts if not part.found]
     if report.problem:
-        st.caption(f":red[:material/error: {report.problem}]")
+        st.caption(f":red[:material/error: {literal(report.problem, keep_code=True)}]")
         if len(missing) == len(report.parts):
             return
     else:
-        words = f"{len(report.classes):,} classes, {', '.join(f'{one.images:,} {split}' for split, one in report.splits.items())} images"
-        truth = (
-            "ground truth for scores"
-            if any(one.labelled for one in report.splits.values())
-            else "no ground truth, so no scores"
-        )
-        published = (
-            ", counts as published" if any(one.agrees for one in report.splits.values()) and report.ok else ""
-        )
-        st.caption(
-            f"{':green[:material/check_circle:]' if report.ok else ':orange[:material/warning:]'} {words}, {truth}{published}."
-        )
+        st.caption(_line(report))
         if report.advice:
-            st.caption(f":orange[{report.advice[0]}]")
-    more = f", {len(report.advice) - 1} more to look at" if len(report.advice) > 1 else ""
-    with st.expander(f"What was found{more}", icon=":material/fact_check:", key=f"found_{key}"):
+            _advise(report.advice[0])
+    title = "What was found"
+    if len(report.advice) > 1:
+        title += f", {len(report.advice) - 1} more to look at"
+    with st.expander(title, icon=":material/fact_check:", key=f"found_{key}"):
         _details(report, key)
+
+
+def _line(report: DatasetReport) -> str:
+    splits = report.splits.values()
+    icon = ":green[:material/check_circle:]" if report.ok else ":orange[:material/warning:]"
+    images = ", ".join(f"{split.images:,} {name}" for name, split in report.splits.items())
+    truth = "no ground truth, so no scores"
+    if any(split.labelled for split in splits):
+        truth = "ground truth for scores"
+    published = ", counts as published" if report.ok and any(split.agrees for split in splits) else ""
+    return f"{icon} {len(report.classes):,} classes, {images} images, {truth}{published}."
+
+
+def _advise(sentence: str) -> None:
+    st.caption(f":orange[{literal(sentence, keep_code=True)}]")
 
 
 def _details(report: DatasetReport, key: str) -> None:
     for sentence in report.advice[1:]:
-        st.caption(f":orange[{sentence}]")
-    counts = {split: one.class_counts for split, one in report.splits.items() if one.class_counts}
-    absent = [name for one in report.splits.values() for name in one.missing_examples]
+        _advise(sentence)
     if report.splits:
         left, right = st.columns([2, 3])
         left.dataframe(_table(report.splits), width="stretch")
         with right:
-            if counts:
-                show_figure(figures.class_counts(counts), key=f"counts_{key}")
-            else:
-                st.caption("How many images show each class is not known: there is no ground truth.")
-            if absent:
-                st.caption(f"Files that are not there, the first {len(absent)}:")
-                st.code("\n".join(absent), language=None, height=160)
+            _classes_and_absent_files(report, key)
     for part in report.parts:
-        comes = "" if part.found else f" comes with {part.comes_with}{f', {part.size}' if part.size else ''}"
-        st.caption(
-            f"{':green[:material/check:]' if part.found else ':red[:material/close:]'} `{part.path}`{comes}"
-        )
+        icon = ":green[:material/check:]" if part.found else ":red[:material/close:]"
+        text = f"{icon} `{part.path}`"
+        if not part.found:
+            text += f" comes with {literal(part.comes_with)}"
+            text += f", {part.size}" if part.size else ""
+        st.caption(text)
     for note in report.notes:
-        st.caption(note)
+        st.caption(literal(note, keep_code=True))
     left, right = st.columns([1, 4], vertical_alignment="center")
     left.button(
         "Look again",
@@ -99,37 +108,47 @@ def _details(report: DatasetReport, key: str) -> None:
         width="stretch",
     )
     right.caption(
-        "`ccd data check` decodes every image, too, as the run does when it begins; the run leaves out what it cannot read."
+        "`ccd data check` decodes every image, too, as the run does when it begins; "
+        "the run leaves out what it cannot read."
     )
+
+
+def _classes_and_absent_files(report: DatasetReport, key: str) -> None:
+    counts = {name: split.class_counts for name, split in report.splits.items() if split.class_counts}
+    absent = [name for split in report.splits.values() for name in split.missing_examples]
+    if counts:
+        show_figure(figures.class_counts(counts), key=f"counts_{key}")
+    else:
+        st.caption("How many images show each class is not known: there is no ground truth.")
+    if absent:
+        st.caption(f"Files that are not there, the first {len(absent)}:")
+        st.code("\n".join(absent), language=None, height=160)
 
 
 def _table(splits: dict[str, SplitReport]) -> pd.DataFrame:
     """One column a split, one row a fact."""
 
     def count(number: float | None) -> str:
-        return "–" if number is None else f"{number:,.2f}" if isinstance(number, float) else f"{number:,}"
+        if number is None:
+            return "–"
+        return f"{number:,.2f}" if isinstance(number, float) else f"{number:,}"
 
-    facts = {
-        "images": "images", "published": "published", "missing files": "missing", "with labels": "labelled", "without any class": "without_class",
-        "classes an image": "classes_an_image", "boxes": "boxes",
-    }  # fmt: skip
     return pd.DataFrame(
         {
-            split: {label: count(getattr(one, name)) for label, name in facts.items()}
-            for split, one in splits.items()
+            name: {label: count(getattr(split, fact)) for label, fact in FACTS.items()}
+            for name, split in splits.items()
         }
     )
 
 
-# -- looked at once, beside the page ----------------------------------------------------------------
+# -- looked at once, beside the page -----------------------------------------------------------------------
 
 
 @st.cache_resource(max_entries=32, ttl=900, show_spinner=False)
-def _examination(
-    spec: str, classes: str | None, changed: tuple[int, ...]
-) -> tuple[Future[DatasetReport], float]:
+def _examination(key: DataKey) -> tuple[Future[DatasetReport], float]:
     """What is being found, and when it was begun."""
-    return _threads().submit(_look, spec, Path(classes) if classes else None), time.time()
+    classes = Path(key.classes) if key.classes else None
+    return _threads().submit(_examine, key.spec, classes), time.time()
 
 
 @st.cache_resource(show_spinner=False)
@@ -137,19 +156,19 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2, thread_name_prefix="data set")
 
 
-def _look(spec: str, classes: Path | None) -> DatasetReport:
+def _examine(spec: str, classes: Path | None) -> DatasetReport:
     try:
         return examine_dataset(spec, classes)
     except OSError as error:
-        return DatasetReport(
-            spec, ok=False, problem=f"{error.filename or spec} cannot be read: {error.strerror}."
-        )
+        problem = f"{error.filename or spec} cannot be read: {error.strerror}."
+        return DatasetReport(spec, ok=False, problem=problem)
 
 
-def _come_again(future: Future[DatasetReport], began: float) -> None:
+def _wait_for(future: Future[DatasetReport], began: float) -> None:
     if future.done():
         st.rerun()
     st.caption(
-        f":material/hourglass_top: Looking at the data set, {time.time() - began:.0f} s. The first time takes seconds, for COCO's annotations up to a "
-        "minute; after that it is remembered. Settings can be changed meanwhile."
+        f":material/hourglass_top: Looking at the data set, {time.time() - began:.0f} s. The first time "
+        "takes seconds, for COCO's annotations up to a minute; after that it is remembered. Settings can be "
+        "changed meanwhile."
     )

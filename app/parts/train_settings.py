@@ -1,4 +1,4 @@
-"""A form of every setting, made from the settings' own schema: a new setting in `ccd_core/config.py` is on the page Train at once."""
+"""Page Train: a form of every setting, made from the settings' own schema in `ccd_core/config.py`."""
 
 from __future__ import annotations
 
@@ -13,48 +13,58 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ccd_core.config import PRESETS, CCDConfig, MeanViews, SearchedViews, differences
+from app.widgets import literal
+from ccd_core.config import (
+    PRESETS,
+    CCDConfig,
+    MeanViews,
+    SearchedViews,
+    Section,
+    differences,
+    setting_name,
+)
 
 # What most people change; the rest is folded. Data set, device and name have places of their own on the page.
 COMMON = ("training.epochs", "views.threshold", "labels.alpha", "bias.entropy_threshold", "seed")
 ELSEWHERE = ("preset_name", "data.spec", "data.classes", "device")
-TITLES = {"": "General", "clip": "CLIP", "bias": "CLIP bias"}
+ACRONYMS = {"cam": "CAM", "gb": "GB"}  # in names of settings
 
 Problems = dict[str, str]  # setting -> what is wrong with it
 
 
 def settings_form(start: CCDConfig, key: str, problems: Problems) -> dict[str, Any]:
-    """Widgets for all settings but those `ELSEWHERE`, holding `start` until somebody types; returns setting -> value, as typed.
+    """Widgets for all settings but those `ELSEWHERE`; returns setting -> value, as typed.
 
-    problems: what was wrong with the values of the pass before is shown beside each field. A new `key` makes a new form.
+    start: what they hold until somebody types. key: a new one makes a new form. problems: what was wrong with
+    the values of the pass before, shown beside each field.
     """
-    fields = {name: field for name, field in _fields(type(start)).items() if name not in ELSEWHERE}
+    fields = {name: field for name, field in setting_fields().items() if name not in ELSEWHERE}
     values: dict[str, Any] = {}
+
+    def place_widget(name: str) -> None:
+        values[name] = _widget(name, fields[name], _value(start, name), key, problems)
+
     for column, name in zip(st.columns(len(COMMON)), COMMON, strict=True):
         with column:
-            values[name] = _widget(name, fields[name], _value(start, name), key, problems)
-    sections = list(dict.fromkeys(name.rpartition(".")[0] for name in fields))
-    folded = {
-        section: [name for name in fields if name not in COMMON and name.rpartition(".")[0] == section]
-        for section in sections
-    }
-    wrong = sum(name not in COMMON for name in problems if name in fields)
-    label = f"All settings ({sum(map(len, folded.values()))} more)" + (
-        f" :red[{wrong} to put right]" if wrong else ""
-    )
+            place_widget(name)
+    folded: dict[str, list[str]] = {}
+    for name in fields:
+        if name not in COMMON:
+            folded.setdefault(_section_of(name).title, []).append(name)
+    label = f"All settings ({sum(map(len, folded.values()))} more)"
+    if wrong := sum(name in fields and name not in COMMON for name in problems):
+        label += f" :red[{wrong} to put right]"
     with st.expander(label, icon=":material/tune:"):
-        for tab, section in zip(
-            st.tabs([TITLES.get(section, section.capitalize()) for section in folded]), folded, strict=True
-        ):
+        for tab, names in zip(st.tabs(list(folded)), folded.values(), strict=True):
             columns = tab.columns(3)
-            for place, name in enumerate(folded[section]):
+            for place, name in enumerate(names):
                 with columns[place % 3]:
-                    values[name] = _widget(name, fields[name], _value(start, name), key, problems)
+                    place_widget(name)
     return values
 
 
 def checked(start: CCDConfig, values: dict[str, Any]) -> tuple[CCDConfig | None, Problems]:
-    """The settings that the form's values make, or what is wrong with which; a forged value is found here, too."""
+    """The settings that the form's values make, or what is wrong with which; forged values are found, too."""
     nested: dict[str, Any] = start.model_dump()
     problems = {}
     for name, value in values.items():
@@ -70,21 +80,20 @@ def checked(start: CCDConfig, values: dict[str, Any]) -> tuple[CCDConfig | None,
         config = CCDConfig.model_validate(nested)
     except ValidationError as error:
         for problem in error.errors():
-            name = ".".join(
-                str(part)
-                for part in problem["loc"][:2]
-                if part not in ("float", "MeanViews", "SearchedViews")
-            )
+            name = _field_name(setting_name(problem))
             problems.setdefault(name, problem["msg"].removeprefix("Value error, ") + ".")
         return None, problems
     return (None if problems else config), problems
 
 
 def command_lines(config: CCDConfig, out: Path) -> tuple[str, str]:
-    """The same run from a terminal, as `ccd run` and as `ccd jobs start`: preset, data set, and what differs from the preset."""
-    preset = config.preset_name if config.preset_name in PRESETS else "paper"
-    words = ["--preset", preset, "--dataset", config.data.spec]
-    words += ["--classes", str(config.data.classes)] if config.data.classes else []
+    """The same run from a terminal, as `ccd run` and as `ccd jobs start`.
+
+    Both name the preset, the data set, and what differs from the preset.
+    """
+    words = ["--preset", _preset_of(config), "--dataset", config.data.spec]
+    if config.data.classes:
+        words += ["--classes", str(config.data.classes)]
     for name in changed_settings(config):
         words += ["--set", f"{name}={_yaml(_value(config, name))}"]
     job = ["ccd", "jobs", "start", *words, "--name", out.name, "--workspace", str(out.parent)]
@@ -92,24 +101,35 @@ def command_lines(config: CCDConfig, out: Path) -> tuple[str, str]:
 
 
 def changed_settings(config: CCDConfig) -> list[str]:
-    """Names of the settings that differ from the preset's, but for what names the data set."""
-    preset = CCDConfig.preset(
-        config.preset_name if config.preset_name in PRESETS else "paper", config.data.spec
-    )
-    names = (
-        "views.threshold" if name.startswith("views.threshold") else name
-        for name in differences(preset, config)
-    )
-    names = (".".join(name.split(".")[:2]) for name in names)  # inside of a dictionary
-    return [name for name in dict.fromkeys(names) if name not in ("preset_name", "data.spec", "data.classes")]
+    """Names of the settings that differ from the preset's, but for those that name the data set."""
+    preset = CCDConfig.preset(_preset_of(config), config.data.spec)
+    names = dict.fromkeys(_field_name(name) for name in differences(preset, config))
+    return [name for name in names if name not in ("preset_name", "data.spec", "data.classes")]
 
 
-def _fields(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
+def _preset_of(config: CCDConfig) -> str:
+    return config.preset_name if config.preset_name in PRESETS else "paper"
+
+
+def _field_name(name: str) -> str:
+    """The form's field that a setting belongs to; what lies inside of a dictionary has none of its own."""
+    return ".".join(name.split(".")[:2])
+
+
+def _section_of(name: str) -> type[Section]:
+    section, _, _ = name.rpartition(".")
+    annotation = CCDConfig.model_fields[section].annotation if section else CCDConfig
+    assert isinstance(annotation, type) and issubclass(annotation, Section)
+    return annotation
+
+
+def setting_fields(model: type[BaseModel] = CCDConfig, prefix: str = "") -> dict[str, FieldInfo]:
+    """Dotted name -> field of every setting."""
     found: dict[str, FieldInfo] = {}
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel) and not prefix:
-            found |= _fields(inner, f"{name}.")
+            found |= setting_fields(inner, f"{name}.")
         else:
             found[prefix + name] = field
     return found
@@ -122,14 +142,23 @@ def _value(config: CCDConfig, name: str) -> Any:
     return value
 
 
+# -- widgets ---------------------------------------------------------------------------------------------
+
+
 class _NotYaml(str):
     """Why what was typed is no value."""
 
 
+def _label(name: str) -> str:
+    """What a person reads as the name of a setting."""
+    words = name.rpartition(".")[2].split("_")
+    return " ".join(ACRONYMS.get(word, word) for word in words)
+
+
 def _widget(name: str, field: FieldInfo, value: Any, key: str, problems: Problems) -> Any:
-    label, identity = name.rpartition(".")[2].replace("_", " "), f"{key}_{name}"
+    label = _label(name)
     shared: dict[str, Any] = {
-        "key": identity,
+        "key": f"{key}_{name}",
         "help": f"`{name}`: {field.description}",
         "persist_state": "session",
     }
@@ -144,15 +173,14 @@ def _widget(name: str, field: FieldInfo, value: Any, key: str, problems: Problem
     elif kinds in ({int}, {float}):
         entered = _number_widget(label, field, value, kinds == {int}, shared)
     elif kinds <= {str, Path, type(None)}:
-        empty = type(None) in kinds
-        text = st.text_input(
-            label, "" if value is None else str(value), placeholder="none" if empty else "", **shared
-        )
-        entered = None if empty and not text else text
+        may_be_none = type(None) in kinds
+        placeholder = "none" if may_be_none else ""
+        text = st.text_input(label, "" if value is None else str(value), placeholder=placeholder, **shared)
+        entered = None if may_be_none and not text else text
     else:
         entered = _parsed(st.text_input(label, _yaml(value), **shared))
     if name in problems:
-        st.caption(f":red[{problems[name]}]")
+        st.caption(f":red[{literal(problems[name], keep_code=True)}]")
     return entered
 
 
@@ -166,45 +194,46 @@ def _number_widget(label: str, field: FieldInfo, value: float, whole: bool, shar
     bounds = {
         name: getattr(rule, name) for rule in field.metadata for name in ("ge", "le") if hasattr(rule, name)
     }
-    least, most = bounds.get("ge"), bounds.get("le")
+    least = bounds.get("ge")
+    most = bounds.get("le")
     if whole:
         return st.number_input(label, least, most, int(value), step=1, **shared)
-    step = 0.05 if most == 1 else 10.0 ** math.floor(math.log10(value)) / 2 if value > 0 else 0.1
-    least, most = (None if limit is None else float(limit) for limit in (least, most))
+    step = 0.1
+    if most == 1:
+        step = 0.05
+    elif value > 0:
+        step = 10.0 ** math.floor(math.log10(value)) / 2
+    least = None if least is None else float(least)
+    most = None if most is None else float(most)
     return st.number_input(label, least, most, float(value), step=step, format="%g", **shared)
 
 
 def _views_widget(value: Any, shared: dict[str, Any]) -> Any:
     """`mean` views an image, a threshold of the `score`, or the code's `search`."""
-    shown = (
-        "mean" if isinstance(value, MeanViews) else "search" if isinstance(value, SearchedViews) else "score"
-    )
-    ways = ["mean", "score", *(["search"] if shown == "search" else [])]
-    way = st.session_state.get(f"{shared['key']}_way") or shown
+    shown = "score"
+    if isinstance(value, MeanViews):
+        shown = "mean"
+    elif isinstance(value, SearchedViews):
+        shown = "search"
+    ways = ["mean", "score", "search"] if shown == "search" else ["mean", "score"]
+    way_key = f"{shared['key']}_way"
+    way = st.session_state.get(way_key) or shown
     own = {**shared, "key": f"{shared['key']}_{way}"}
     entered: Any
     if way == "search":
         entered = _parsed(st.text_input("search for", _yaml(value), **own))
     elif way == "mean":
-        entered = {
-            "mean_views": st.number_input(
-                "views an image",
-                min_value=0.0,
-                value=float(getattr(value, "mean_views", 10.0)),
-                step=0.5,
-                format="%g",
-                **own,
-            )
-        }
+        mean = float(getattr(value, "mean_views", 10.0))
+        number = st.number_input("views an image", min_value=0.0, value=mean, step=0.5, format="%g", **own)
+        entered = {"mean_views": number}
     else:
-        entered = st.number_input(
-            "view threshold", 0.0, 1.0, value if shown == "score" else 0.5, step=0.05, format="%g", **own
-        )
+        threshold = value if shown == "score" else 0.5
+        entered = st.number_input("view threshold", 0.0, 1.0, threshold, step=0.05, format="%g", **own)
     st.segmented_control(
         "Views by",
         ways,
         default=shown,
-        key=f"{shared['key']}_way",
+        key=way_key,
         label_visibility="collapsed",
         persist_state="session",
         width="stretch",
@@ -213,18 +242,13 @@ def _views_widget(value: Any, shared: dict[str, Any]) -> Any:
 
 
 def _yaml(value: Any) -> str:
-    plain = (
-        value.model_dump(mode="json")
-        if isinstance(value, BaseModel)
-        else str(value)
-        if isinstance(value, Path)
-        else value
-    )
-    return (
-        yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000)
-        .removesuffix("\n...\n")
-        .strip()
-    )
+    plain = value
+    if isinstance(value, BaseModel):
+        plain = value.model_dump(mode="json")
+    elif isinstance(value, Path):
+        plain = str(value)
+    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("\n...\n").strip()
 
 
 def _parsed(text: str) -> Any:

@@ -1,8 +1,8 @@
-"""The View lab's pieces below the image: what CLIP says along a sweep and at every place, and the bar while it is still being asked."""
+"""Page View lab: the image with its crop, and what CLIP says of it and of crops elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,169 +10,257 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.components.clip_progress import asking
-from app.components.view_cards import crops, picture_strip
-from app.figures.view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
-from app.parts.cam_boxes import grown
-from app.reading import runs as loaders
-from app.reading.clip_queue import Box, how_far, key, known, pursue
-from app.routes import asked_url
-from app.widgets import literal, show_figure
-from ccd_core.data.images import image_size
-from ccd_core.explore import view_sweeps
+from app import state
+from app.choices import pick_class, pick_image
+from app.components.view_lab import view_lab
+from app.figures.view_lab import class_colours
+from app.parts.view_lab_panels import (
+    PLACES,
+    Both,
+    is_fine,
+    known_maps,
+    maps_panel,
+    pick_sweep,
+    progress_part,
+    stages,
+    sweep_panel,
+)
+from app.reading.clip_queue import known_probabilities, query_about, query_clip
+from app.reading.ground_truth import image_truth
+from app.reading.images import data_url, image_path
+from app.reading.labels import debiasing
+from app.reading.predictor import wake_predictor
+from app.reading.runs import image_ids
+from app.reading.uploads import MEGABYTES, store_uploads
+from app.routes import image_url
+from app.widgets import friendly_errors
+from ccd_core.data.images import IMAGE_SUFFIXES, image_size, read_image
+from ccd_core.data.types import UnitBox
+from ccd_core.errors import UserError
+from ccd_core.explore.view_sweeps import WHOLE, parse_box, strongest_classes
 from ccd_core.runs.run import Run
 
-# Sizes of crops as shares of the image's sides, and how many places along a side each is tried at: so many that between them a class's
-# probability is met by blending to about 0.045 on average, which large crops need fewer for (measured on toy scenes).
-PLACES = {0.25: 7, 0.4: 7, 0.6: 7, 0.8: 5}
-CURVES, STEPS, PICTURES = 5, 13, 6
-CROP = "the crop"
-REDRAW = 2.0  # seconds after which the page is drawn anew with what has come, where CLIP is slow
-
-Both = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # probabilities -> the same, and debiased
+BARS = 10  # classes
+LONGER_SIDE = 960  # pixels
+START_BOX: UnitBox = (0.3, 0.3, 0.7, 0.7)
+START = "0.3, 0.3, 0.7, 0.7"
+DATA_SET, UPLOAD = "Data set", "Upload"
+MODES = {
+    "none": "This run's labels are not debiased: both are the same.",
+    "constant": "This run divides every class by the same number.",
+}
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """What a crop is swept around, and its boxes [STEPS, 4] as it grows to the whole image and as it moves from left to right."""
+class LabImage:
+    """The image to look at; truth: {"name", "box"} of what is truly in it, boxes as fractions."""
 
-    around: str
-    growing: np.ndarray
-    across: np.ndarray
-
-    @classmethod
-    def of(cls, around: str, box: tuple[float, float, float, float]) -> Sweep:
-        return cls(around, view_sweeps.growing(box, STEPS), view_sweeps.across(box, STEPS))
+    path: Path
+    url: str
+    name: str
+    truth: list[dict[str, Any]]
 
 
-def stages(own: np.ndarray, sweep: Sweep) -> list[np.ndarray]:
-    """The boxes that CLIP is asked about, in the order in which a person needs them: the bars' own, curves, coarse maps, fine maps."""
-    coarse, fine = (
-        [view_sweeps.grid(side, places)[::step, ::step].reshape(-1, 4) for side, places in PLACES.items()]
-        for step in (2, 1)
+def chosen_image(run: Run) -> LabImage | None:
+    """The image to look at, of the data set or uploaded; None while there is none."""
+    source = st.segmented_control(
+        "Image from",
+        [DATA_SET, UPLOAD],
+        default=DATA_SET,
+        required=True,
+        key=state.SOURCE,
+        bind="query-params",
+        label_visibility="collapsed",
     )
-    return [own, np.concatenate([sweep.growing, sweep.across]), np.concatenate(coarse), np.concatenate(fine)]
+    if source == UPLOAD:
+        return _uploaded(run)
+    image = pick_image(*image_ids(run))
+    assert image is not None  # no run is without images
+    path = image_path(run, image)
+    return LabImage(path, image_url(run.name, image, LONGER_SIDE), image, _true_boxes(run, image, path))
 
 
-def levels(run: Run, path: Path) -> list[np.ndarray | None]:
-    """[P, P, C] of each size of crop: at all its places, before that at every other one, before that None."""
-    found: list[np.ndarray | None] = []
-    for side, places in PLACES.items():
-        fine = known(run, path, view_sweeps.grid(side, places).reshape(-1, 4)).reshape(places, places, -1)
-        found.append(next((level for level in (fine, fine[::2, ::2]) if not np.isnan(level).any()), None))
-    return found
-
-
-def filling(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozenset[Box]) -> None:
-    """How far CLIP has been asked, and on with it; the page, which shows what was known as `drawn`, is drawn anew with every stage."""
-    asking(
-        asked_url(pursue(run, path, wanted)), how_far([map(key, stage) for stage in wanted], drawn), REDRAW
+def _uploaded(run: Run) -> LabImage | None:
+    upload = st.file_uploader(
+        "An image",
+        [suffix[1:] for suffix in IMAGE_SUFFIXES],
+        max_upload_size=MEGABYTES,
+        key=state.LAB_UPLOAD,
+        help=f"Up to {MEGABYTES} MB; it stays on this machine.",
     )
+    if upload is None:
+        st.info("Upload an image above. It is asked about with this run's classes.", icon=":material/upload:")
+        wake_predictor(run)
+        return None
+    path = store_uploads([upload])[upload.name]
+    try:
+        read_image(path, at_least=LONGER_SIDE)
+    except UserError as error:
+        raise UserError(str(error).replace(path.name, upload.name)) from None
+    return LabImage(path, data_url(path, LONGER_SIDE), upload.name, [])
 
 
-def pick_sweep(run: Run, path: Path, crop: tuple, truth: list[dict[str, Any]], awake: bool) -> Sweep:
-    """What to sweep around: the crop, a true object, or without truth a local view of the classifier (once the predictor is `awake`)."""
-    places = {CROP: crop} | {f"{t['name']} {number}": tuple(t["box"]) for number, t in enumerate(truth, 1)}
-    if not truth and not awake:
-        st.pills(
-            "Sweep around", [CROP], disabled=True
-        )  # not the one of the link, which may name a view that is not known yet
-        return Sweep.of(CROP, crop)
-    if not truth:
-        places |= cam_boxes(run, path)
-    if st.session_state.get("around") not in places:
-        st.session_state.pop("around", None)  # an object of another image
-    first = list(places)[1] if truth else CROP
-    around = st.pills(
-        "Sweep around", list(places), default=first, key="around", bind="query-params",
-        help="True boxes where there are any, else the boxes of the classifier's maps.",
-    )  # fmt: skip
-    around = around if around in places else first
-    return Sweep.of(around, places[around])
-
-
-def sweep_panel(
-    run: Run, path: Path, sweep: Sweep, cls: str | None, form: int, both: Both, colours: dict[str, str]
-) -> None:
-    """CLIP's probabilities along the two sweeps, with what it sees above them; no `cls` yet: what it will be asked about."""
-    classes = list(run.classes)
-    columns = st.columns(2, gap="large")
-    for column, boxes, size in zip(columns, (sweep.growing, sweep.across), (True, False), strict=True):
-        x = 100 * (
-            (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-            if size
-            else (boxes[:, 0] + boxes[:, 2]) / 2
-        )
-        p = both(known(run, path, boxes))[form]
-        spots = np.linspace(0, STEPS - 1, PICTURES).round().astype(int)
-        pictures = crops(str(path), tuple(tuple(boxes[i].tolist()) for i in spots), path.stat().st_mtime_ns)
-        seen = list(zip(np.linspace(x[0], x[-1], PICTURES), pictures, strict=True))
-        axis = "area of the crop, % of the image" if size else "middle of the crop, % from the left"
-        with column:
-            st.markdown(
-                f"**From {literal(sweep.around)} to the whole image**"
-                if size
-                else f"**{literal(sweep.around[0].upper() + sweep.around[1:])}, moved from left to right**"
-            )
-            if cls is None or np.isnan(p).all():
-                picture_strip(pictures, SWEEP_HEIGHT)
-            else:
-                strongest = (classes[c] for c in np.argsort(-np.nan_to_num(p).max(0), kind="stable")[:CURVES])
-                curves = {
-                    name: p[:, classes.index(name)]
-                    for name in list(dict.fromkeys([cls, *strongest]))[:CURVES]
-                }
-                show_figure(
-                    sweep_curves(x, curves, palette(curves, colours), axis, cls, seen),
-                    key="sweep_size" if size else "sweep_place",
-                )
-
-
-def maps_panel(
-    run: Run, path: Path, found: list[np.ndarray | None], cls: str | None, form: int, both: Both
-) -> None:
-    """Where a crop would have to be for CLIP to see the class."""
-    what = cls or "a class"
-    st.markdown(f"**Where would CLIP see {literal(what)}?**")
-    maps = [
-        None if level is None or cls is None else both(level)[form][..., run.classes.index(cls)]
-        for level in found
-    ]
-    (whole,) = crops(str(path), (view_sweeps.WHOLE,), path.stat().st_mtime_ns)
+def _true_boxes(run: Run, image: str, path: Path) -> list[dict[str, Any]]:
+    truth = image_truth(run, image)
+    if truth is None or not truth[1]:
+        return []
     width, height = image_size(path)
-    if all(values is None for values in maps):
-        picture_strip([whole] * len(maps), MAPS_HEIGHT)
-    else:
-        show_figure(place_maps(list(PLACES), maps, what, whole, width / height), key="place_maps")
-    st.caption(
-        f"Each map is the image; its colour is CLIP's probability of {literal(what)} for a crop of that size around that point, or as near as the image's edge lets it. Were CLIP's opinion independent of the view, every map would be one colour. "
-        "Maps, and bars while the crop is dragged, are blended from the crops that CLIP was asked about. Curves and the bars of a crop at rest are CLIP's own answers."
+    size = np.array([width, height] * 2)
+    return [
+        {"name": run.classes[c], "box": (np.array(box) / size).clip(0, 1).round(4).tolist()}
+        for c, box in truth[1]
+    ]
+
+
+# -- the laboratory ------------------------------------------------------------------------------------
+
+
+@st.fragment
+@friendly_errors()
+def laboratory(run: Run, image: LabImage) -> None:
+    """Everything about the image that is known by now. CLIP is asked about the rest in the background."""
+    debias = debiasing(run)
+
+    def both(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return p, debias(p)
+
+    box = _chosen_crop()
+    own = np.array([WHOLE, box])
+    query_clip(run, image.path, own)
+    drawn = frozenset(query_about(run, image.path).results)
+    p_whole, p_crop = known_probabilities(run, image.path, own)
+    maps = known_maps(run, image.path)
+    awake = not np.isnan(p_whole).any()
+    first = int(p_whole.argmax()) if awake else None
+    chosen = _chosen_class(run, first)
+    order = strongest_classes([p_whole, p_crop, *_coarse(maps)], BARS, chosen)
+    colours = class_colours(len(order))
+    _image_with_crop(run, image, box, both, (p_whole, p_crop), maps, order, colours, chosen)
+
+    progress = st.container()
+    cls = _class_and_crop_fields(run, first)
+    st.header("CLIP's view dependence, seen", anchor=False)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        sweep = pick_sweep(run, image.path, box, image.truth, awake)
+    form = right.toggle(
+        "After debiasing",
+        key=state.DEBIASED,
+        bind="query-params",
+        help=MODES.get(run.config.bias.mode),
+    )
+    named_colours = {run.classes[c]: colour for c, colour in zip(order, colours, strict=True)}
+    sweep_panel(run, image.path, sweep, cls, int(form), both, named_colours)
+    maps_panel(run, image.path, maps, cls, int(form), both)
+    with progress:
+        progress_part(run, image.path, stages(own, sweep), drawn)
+
+
+def _image_with_crop(
+    run: Run,
+    image: LabImage,
+    box: UnitBox,
+    both: Both,
+    p: tuple[np.ndarray, np.ndarray],
+    maps: list[np.ndarray | None],
+    order: list[int],
+    colours: list[str],
+    chosen: int | None,
+) -> None:
+    """The component. p: probabilities of the whole image and of the crop; order: classes that get a bar."""
+    p_whole, p_crop = p
+    linked = st.query_params.get(state.DEBIASED) == "true"
+    view_lab(
+        {
+            "url": image.url,
+            "alt": image.name,
+            "crop": list(box),
+            "truth": image.truth,
+            "failed": bool(query_about(run, image.path).error),
+            "names": [run.classes[c] for c in order],
+            "colours": colours,
+            "chosen": -1 if chosen is None else order.index(chosen),
+            "whole": _as_lists(both(p_whole), order),
+            "exact": _as_lists(both(p_crop), order),
+            "exact_box": list(box),
+            "sides": [*PLACES, 1.0],
+            "grid": _grids(p_whole, maps, order, both),
+            "fine": is_fine(maps),
+            "heat": st.query_params.get(state.HEAT) == "true",
+            "debiased": st.session_state.get(state.DEBIASED, linked),
+        },
+        key="lab",
+        on_crop=_set_crop,
+        on_class=_set_class,
+        on_toggles=_set_toggles,
     )
 
 
-def palette(curves: dict[str, np.ndarray], colours: dict[str, str]) -> dict[str, str]:
-    """A class keeps its bar's colour where it has one; those that share a colour or have none get what is left."""
-    free = [colour for colour in class_colours(6) if colour not in {colours.get(name) for name in curves}]
-    taken: dict[str, str] = {}
-    for name in curves:
-        colour = colours.get(name)
-        taken[name] = (
-            colour
-            if colour and colour not in taken.values()
-            else free.pop()
-            if free
-            else class_colours(7)[-1]
-        )
-    return taken
+def _chosen_crop() -> UnitBox:
+    text = st.session_state.get(state.CROP) or st.query_params.get(state.CROP) or START
+    return parse_box(text) or START_BOX
 
 
-def cam_boxes(run: Run, path: Path) -> dict[str, tuple]:
-    """The local views that the classifier would ask for: around the maps of its three surest classes."""
-    answer = loaders.explain(run, path, (run.config.views.cam_threshold,))
-    frame, offset, found = answer["frame"], run.config.views.offset, {}
-    for c in np.argsort(-np.array(answer["scores"]))[:3]:
-        if box := answer["boxes"][c][0]:
-            found[f"CAM view of {run.classes[c]}"] = tuple(
-                round(side / frame, 4) for side in grown(box, offset, frame)
-            )
-    return found
+def _chosen_class(run: Run, first: int | None) -> int | None:
+    """The class that the person chose or the link names, else what CLIP says first of the whole image.
+
+    None while CLIP has said nothing yet.
+    """
+    name = st.session_state.get(state.CLASS) or st.query_params.get(state.CLASS)
+    return run.classes.index(name) if name in run.classes else first
+
+
+def _class_and_crop_fields(run: Run, first: int | None) -> str | None:
+    """The fields of class and crop; returns the class, chosen or CLIP's first."""
+    left, right = st.columns([1, 1])
+    otherwise = "What CLIP says first of the whole image"
+    if first is not None:
+        otherwise = f"{run.classes[first]}, CLIP's first"
+    chosen = pick_class(run, "Class", otherwise, left, disabled=first is None)
+    right.text_input(
+        "Crop: x0, y0, x1, y1 as shares of the image", START, key=state.CROP, bind="query-params"
+    )
+    return chosen or (None if first is None else run.classes[first])
+
+
+def _coarse(maps: list[np.ndarray | None]) -> list[np.ndarray]:
+    """The maps at their first places, so that finer ones do not reorder the bars; [] until all are known."""
+    known = [level for level in maps if level is not None]
+    if len(known) < len(maps):
+        return []
+    return [
+        level[::2, ::2] if len(level) == places else level
+        for level, places in zip(known, PLACES.values(), strict=True)
+    ]
+
+
+def _as_lists(forms: tuple[np.ndarray, np.ndarray], order: Sequence[int]) -> list | None:
+    """[2][K] for the component; None while CLIP has not answered."""
+    return None if np.isnan(forms[0]).any() else [form[order].round(4).tolist() for form in forms]
+
+
+def _grids(p_whole: np.ndarray, maps: list[np.ndarray | None], order: list[int], both: Both) -> list | None:
+    """[2][S + 1][P][P][K] for the component, the whole image last; None while a size has no map yet."""
+    grids = [level for level in maps if level is not None]
+    if len(grids) < len(maps) or np.isnan(p_whole).any():
+        return None
+    return [
+        [both(grid)[form][..., order].round(3).tolist() for grid in (*grids, p_whole[None, None])]
+        for form in (0, 1)
+    ]
+
+
+def _set_crop(box: list[float]) -> None:
+    st.session_state[state.CROP] = ", ".join(f"{side:.4g}" for side in box)
+
+
+def _set_class(name: str) -> None:
+    st.session_state[state.CLASS] = name
+
+
+def _set_toggles(debiased: bool, heat: bool) -> None:
+    st.session_state[state.DEBIASED] = debiased
+    if heat:
+        st.query_params[state.HEAT] = "true"
+    else:
+        st.query_params.pop(state.HEAT, None)

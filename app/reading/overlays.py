@@ -1,4 +1,4 @@
-"""What the classifier saw in an image, drawn over it: for Results and Predict."""
+"""What the classifier saw in an image, drawn over it, for the pages Results and Predict."""
 
 from __future__ import annotations
 
@@ -7,49 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
-from app.reading import ground_truth as datasets
-from app.reading import runs as loaders
+from app.reading.cached import cached_by
+from app.reading.predictor import MODEL_FILES, attend
 from ccd_core.predict.overlay import overlay, picture
 from ccd_core.runs.run import Run
 
-LONGER_SIDE = 720
+LONGER_SIDE = 720  # pixels
 
 
-@st.cache_data(
-    max_entries=64, show_spinner="Asking the model; the first time it takes a few seconds to start ..."
-)
-def _attended(
-    model: loaders.Model, image: str, changed: int, classes: tuple[int, ...], _run: Run
-) -> dict[str, Any]:
-    return loaders.ask(_run, "attend", path=image, classes=list(classes))
-
-
-def attended(run: Run, path: Path, classes: Sequence[int]) -> dict[str, Any]:
-    """What `Predictor.attend` says of the classes: maps, boxes, and CLIP's opinion."""
-    return _attended(loaders.model_key(run), str(path), datasets.changed_at(path), tuple(classes), run)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def drawn(
-    path: str, changed: int, _cam: Any, box: Sequence[float] | None, what: tuple[loaders.Model, int]
-) -> bytes:
-    """The overlay as JPEG; `what` tells maps apart: whose, of which class."""
+@cached_by(*MODEL_FILES, copied=True, max_entries=64)
+def _drawn(run: Run, path: Path, cls: int, box: Sequence[float] | None, _cam: Any) -> bytes:
+    """The overlay as JPEG. The map belongs to run, image and class, so it needs no part in the key."""
     buffer = io.BytesIO()
-    overlay(picture(path, LONGER_SIDE), _cam, box).save(buffer, "JPEG", quality=88)
+    overlay(picture(str(path), LONGER_SIDE), _cam, box).save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
 
 
 def label_overlay(run: Run, path: Path, cls: int, among: Sequence[int] = ()) -> bytes:
-    """The image with the heat and the frame of one class; asking for all of `among` at once makes the next click quick."""
+    """The image with the heat and the frame of one class, as JPEG.
+
+    Asking for all classes of `among` at once makes the next click on one of them quick.
+    """
     classes = tuple(among) if cls in among else (cls,)
-    seen = attended(run, path, classes)
+    seen = attend(run, path, classes)
     place = classes.index(cls)
-    return drawn(
-        str(path),
-        datasets.changed_at(path),
-        seen["cam"][place],
-        seen["boxes"][place],
-        (loaders.model_key(run), cls),
-    )
+    return _drawn(run, path, cls, seen["boxes"][place], seen["cam"][place])

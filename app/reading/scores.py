@@ -1,24 +1,28 @@
-"""A run's scores beside what is truly there, prepared once and shared: what the page Results asks on every move of a slider."""
+"""A run's scores beside what is truly there, sorted once for the page Results and its sliders."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 
-from app.reading import ground_truth as datasets
-from app.reading import runs as loaders
+from app.reading import runs
+from app.reading.cached import cached_by
+from app.reading.ground_truth import matched
 from ccd_core.evaluation.sorted_scores import SortedScores
+from ccd_core.explore.mistakes import most_wrong_entries
 from ccd_core.runs.run import Run
 
 SPLITS = {"val": "validation", "train": "training images"}
-Key = tuple[float, datasets.Key]
+FILE = "scores/{split}.npz"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """ids [n], scores [n, C] and targets [n, C] (bool) of the images with ground truth; of all images, without targets, where none has any."""
+class ScoredSplit:
+    """ids [n], scores [n, C] and targets [n, C] (bool) of the images of a split that have ground truth.
+
+    Where none has any, they are of all images of the split, and targets is None.
+    """
 
     ids: np.ndarray
     scores: np.ndarray
@@ -26,84 +30,37 @@ class Judged:
 
 
 def splits_of(run: Run) -> list[str]:
+    """The splits that the run has scores of."""
     return [split for split in SPLITS if run.has("scores", f"{split}.npz")]
 
 
-def changed(run: Run, split: str) -> Key:
-    """When the split's scores were written, and what its ground truth is kept under."""
-    return run.file("scores", f"{split}.npz").stat().st_mtime, datasets.key(run)
+@cached_by(FILE, data_set=True, max_entries=4)
+def scored(run: Run, split: str) -> ScoredSplit:
+    """The classifier's scores of a split, with ground truth where there is any."""
+    arrays = runs.scores(run, split)
+    found = matched(run, split, arrays["ids"])
+    if found is None:
+        return ScoredSplit(arrays["ids"], arrays["scores"], None)
+    rows, targets = found
+    if len(rows) == len(arrays["ids"]):
+        return ScoredSplit(arrays["ids"], arrays["scores"], targets == 1)
+    return ScoredSplit(arrays["ids"][rows], arrays["scores"][rows], targets == 1)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _judged(path: str, split: str, written: Key, _run: Run) -> Judged:
-    arrays = loaders.scores(_run, split)
-    known = datasets.targets(_run, split, arrays["ids"])
-    if known is None or not len(known[0]):
-        return Judged(arrays["ids"], arrays["scores"], None)
-    rows, targets = known
-    whole = len(rows) == len(arrays["ids"])
-    return Judged(
-        arrays["ids"] if whole else arrays["ids"][rows],
-        arrays["scores"] if whole else arrays["scores"][rows],
-        targets == 1,
-    )
-
-
-def judged(run: Run, split: str) -> Judged:
-    return _judged(str(run.path), split, changed(run, split), run)
-
-
-@st.cache_resource(max_entries=6, show_spinner="Sorting the scores ...")
-def _ranking(path: str, split: str, written: Key, one: bool, _run: Run) -> SortedScores:
-    known = judged(_run, split)
-    return (
-        SortedScores.of_all_entries(known.scores, known.targets)
-        if one
-        else SortedScores(known.scores, known.targets)
-    )
-
-
-def ranking(run: Run, split: str, one_threshold: bool = False) -> SortedScores:
+@cached_by(FILE, data_set=True, max_entries=6, show_spinner="Sorting the scores ...")
+def sorted_scores(run: Run, split: str, one_threshold: bool = False) -> SortedScores:
     """The images of every class sorted by score; with `one_threshold` all entries as if of one class."""
-    return _ranking(str(run.path), split, changed(run, split), one_threshold, run)
+    split_scores = scored(run, split)
+    make = SortedScores.of_all_entries if one_threshold else SortedScores
+    return make(split_scores.scores, split_scores.targets)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _most_wrong(
-    path: str, split: str, written: Key, kind: str, cls: int | None, most: int, _run: Run
-) -> list[tuple[int, int]]:
-    known = judged(_run, split)
-    assert known.targets is not None
-    columns = slice(None) if cls is None else slice(cls, cls + 1)
-    scores, there = known.scores[:, columns], known.targets[:, columns]
-    loss = np.where(there, -1.0, scores) if kind == "false" else np.where(there, 1 - scores, -1.0)
-    flat = loss.ravel()
-    chosen = np.argpartition(-flat, min(most, flat.size - 1))[:most]
-    chosen = chosen[np.argsort(-flat[chosen], kind="stable")]
-    return [
-        (int(k // loss.shape[1]), int(k % loss.shape[1]) if cls is None else cls)
-        for k in chosen
-        if flat[k] >= 0
-    ]
-
-
+@cached_by(FILE, data_set=True, max_entries=16)
 def most_wrong(run: Run, split: str, kind: str, cls: int | None, most: int = 240) -> list[tuple[int, int]]:
-    """(row, class) of the entries with the highest loss: kind "false" (p where it is not there) or "missed" (1 - p where it is)."""
-    return _most_wrong(str(run.path), split, changed(run, split), kind, cls, most, run)
+    """(row, class) of the up to `most` entries with the highest loss, of one class or of all.
 
-
-def confusion(known: Judged, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """([C, C] rate, [C, C] baseline, [C, C] images): how often class A (row) is wrongly predicted where B (column) is and A is not.
-
-    rate: among the images that have B and not A, the share in which A is at or above its threshold; baseline: the same among images
-    with neither; images: how many have B and not A. NaN where there are none.
+    kind: "false" (a class that is not there; the loss is p) or "missed" (a class that is there; it is 1 - p).
     """
-    assert known.targets is not None
-    there = known.targets.astype(np.float32)
-    false = ((known.scores >= limits.astype(np.float32)) & ~known.targets).astype(np.float32)
-    wrong_with, with_b = false.T @ there, (1 - there).T @ there
-    wrong_without, without = false.sum(0)[:, None] - wrong_with, (1 - there).sum(0)[:, None] - with_b
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rate, baseline = wrong_with / with_b, wrong_without / without
-    np.fill_diagonal(rate, np.nan)
-    return rate, baseline, with_b
+    split_scores = scored(run, split)
+    assert split_scores.targets is not None
+    return most_wrong_entries(split_scores.scores, split_scores.targets, kind, cls, most)

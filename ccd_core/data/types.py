@@ -1,7 +1,7 @@
-"""What a data set is made of: lists of images, boxes, ground truth.
+"""What a data set consists of: image lists, boxes and ground truth.
 
-Label making and training are given an `ImageList`, which has no labels. Scoring and the app's pages ask
-`Dataset.ground_truth` for a `GroundTruth`.
+The stages that make labels and train receive an `ImageList`, which holds no labels. Only scoring, the study
+and the app's pages call `Dataset.ground_truth`, which returns a `GroundTruth`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ import numpy as np
 
 from ccd_core.errors import UserError
 
+# (x0, y0, x1, y1) in whole pixels, half-open: x1 and y1 are the first column and row outside the box.
 Box = tuple[int, int, int, int]
-Progress = Callable[[int, int], None]  # done, total
+UnitBox = tuple[float, float, float, float]  # x0, y0, x1, y1 as fractions of the image's sides
+Progress = Callable[[int, int], None]  # called with (done, total)
 
 
 class Paths(Sequence[Path]):
-    """Files of one folder, kept as the names they have anyway and made into paths when asked for.
+    """Files of one folder, stored as names. A `Path` is built only when an entry is read.
 
-    150,000 `Path` objects cost 60 MB and 1.5 seconds, measured.
+    150,000 `Path` objects would cost 60 MB and 1.5 seconds (measured).
     """
 
     def __init__(self, folder: Path, names: Sequence[str], suffix: str = ""):
-        self.folder, self.names, self.suffix = folder, names, suffix
+        self.folder = folder
+        self.names = names
+        self.suffix = suffix
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,7 +48,7 @@ class Paths(Sequence[Path]):
 
 @dataclass(frozen=True)
 class ImageList:
-    """Names and places of images: all that label making and training ever see of a data set."""
+    """Names and paths of N images. Label making and training see nothing else of a data set."""
 
     ids: tuple[str, ...]
     paths: Sequence[Path]
@@ -53,17 +57,20 @@ class ImageList:
         return len(self.ids)
 
     def without(self, ids: Collection[str]) -> ImageList:
-        """The same list less the images named, such as those that cannot be read."""
+        """The list without the images `ids`, for example those that cannot be read."""
         dropped = set(ids)
         rows = [row for row, name in enumerate(self.ids) if name not in dropped]
-        kept = tuple(self.ids[row] for row in rows)
+        remaining = tuple(self.ids[row] for row in rows)
         if not isinstance(self.paths, Paths):
-            return ImageList(kept, tuple(self.paths[row] for row in rows))
-        names = kept if self.paths.names is self.ids else tuple(self.paths.names[row] for row in rows)
-        return ImageList(kept, Paths(self.paths.folder, names, self.paths.suffix))
+            return ImageList(remaining, tuple(self.paths[row] for row in rows))
+        if self.paths.names is self.ids:
+            names = remaining  # the two tuples stay one object, which saves memory
+        else:
+            names = tuple(self.paths.names[row] for row in rows)
+        return ImageList(remaining, Paths(self.paths.folder, names, self.paths.suffix))
 
     def path(self, image: str) -> Path | None:
-        """Where one image is, by its name; None where the list does not have it."""
+        """The path of the image with this name, or None if the list does not have it."""
         row = self._row_of.get(image)
         return None if row is None else self.paths[row]
 
@@ -73,17 +80,21 @@ class ImageList:
 
 
 class Boxes(Sequence[tuple[tuple[int, Box], ...]]):
-    """Per image, (class index, (x0, y0, x1, y1)) of its objects, from three arrays instead of a million small tuples.
+    """The M objects of N images. Entry i is a tuple of (class index, `Box`), one for each object of image i.
 
-    `offsets` int64 [N + 1] says where an image's objects begin in `classes` int16 [M] and `corners` int32 [M, 4].
+    Three arrays hold the objects, because a million small tuples would need far more memory. The objects of
+    image i are the rows `offsets[i]` to `offsets[i + 1]` of `classes` int16 [M] and `corners` int32 [M, 4];
+    `offsets` is int64 [N + 1].
     """
 
     def __init__(self, offsets: np.ndarray, classes: np.ndarray, corners: np.ndarray):
-        self.offsets, self.classes, self.corners = offsets, classes, corners
+        self.offsets = offsets
+        self.classes = classes
+        self.corners = corners
 
     @classmethod
     def of(cls, objects: Sequence[Sequence[tuple[int, Box]]]) -> Boxes:
-        """From (class index, box) of every object of every image."""
+        """Build the arrays from (class index, box) of every object of every image."""
         counts = [len(found) for found in objects]
         flat = [entry for found in objects for entry in found]
         corners = np.array([box for _, box in flat], np.int32).reshape(-1, 4)
@@ -95,34 +106,36 @@ class Boxes(Sequence[tuple[tuple[int, Box], ...]]):
 
     @classmethod
     def none(cls, count: int) -> Boxes:
-        """For a data set of `count` images that has no boxes."""
+        """The boxes of a data set of `count` images that has none."""
         return cls.of(((),) * count)
 
     def reindexed(self, new_index: np.ndarray) -> Boxes:
-        """The same with class `new_index[c]` for c; objects of a class that gets -1 are left out."""
+        """The same objects with class `new_index[c]` in place of c, without those whose new class is -1."""
         classes = new_index[self.classes]
-        kept = classes >= 0
-        return Boxes(np.concatenate([[0], np.cumsum(kept)])[self.offsets], classes[kept], self.corners[kept])
+        known = classes >= 0
+        offsets = np.concatenate([[0], np.cumsum(known)])[self.offsets]
+        return Boxes(offsets, classes[known], self.corners[known])
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, index):  # an image's objects, or those of a slice of images
+    def __getitem__(self, index):  # one image's objects, or those of a slice of images
         if isinstance(index, slice):
             return tuple(self[row] for row in range(*index.indices(len(self))))
-        first, last = self.offsets[range(len(self))[index]], self.offsets[range(len(self))[index] + 1]
+        row = range(len(self))[index]  # also raises IndexError and accepts negative indices
+        objects = slice(self.offsets[row], self.offsets[row + 1])
         return tuple(
             (int(c), tuple(box))
-            for c, box in zip(self.classes[first:last], self.corners[first:last].tolist(), strict=True)
+            for c, box in zip(self.classes[objects], self.corners[objects].tolist(), strict=True)
         )
 
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """What is truly in the images, for scoring and for the app's pages only.
+    """The annotations of N images, for scoring, the study and the app's pages. Nothing is trained on them.
 
-    `targets` is float32 [N, C], 0 or 1. `boxes` has, per image, (class index, (x0, y0, x1, y1)) in half-open
-    pixels of the image file; the tuple of an image is empty where the data set has no boxes.
+    `targets` is float32 [N, C] of 0 and 1. `boxes` has one tuple for each image, with (class index, `Box`) of
+    every object in pixels of the image file. The tuples are empty if the data set has no boxes.
     """
 
     ids: tuple[str, ...]
@@ -134,7 +147,11 @@ class GroundTruth:
         return {name: row for row, name in enumerate(self.ids)}
 
     def in_terms_of(self, classes: Sequence[str], names: Sequence[str]) -> GroundTruth:
-        """The same with the columns and box classes of `classes`, by name, where they are those of `names` now; other names are left out."""
+        """The same ground truth with the classes of `classes`, in that order.
+
+        `names` are the present classes, one for each column. Every name of `classes` must be among them.
+        Columns and boxes of other classes are removed.
+        """
         if tuple(classes) == tuple(names):
             return self
         new_index = np.full(len(names), -1, np.int16)
@@ -147,16 +164,22 @@ class GroundTruth:
         return self.boxes if isinstance(self.boxes, Boxes) else Boxes.of(self.boxes)
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """float32 [len(ids), C]: targets in the order of `ids`. Raises UserError for an image without ground truth."""
+        """Targets in the order of `ids`, float32 [len(ids), C]. Raises UserError if one has no ground truth."""
         try:
             return self.targets[[self.row_of[name] for name in ids]]
         except KeyError as error:
             raise UserError(f"There is no ground truth for image {error.args[0]!r}.") from None
 
+    def matched(self, ids: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of `ids` that have ground truth, int [n], and their targets, float32 [n, C]."""
+        found = [(row, self.row_of[name]) for row, name in enumerate(ids) if name in self.row_of]
+        pairs = np.array(found, int).reshape(-1, 2)
+        return pairs[:, 0], self.targets[pairs[:, 1]]
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as opened: its classes and its splits, "train" and, where there is one, "val"."""
+    """An open data set with its classes and its splits. There is always "train"; "val" may be missing."""
 
     spec: str
     classes: tuple[str, ...]
@@ -164,11 +187,13 @@ class Dataset:
     read_ground_truth: Callable[[str], GroundTruth | None]
 
     def ground_truth(self, split: str) -> GroundTruth | None:
-        """What is known of a split, read when asked for; None where nothing is."""
+        """Read the annotations of `split`. Returns None if there is no such split, or if it has no labels."""
         return self.read_ground_truth(split) if split in self.splits else None
 
     def path(self, image: str) -> Path | None:
-        """Where an image is, in whichever split it is; None where the data set does not have it."""
-        return next(
-            (path for images in self.splits.values() if (path := images.path(image)) is not None), None
-        )
+        """The path of an image, whichever split it belongs to, or None if the data set does not have it."""
+        for images in self.splits.values():
+            path = images.path(image)
+            if path is not None:
+                return path
+        return None

@@ -27,9 +27,8 @@ class Scorer:
         truth = self._truth.get(split)
         if truth is None:
             return None
-        known = set(truth.ids)
-        rows = [row for row, image in enumerate(ids) if image in known]
-        return (values[rows], truth.rows([ids[row] for row in rows])) if rows else None
+        rows, targets = truth.matched(ids)
+        return (values[rows], targets) if len(rows) else None
 
     def mean_ap(self, split: str, ids: tuple[str, ...], values: np.ndarray) -> float | None:
         matched = self._matched(split, ids, values)

@@ -1,4 +1,4 @@
-"""Which images of a run to look at: filters and orders over a run's arrays, without a browser and without torch.
+"""Which images of a run to look at: filters and orders over a run's arrays.
 
 Arrays have the run's training images as rows. Ground truth, where there is any, only chooses what is shown.
 """
@@ -18,7 +18,11 @@ ORDERS = ("data set", "surest", "least sure", "most disputed", "most wrong", "mo
 
 @dataclass(frozen=True)
 class ComparedScores:
-    """What is compared, [N, C] each: CLIP's debiased labels, the classifier's probabilities or None, targets or None (NaN rows: unknown)."""
+    """What is compared, [N, C] each.
+
+    clip: CLIP's debiased labels; classifier: its probabilities, or None before it is trained;
+    truth: targets, with rows of NaN where they are not known, or None without any.
+    """
 
     clip: np.ndarray
     classifier: np.ndarray | None
@@ -26,18 +30,23 @@ class ComparedScores:
 
     def of(self, cls: int) -> ComparedScores:
         """The same of one class, [N, 1] each."""
+        column = slice(cls, cls + 1)
         return ComparedScores(
-            *(
-                None if part is None else part[:, cls : cls + 1]
-                for part in (self.clip, self.classifier, self.truth)
-            )
-        )  # type: ignore[arg-type]
+            self.clip[:, column],
+            None if self.classifier is None else self.classifier[:, column],
+            None if self.truth is None else self.truth[:, column],
+        )
 
 
 @dataclass(frozen=True)
 class Signals:
-    """One number an image, [N] each: largest difference between CLIP and classifier, on how many classes they disagree, the largest error,
-    how many classes are missed and falsely found (-1: no ground truth), and the highest probability."""
+    """What images are filtered and sorted by, one number an image, [N] each.
+
+    difference: the largest between CLIP and classifier; disagreements: on how many classes they disagree;
+    error: the largest against ground truth; missed, false_alarms: how many classes are missed and falsely
+    found,
+    -1 without ground truth; surest: the highest probability.
+    """
 
     difference: np.ndarray
     disagreements: np.ndarray
@@ -47,29 +56,26 @@ class Signals:
     surest: np.ndarray
 
 
-def signals(opinions: ComparedScores) -> Signals:
-    """What `select` filters and sorts by; of one class where `opinions` holds one."""
-    clip, scores, truth = opinions.clip, opinions.classifier, opinions.truth
-    none = np.full(len(clip), -1)
+def signals(compared: ComparedScores) -> Signals:
+    """What `select` filters and sorts by; of one class where `compared` holds one."""
+    clip = compared.clip
+    scores = compared.classifier
+    truth = compared.truth
+    unknown = np.full(len(clip), -1)
+    zeros = np.zeros(len(clip), np.float32)
     if scores is None:
-        return Signals(
-            np.zeros(len(clip), np.float32), none, np.zeros(len(clip), np.float32), none, none, clip.max(1)
-        )
-    said = scores > SURE
-    disagreements = ((clip > SURE) != said).sum(1)
+        return Signals(zeros, unknown, zeros, unknown, unknown, clip.max(1))
+    predicted = scores > SURE
+    difference = np.abs(clip - scores).max(1)
+    disagreements = ((clip > SURE) != predicted).sum(1)
     if truth is None:
-        return Signals(
-            np.abs(clip - scores).max(1),
-            disagreements,
-            np.zeros(len(clip), np.float32),
-            none,
-            none,
-            scores.max(1),
-        )
-    known, there = ~np.isnan(truth[:, 0]), truth > SURE
-    missed, false_alarms = (np.where(known, wrong.sum(1), -1) for wrong in (there & ~said, said & ~there))
+        return Signals(difference, disagreements, zeros, unknown, unknown, scores.max(1))
+    known = ~np.isnan(truth[:, 0])
+    there = truth > SURE
+    missed = np.where(known, (there & ~predicted).sum(1), -1)
+    false_alarms = np.where(known, (predicted & ~there).sum(1), -1)
     error = np.where(known, np.abs(np.nan_to_num(truth) - scores).max(1), 0)
-    return Signals(np.abs(clip - scores).max(1), disagreements, error, missed, false_alarms, scores.max(1))
+    return Signals(difference, disagreements, error, missed, false_alarms, scores.max(1))
 
 
 def select(
@@ -79,20 +85,23 @@ def select(
     *,
     among: np.ndarray | None = None,
     views_between: tuple[int, int] | None = None,
-    opinion: str = "any",
+    agreement: str = "any",
     verdict: str = "any",
     name: str = "",
     order: str = "data set",
 ) -> np.ndarray:
     """Rows [n] int of the images that pass all filters, in the order asked for.
 
-    views: [N] number of views of each image; `among`: [N] bool, images to choose from; `name`: part of the id, in any case.
+    views: [N] number of views of each image; among: [N] bool, images to choose from; views_between: the
+    fewest and the most views; agreement: one of AGREEMENTS; verdict: one of VERDICTS; name: part of the id,
+    in any case;
+    order: one of ORDERS.
     """
     keep = np.ones(len(ids), bool) if among is None else among.copy()
     if views_between:
         keep &= (views >= views_between[0]) & (views <= views_between[1])
-    if opinion != "any":
-        keep &= (found.disagreements > 0) if opinion == "disagree" else (found.disagreements == 0)
+    if agreement != "any":
+        keep &= (found.disagreements > 0) if agreement == "disagree" else (found.disagreements == 0)
     passes = {
         "wrong": (found.missed > 0) | (found.false_alarms > 0),
         "missed": found.missed > 0,
@@ -116,5 +125,9 @@ def select(
 
 
 def mean_views(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """[T] how many classes an image lie above each threshold on average (Sec. 4.3). scores: [N, C]; thresholds: [T]."""
-    return (scores.size - np.searchsorted(np.sort(scores, axis=None), thresholds, side="right")) / len(scores)
+    """[T] how many classes an image lie above each threshold on average (Sec. 4.3).
+
+    scores: [N, C]; thresholds: [T].
+    """
+    at_most = np.searchsorted(np.sort(scores, axis=None), thresholds, side="right")
+    return (scores.size - at_most) / len(scores)

@@ -1,8 +1,8 @@
-"""Every label of a data set made again with other settings, quickly enough to watch while a slider is moved (Eq. 5-7).
+"""All labels of a data set made again with other settings, fast enough to follow a slider (Eq. 5-7).
 
-What does not depend on a setting (the strongest view of each image, entropies, top classes) is kept in `Evidence`, class by class, so
-that a class's labels are made, compared and scored while they are in the processor's cache. Says the same as `labels.py`, which a
-test holds it to.
+What does not depend on a setting (the strongest view of each image, entropies, top classes) is prepared in
+`ClipOutputs`, class by class, so that a class's labels are made, compared and scored while they are in the
+processor's cache. The results are those of `ccd_core.method.labels`; a test compares them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ import numpy as np
 
 from ccd_core.config import CCDConfig
 from ccd_core.method.bias import Bias, bias_from_top, bias_in_use, debias
-from ccd_core.method.labels import local_probabilities, update_labels
+from ccd_core.method.labels import divided_local, local_probabilities, update_labels
+
+HISTOGRAM_BINS = 40
+NOTICEABLE = 0.005  # a change of a label up to this is none
 
 
 @dataclass(frozen=True)
 class ClipOutputs:
-    """What CLIP said of N images: p, local [C, N] float32 (local: the maximum over views, NaN without any), entropy, top_p [N], top [N] int.
+    """What CLIP said of N images.
 
+    p: [C, N] float32, probabilities of whole images.
+    local: [C, N] float32, the maximum over the image's views, NaN where it has none; None without any views.
+    entropy: [N]; top: [N] int, the class with the highest probability; top_p: [N], that probability.
     none: rows of the images that are taken to show no class, whose labels are zero.
     """
 
@@ -33,15 +39,14 @@ class ClipOutputs:
 
     @classmethod
     def of(cls, p_global: np.ndarray, entropy: np.ndarray, none: np.ndarray | None = None) -> ClipOutputs:
-        """Without local views: p_global [N, C], its entropy [N] and what `none_images` says of them, [N] bool."""
+        """Without local views. p_global: [N, C]; entropy: [N]; none: what `none_images` says, [N] bool."""
         rows = np.flatnonzero(np.zeros(len(p_global), bool) if none is None else none)
         return cls(np.ascontiguousarray(p_global.T), None, entropy, p_global.argmax(1), p_global.max(1), rows)
 
     def with_views(self, view_image: np.ndarray, p_views: np.ndarray) -> ClipOutputs:
         """The same with the views' probabilities [V, C]; view_image [V] int says which image each is of."""
-        return replace(
-            self, local=np.ascontiguousarray(local_probabilities(len(self.top), view_image, p_views).T)
-        )
+        local = local_probabilities(len(self.top), view_image, p_views)
+        return replace(self, local=np.ascontiguousarray(local.T))
 
     @cached_property
     def by_class(self) -> list[np.ndarray]:
@@ -51,15 +56,13 @@ class ClipOutputs:
 
     def subset(self, rows: np.ndarray) -> ClipOutputs:
         """The same of the images `rows` [n] int."""
-        local = None if self.local is None else self.local[:, rows]
-        none = np.flatnonzero(np.isin(rows, self.none))
         return ClipOutputs(
-            np.ascontiguousarray(self.p[:, rows]),
-            local,
-            self.entropy[rows],
-            self.top[rows],
-            self.top_p[rows],
-            none,
+            p=np.ascontiguousarray(self.p[:, rows]),
+            local=None if self.local is None else self.local[:, rows],
+            entropy=self.entropy[rows],
+            top=self.top[rows],
+            top_p=self.top_p[rows],
+            none=np.flatnonzero(np.isin(rows, self.none)),
         )
 
     def bias(self, entropy_threshold: float) -> Bias:
@@ -67,23 +70,27 @@ class ClipOutputs:
         return bias_from_top(self.top, self.top_p, self.entropy <= entropy_threshold, len(self.p))
 
     def mean_initial(self, bias: np.ndarray, floor: float) -> np.ndarray:
-        """[C] mean over the images of each class's initial label: the label rate that the classifier is warmed up on."""
+        """[C] mean initial label of each class: the label rate that the classifier is warmed up on."""
         labels = (debias(p, bias[index], floor) for index, p in enumerate(self.p))
         return np.array([label.mean() - label[self.none].sum() / len(label) for label in labels])
 
     def extremes(self, index: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the up to `count` surest and least sure images of which class `index` is the top class, each from the extreme on."""
+        """Rows of the up to `count` most and least sure images of which class `index` is the top class.
+
+        Both begin at their extreme. No image is in both.
+        """
         rows = self.by_class[index][::-1]
-        half = (len(rows) + 1) // 2  # no image is both
+        half = (len(rows) + 1) // 2
         return rows[: min(count, half)], rows[half:][::-1][:count]
-
-
-HISTOGRAM_BINS = 40
 
 
 @dataclass(frozen=True)
 class LabelStatistics:
-    """mean [C]; above_half [C] int: images with a label over 0.5; histogram [HISTOGRAM_BINS] int of all labels from 0 to 1."""
+    """Statistics of labels.
+
+    mean: [C]; above_half: [C] int, how many images have a label over 0.5;
+    histogram: [HISTOGRAM_BINS] int, how many labels have each value from 0 to 1.
+    """
 
     mean: np.ndarray
     above_half: np.ndarray
@@ -103,7 +110,11 @@ class LabelStatistics:
 
 @dataclass(frozen=True)
 class Relabelled:
-    """final [C, N] float32; change [N]: the largest difference to other labels in any class of the image, changed_class [N] int: which."""
+    """Labels made with other settings, and how far they lie from the labels that they are compared with.
+
+    final: [C, N] float32; change: [N], the largest difference in any class of the image;
+    changed_class: [N] int, the class of that difference.
+    """
 
     bias: Bias
     final: np.ndarray
@@ -111,22 +122,22 @@ class Relabelled:
     changed_class: np.ndarray
 
 
-def relabel(evidence: ClipOutputs, config: CCDConfig, compared_with: np.ndarray) -> Relabelled:
-    """The final labels that `config` makes of the evidence, and how far each image's lie from `compared_with` [C, N]."""
-    bias = evidence.bias(config.bias.entropy_threshold)
-    divisor = bias_in_use(bias.value, config.bias.mode)
-    final = np.empty_like(evidence.p)
-    change, changed_class = np.zeros(final.shape[1], np.float32), np.zeros(final.shape[1], np.int32)
-    for index, p in enumerate(evidence.p):
-        initial = p if divisor is None else debias(p, divisor[index], config.bias.floor)
-        final[index] = (
-            initial
-            if evidence.local is None
-            else update_labels(
-                initial, _local(evidence.local[index], divisor, index, config), config.labels.alpha
-            )
-        )
-        final[index, evidence.none] = 0
+def relabel(outputs: ClipOutputs, config: CCDConfig, compared_with: np.ndarray) -> Relabelled:
+    """The final labels that `config` makes, and how far they lie from the labels `compared_with` [C, N]."""
+    bias = outputs.bias(config.bias.entropy_threshold)
+    divisors = bias_in_use(bias.value, config.bias.mode)
+    final = np.empty_like(outputs.p)
+    change = np.zeros(final.shape[1], np.float32)
+    changed_class = np.zeros(final.shape[1], np.int32)
+    for index, p in enumerate(outputs.p):
+        divisor = None if divisors is None else divisors[index]
+        initial = p if divisor is None else debias(p, divisor, config.bias.floor)
+        if outputs.local is None:
+            final[index] = initial
+        else:
+            local = divided_local(outputs.local[index], divisor, config)
+            final[index] = update_labels(initial, local, config.labels.alpha)
+        final[index, outputs.none] = 0
         difference = np.abs(final[index] - compared_with[index])
         larger = difference > change
         np.copyto(change, difference, where=larger)
@@ -134,11 +145,16 @@ def relabel(evidence: ClipOutputs, config: CCDConfig, compared_with: np.ndarray)
     return Relabelled(bias, final, change, changed_class)
 
 
-def _local(local: np.ndarray, divisor: np.ndarray | None, index: int, config: CCDConfig) -> np.ndarray:
-    if not config.labels.views_required:
-        local = np.nan_to_num(local, nan=0.0)
-    return (
-        local
-        if divisor is None
-        else debias(local, divisor[index], config.bias.floor, clamp=config.labels.clamp_local)
-    )
+def most_changed(
+    made: Relabelled, compared_with: np.ndarray, cls: int | None, most: int
+) -> list[tuple[int, int]]:
+    """(row, class) of the up to `most` images whose label changes most, of class `cls` or of any class.
+
+    compared_with: [C, N] labels. The largest change comes first; what changes by no more than NOTICEABLE is
+    left out.
+    """
+    change = made.change if cls is None else np.abs(made.final[cls] - compared_with[cls])
+    rows = np.argpartition(-change, min(most, len(change) - 1))[:most]
+    rows = rows[np.argsort(-change[rows])]
+    rows = rows[change[rows] > NOTICEABLE]
+    return [(int(row), int(made.changed_class[row]) if cls is None else cls) for row in rows]

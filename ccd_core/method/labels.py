@@ -70,15 +70,17 @@ def local_labels(
 
 def debiased_local(p_local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
     """[N, C] local labels from `local_probabilities` (Sec. 3.3: debiased as the initial ones are)."""
+    return divided_local(p_local, bias_in_use(bias.value, config.bias.mode), config)
+
+
+def divided_local(p_local: np.ndarray, divisor: Any | None, config: CCDConfig) -> np.ndarray:
+    """The same with what `bias_in_use` says: [N, C] and a divisor of each class, or [N] and that of one class."""
     local = p_local
     if not config.labels.views_required:
         local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
-    divisor = bias_in_use(bias.value, config.bias.mode)
-    return (
-        local
-        if divisor is None
-        else debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
-    )
+    if divisor is None:
+        return local
+    return debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
 
 
 def final_labels(initial: np.ndarray, local: np.ndarray, config: CCDConfig) -> np.ndarray:

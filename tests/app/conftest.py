@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from app.parts import train_data as dataset_check
+from app.parts import train_data
 
 
 @pytest.fixture
@@ -11,7 +12,8 @@ def app(tiny_run, monkeypatch):
     """`app("labels", alpha="0.3")`: a page on the tiny run, opened by its link, without a browser."""
     monkeypatch.setenv("CCD_RUNS", str(tiny_run.path.parent))
     monkeypatch.delenv("CCD_OPEN_RUN", raising=False)
-    monkeypatch.setattr(dataset_check, "PATIENCE", 60)  # here nothing comes again by itself
+    config.set_option("server.address", "127.0.0.1")  # as `ccd app` does
+    monkeypatch.setattr(train_data, "PATIENCE", 60)  # here nothing comes again by itself
 
     def open_page(page: str, **query):
         test = AppTest.from_file("../../app/navigation.py", default_timeout=120)

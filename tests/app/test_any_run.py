@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from app.reading import runs as loaders
+from app.reading.runs import open_run
 from ccd_core.jobs import control as jobs
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
@@ -88,7 +88,7 @@ def test_no_page_breaks_on_any_run(app, tiny_run, tiny_scenes, tmp_path, monkeyp
         (photos / path.name).symlink_to(path)
     state(Run.open(tmp_path / "runs" / "odd"), photos)
     monkeypatch.setenv("CCD_RUNS", str(tmp_path / "runs"))
-    loaders.open_run(tmp_path / "runs" / "odd")
+    open_run(tmp_path / "runs" / "odd")
     for page in PAGES:
         test = app(page, run="odd")
         assert not test.exception, (page, test.exception)

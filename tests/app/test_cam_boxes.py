@@ -125,7 +125,7 @@ def test_of_a_filter_and_a_click_the_later_one_says_which_image_is_shown():
     def page():
         import streamlit as st
 
-        from app.widgets import choose_image, filter_changed, pick_image
+        from app.choices import choose_image, filter_changed, pick_image
 
         ids = (
             ["a", "b"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.reading import ground_truth as datasets
-from app.reading import runs as loaders
+from app.reading import ground_truth
+from app.reading.images import image_path
 from ccd_core.config import CCDConfig
 from ccd_core.data.types import Boxes, GroundTruth
 from ccd_core.errors import UserError
@@ -51,19 +51,19 @@ def rename(photos, names: str) -> None:
 
 @pytest.mark.parametrize("names", ["dog\ncat\n", "bird\ncat\ndog\n"])
 def test_truth_is_matched_by_name_where_the_list_of_classes_has_changed(run, tmp_path, names):
-    assert datasets.image_truth(run, "a.jpg")[0].tolist() == [1, 0]
+    assert ground_truth.image_truth(run, "a.jpg")[0].tolist() == [1, 0]
     rename(tmp_path / "photos", names)
-    assert datasets.image_truth(run, "a.jpg")[0].tolist() == [1, 0]
-    rows, targets = datasets.targets(run, "train", np.array(["b.jpg", "a.jpg"]))
-    assert rows == [1] and targets.tolist() == [[1, 0]]
+    assert ground_truth.image_truth(run, "a.jpg")[0].tolist() == [1, 0]
+    rows, targets = ground_truth.matched(run, "train", np.array(["b.jpg", "a.jpg"]))
+    assert rows.tolist() == [1] and targets.tolist() == [[1, 0]]
 
 
 def test_a_class_that_has_gone_leaves_no_truth_and_the_reason_names_it(run, tmp_path):
     rename(tmp_path / "photos", "cat\n")
-    assert datasets.ground_truth(run) is None and datasets.image_truth(run, "a.jpg") is None
-    assert "no longer has the class 'dog'" in datasets.why_no_truth(run)
+    assert ground_truth.ground_truth(run) is None and ground_truth.image_truth(run, "a.jpg") is None
+    assert "no longer has the class 'dog'" in ground_truth.why_no_truth(run)
     (tmp_path / "photos" / "labels.csv").unlink()
-    assert "There is no ground truth" in datasets.why_no_truth(run)
+    assert "There is no ground truth" in ground_truth.why_no_truth(run)
 
 
 def test_boxes_follow_their_names_too():
@@ -79,26 +79,26 @@ def test_boxes_follow_their_names_too():
 
 def test_labels_and_photos_that_come_while_the_app_runs_are_seen(run, tmp_path):
     photos = tmp_path / "photos"
-    assert datasets.image_truth(run, "b.jpg") is None
+    assert ground_truth.image_truth(run, "b.jpg") is None
     (photos / "labels.csv").write_text("file,labels\nb.jpg,dog\n")
     later(photos / "labels.csv")
-    assert datasets.image_truth(run, "b.jpg")[0].tolist() == [0, 1]
+    assert ground_truth.image_truth(run, "b.jpg")[0].tolist() == [0, 1]
     (photos / "deep").mkdir()
-    datasets.dataset(run)
+    ground_truth.dataset(run)
     photo(photos / "deep" / "c.jpg")  # the time of `photos` does not show it
-    assert loaders.image_path(run, "deep/c.jpg") == photos / "deep" / "c.jpg"
+    assert image_path(run, "deep/c.jpg") == photos / "deep" / "c.jpg"
 
 
 def test_a_missing_image_does_not_have_the_folder_searched_every_time(run, tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(
-        datasets,
+        ground_truth,
         "open_dataset",
-        lambda *args, really=datasets.open_dataset: opened.append(args) or really(*args),
+        lambda *args, really=ground_truth.open_dataset: opened.append(args) or really(*args),
     )
     for _ in range(5):
         with pytest.raises(UserError, match="has no image 'gone.jpg'"):
-            loaders.image_path(run, "gone.jpg")
+            image_path(run, "gone.jpg")
     assert len(opened) == 2
 
 

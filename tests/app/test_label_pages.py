@@ -131,8 +131,8 @@ def test_the_runs_own_settings_change_nothing(app):
 
 
 def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_path, monkeypatch):
+    from ccd_core.method.none_images import none_images, zero_none_images
     from ccd_core.runs.run import Run
-    from ccd_core.stages.labels import set_none_images_to_zero
 
     shutil.copytree(tiny_run.path, tmp_path / "filtered")
     config = tmp_path / "filtered" / "config.yaml"
@@ -140,7 +140,9 @@ def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_p
     run = Run.open(tmp_path / "filtered")
     assert run.config.none_images.filter == "similarity"
     labels = run.load_labels()
-    final = set_none_images_to_zero(labels["final"], run.load_global()["p_global"], run.config, run)
+    clip = run.load_global()
+    none = none_images(clip["p_global"], clip.get("similarity"), run.config.none_images)
+    final = zero_none_images(labels["final"], none)
     assert (final != labels["final"]).any()
     np.savez(run.file("labels.npz"), **labels | {"final": final})
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
@@ -253,8 +255,8 @@ def partly(tiny_run, tiny_scenes, tmp_path, monkeypatch):
 
 
 def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, tiny_run, partly):
-    from app.reading import labels as evidence
-    from app.reading import runs as loaders
+    from app.reading.labels import compared_outputs, pseudo_label_counts
+    from app.reading.runs import known_runs
     from ccd_core.runs.run import Run
 
     rows, targets = partly
@@ -269,9 +271,9 @@ def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, ti
     final, p = tiny_run.load_labels()["final"][rows], tiny_run.load_global()["p_global"][rows]
     error = next(metric for metric in test.metric if metric.label == "Rate error")
     assert f"{np.abs(final.mean(0) - targets.mean(0)).mean():.3f} in this run" in error.proto.help
-    run = Run.open(loaders.known_runs()["partly"])
-    assert (evidence.pseudo_label_counts(run) == (final > 0.5).sum(0)).all()
-    assert [len(of_class) for of_class in evidence.compared_evidence(run).by_class] == np.bincount(
+    run = Run.open(known_runs()["partly"])
+    assert (pseudo_label_counts(run) == (final > 0.5).sum(0)).all()
+    assert [len(of_class) for of_class in compared_outputs(run).by_class] == np.bincount(
         p.argmax(1), minlength=len(run.classes)
     ).tolist()
 
@@ -330,10 +332,10 @@ def test_an_image_without_views_is_said_to_have_the_labels_that_the_settings_giv
 
 
 def test_an_image_taken_to_show_no_class_is_said_to_have_no_labels(app, with_settings):
-    from app.reading.labels import global_evidence
+    from app.reading.labels import clip_outputs
 
     run = with_settings("filter: 'off'", "filter: entropy")
-    image = run.load_labels()["ids"][global_evidence(run).none[0]]
+    image = run.load_labels()["ids"][clip_outputs(run).none[0]]
     assert any(
         "its final labels are 0" in caption.value
         for caption in app("labels", run="set", image=str(image)).caption

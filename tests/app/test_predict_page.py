@@ -12,8 +12,9 @@ import pytest
 import streamlit as st
 from typer.testing import CliRunner
 
-from app.reading import predictions as predicting
-from app.reading.predictions import MOST, images_in
+from app.parts import predict_thresholds
+from app.parts.predict_images import MOST
+from app.reading.predictions import images_in
 from ccd_core.cli.commands import app as command
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
@@ -168,7 +169,7 @@ def test_an_example_of_another_run_in_the_link_is_ignored(app):
 
 
 def test_a_threshold_of_many_classes_is_found_by_name_and_kept(app, tiny_run, monkeypatch):
-    monkeypatch.setattr(predicting, "SLIDERS", 5)
+    monkeypatch.setattr(predict_thresholds, "SLIDERS", 5)
     first, last = tiny_run.classes[0], tiny_run.classes[-1]
     test = app("predict", limits="Each class")
     limits = lambda: {slider.label: slider for slider in test.slider}  # noqa: E731

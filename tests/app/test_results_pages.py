@@ -13,8 +13,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from app.figures import results as figures_results
-from app.parts import results_classes
-from app.reading.scores import Judged, confusion
+from app.parts import results_curves
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.runs.run import Run
@@ -131,14 +130,6 @@ def test_a_run_without_its_images_keeps_its_ap_and_says_once_why_there_is_no_mor
         )  # what agrees with labels are the training images' scores
 
 
-def test_confusion_counts_wrong_labels_beside_another_class():
-    targets = np.array([[0, 1], [0, 1], [1, 1], [0, 0], [0, 0], [0, 0], [0, 0]], bool)
-    scores = np.array([[0.9, 0.9], [0.1, 0.9], [0.9, 0.9], [0.8, 0], [0, 0], [0, 0], [0, 0]], np.float32)
-    rate, baseline, images = confusion(Judged(np.arange(7), scores, targets), np.array([0.5, 0.5]))
-    assert rate[0, 1] == 0.5 and images[0, 1] == 2 and baseline[0, 1] == 0.25 and np.isnan(rate[0, 0])
-    assert images[1, 0] == 0 and np.isnan(rate[1, 0])
-
-
 def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(
     mine, own_run, tiny_scenes, monkeypatch
 ):
@@ -200,10 +191,10 @@ def test_a_link_that_names_run_and_threshold_opens_as_written(mine):
 
 
 def test_small_curves_of_many_classes_come_in_pages(app, monkeypatch):
-    monkeypatch.setattr(results_classes, "SMALL", 6)
+    monkeypatch.setattr(results_curves, "SMALL", 6)
     seen = []
     monkeypatch.setattr(
-        results_classes.figures, "pr_grid", lambda curves, ap: seen.append(list(curves)) or go.Figure()
+        results_curves.figures, "pr_grid", lambda curves, ap: seen.append(list(curves)) or go.Figure()
     )
     for page in ("1", "2"):
         test = app("results", part="Curves", small="true", pr_page=page)

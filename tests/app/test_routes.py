@@ -9,7 +9,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from app.reading import clip_queue as opinions
+from app.reading import clip_queue
 from app.routes import ROUTES, asked_url, image_url
 
 
@@ -53,7 +53,7 @@ def test_a_size_that_is_no_number_is_refused(client, tiny_run):
 
 
 def test_how_far_clip_was_asked_is_told_to_whom_the_page_belongs(client, monkeypatch):
-    monkeypatch.setattr(opinions, "look_on", {"mine": {"known": 3, "total": 9}}.get)
+    monkeypatch.setattr(clip_queue, "poll", {"mine": {"known": 3, "total": 9}}.get)
     answer = client.get(asked_url("mine"))
     assert answer.json() == {"known": 3, "total": 9} and answer.headers["cache-control"] == "no-store"
     assert client.get(asked_url("another's")).status_code == 404

@@ -17,14 +17,13 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app.access import TokenAccess, cookie_name
-from app.parts.cam_boxes import _number
-from app.reading import ground_truth as datasets
-from app.reading import runs as loaders
-from app.reading.labels import global_evidence
-from app.reading.uploads import keep_uploads
+from app.parts.cam_boxes import number_or
+from app.reading import ground_truth
+from app.reading.images import image_path
+from app.reading.labels import clip_outputs
+from app.reading.uploads import store_uploads
 from app.widgets import friendly_errors
 from ccd_core.errors import UserError
-from ccd_core.jobs import estimates
 from ccd_core.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +93,7 @@ def test_a_mistake_in_a_fragment_is_a_sentence(pages, odd):
 def test_every_fragment_and_dialog_says_its_mistakes_itself():
     """Streamlit shows what they raise before the page around them can."""
     found = []
-    for path in [*(ROOT / "app").glob("*.py"), *(ROOT / "pages").glob("*.py")]:
+    for path in [*(ROOT / "app").rglob("*.py"), *(ROOT / "pages").glob("*.py")]:
         for function in ast.walk(ast.parse(path.read_text())):
             decorators = [ast.unparse(one) for one in getattr(function, "decorator_list", [])]
             if any(one.startswith(("st.fragment", "st.dialog")) for one in decorators):
@@ -108,8 +107,8 @@ def test_a_run_deleted_while_it_is_open_is_a_sentence(odd, monkeypatch):
     monkeypatch.setattr(st, "error", said.append)
     shutil.rmtree(odd.path)
     with friendly_errors():
-        global_evidence(odd)
-    assert len(said) == 1 and "global.npz cannot be used: No such file" in said[0]
+        clip_outputs(odd)
+    assert len(said) == 1 and "odd is gone" in said[0]
 
 
 def test_an_image_file_that_is_gone_is_a_sentence(pages, odd, tiny_scenes, tmp_path):
@@ -120,16 +119,16 @@ def test_an_image_file_that_is_gone_is_a_sentence(pages, odd, tiny_scenes, tmp_p
     )
     views = odd.load_views()
     image = str(views["image"].iloc[0])
-    path = loaders.image_path(Run.open(odd.path), image)
+    path = image_path(Run.open(odd.path), image)
     path.unlink()
     test = pages("labels", image=image)
     assert not test.exception and path.name in test.error[0].value
 
 
 def test_ground_truth_without_a_single_class_scores_no_labels(pages, odd, tiny_run, monkeypatch):
-    truth = datasets.ground_truth(tiny_run)
+    truth = ground_truth.ground_truth(tiny_run)
     monkeypatch.setattr(
-        datasets,
+        ground_truth,
         "ground_truth",
         lambda run, split="train": replace(truth, targets=np.zeros_like(truth.targets)),
     )
@@ -140,13 +139,6 @@ def test_ground_truth_without_a_single_class_scores_no_labels(pages, odd, tiny_r
 
 
 # -- one run does not spoil the page for the others ------------------------------------------------
-
-
-def test_the_estimate_leaves_out_runs_that_cannot_be_read(odd, tiny_run):
-    for spoil in (lambda: odd.file("metrics.csv").unlink(), lambda: half(odd.file("scores", "train.npz"))):
-        spoil()
-        guess = estimates.estimate(tiny_run.config, 40, 16, 16, [odd, tiny_run])
-        assert guess.seconds and "tiny" in guess.basis and "odd" not in guess.basis
 
 
 def test_a_job_with_damaged_files_says_so_in_its_card(pages, odd, tiny_run):
@@ -198,7 +190,7 @@ def test_commands_can_be_pasted_where_a_path_has_a_space(pages, odd):
 
 
 def test_numbers_of_a_link_that_are_none_are_left_out():
-    assert [_number(text, 40.0) for text in ("nan", "inf", "-inf", "x", None, "12")] == [40.0] * 5 + [12.0]
+    assert [number_or(text, 40.0) for text in ("nan", "inf", "-inf", "x", None, "12")] == [40.0] * 5 + [12.0]
 
 
 @pytest.mark.parametrize("others", ["", "prefs=a b; ", 'x={"a":1}; ', "a/b=c; ", "alone; "])
@@ -235,12 +227,12 @@ def test_only_an_upload_needs_a_workspace_to_write_to(pages, odd, monkeypatch):
     test = pages("predict")
     assert not test.exception and not test.error
     monkeypatch.setattr(st, "session_state", {})
-    with pytest.raises(UserError, match="Uploads cannot be kept"):
-        keep_uploads([Upload()])
+    with pytest.raises(UserError, match="Uploads cannot be stored"):
+        store_uploads([Upload()])
 
 
 def test_old_uploads_that_another_session_removes_at_the_same_moment(odd, monkeypatch):
     monkeypatch.setattr(st, "session_state", {})
     (odd.path.parent / ".uploads").mkdir()
     (odd.path.parent / ".uploads" / "old").symlink_to("gone")
-    assert keep_uploads([Upload()])["cat.jpg"].read_bytes() == b"bytes"
+    assert store_uploads([Upload()])["cat.jpg"].read_bytes() == b"bytes"

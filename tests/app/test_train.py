@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from app.parts import train_data as dataset_check
-from app.parts import train_settings as config_form
-from app.reading import readable_folders as roots
+from app.parts import train_data, train_settings
+from app.reading.readable_folders import refusals
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.data.check import examine_dataset
-from ccd_core.jobs import control as jobs
-from ccd_core.jobs import estimates
+from ccd_core.jobs import control
 from ccd_core.machine.processes import this_process
 from ccd_core.runs.run import Run
 
@@ -35,7 +32,7 @@ def test_every_setting_is_on_the_form_with_its_description(app):
         for kind in ("text_input", "number_input", "selectbox", "toggle")
         for widget in getattr(test, kind)
     )
-    fields = config_form._fields(CCDConfig)
+    fields = train_settings.setting_fields()
     assert len(fields) > 35
     for name in fields:
         assert name == "preset_name" or name.startswith("data.spec") or f"`{name}`" in helps, name
@@ -71,22 +68,22 @@ def test_the_command_line_makes_the_same_settings(tiny_run):
     import shlex
 
     config = tiny_run.config.changed(views={"threshold": 0.3}, clip={"prompt": "a drawing of {}, isn't it"})
-    words = shlex.split(config_form.command_lines(config, Path("/w/name"))[0])
+    words = shlex.split(train_settings.command_lines(config, Path("/w/name"))[0])
     changes = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
     assert load_config("demo", None, changes).changed(data={"spec": config.data.spec}) == config
 
 
 def test_forged_and_wrong_values_are_sentences_beside_their_fields(app):
     test = app("train")
-    labelled(test.number_input, "cam threshold").set_value(1.5).run()
+    labelled(test.number_input, "CAM threshold").set_value(1.5).run()
     assert "less than 1" in captions(test) and test.button(key="start").disabled
-    assert labelled(test.number_input, "cam threshold").value == 1.5  # what was typed stays
-    labelled(test.number_input, "cam threshold").set_value(0.9).run()
+    assert labelled(test.number_input, "CAM threshold").value == 1.5  # what was typed stays
+    labelled(test.number_input, "CAM threshold").set_value(0.9).run()
     assert "less than 1" not in captions(test) and not test.button(key="start").disabled
     labelled(test.text_input, "backbone options").set_value("{a: [").run()
     assert "not YAML" in captions(test) and test.button(key="start").disabled
     forged = {"training.epochs": -3, "training.optimizer": "rm -rf", "labels.alpha": "0.1; ls"}
-    config, problems = config_form.checked(CCDConfig.preset("demo"), forged)
+    config, problems = train_settings.checked(CCDConfig.preset("demo"), forged)
     assert config is None and set(problems) == set(forged)
 
 
@@ -146,14 +143,14 @@ def test_missing_parts_and_files_of_a_public_data_set_are_named(app, tmp_path):
 def test_while_a_data_set_is_looked_at_the_page_says_so(app, tiny_scenes, tmp_path, monkeypatch):
     slow = threading.Event()
     monkeypatch.setattr(
-        dataset_check, "examine_dataset", lambda *arguments: slow.wait(60) and examine_dataset(*arguments)
+        train_data, "examine_dataset", lambda *arguments: slow.wait(60) and examine_dataset(*arguments)
     )
     folder = photos(tiny_scenes, tmp_path / "photos")
-    monkeypatch.setattr(dataset_check, "PATIENCE", 0)
+    monkeypatch.setattr(train_data, "PATIENCE", 0)
     test = app("train", data=f"folder:{folder}")
     assert "Looking at the data set" in captions(test) and test.button(key="start").disabled
     slow.set()
-    monkeypatch.setattr(dataset_check, "PATIENCE", 60)
+    monkeypatch.setattr(train_data, "PATIENCE", 60)
     assert "6 train" in captions(test.run()) and not test.button(key="start").disabled
 
 
@@ -186,7 +183,7 @@ def test_a_shared_app_reads_its_roots_alone(app, tiny_run, tiny_scenes, tmp_path
     allowed = CCDConfig.preset("paper").changed(
         clip={"model": "hf-hub:timm/ViT-B-16-SigLIP", "pretrained": None}, data={"spec": "demo"}
     )
-    assert not roots.refusals(allowed)
+    assert not refusals(allowed)
 
 
 def test_the_end_of_a_run_is_told_once(app, tiny_run, monkeypatch):
@@ -205,7 +202,7 @@ def test_the_end_of_a_run_is_told_once(app, tiny_run, monkeypatch):
 
 def test_the_page_starts_a_job_and_shows_a_failed_one(app, tiny_run, monkeypatch):
     started = []
-    monkeypatch.setattr(jobs, "start", lambda config, out, place, options: started.append((config, out)))
+    monkeypatch.setattr(control, "start", lambda config, out, place, options: started.append((config, out)))
     test = app("train", **{"from": "tiny"})
     test.button(key="start").click().run()
     assert (
@@ -220,26 +217,3 @@ def test_the_page_starts_a_job_and_shows_a_failed_one(app, tiny_run, monkeypatch
         assert any("It broke." in error.value for error in test.error) and test.button(key="resume_broken")
     finally:
         shutil.rmtree(failed.path)
-
-
-def test_the_estimate_rests_on_a_finished_run_of_the_kind(tiny_run):
-    same = estimates.estimate(tiny_run.config, 40, 16, 16, [tiny_run])
-    took = tiny_run.state["seconds"]
-    assert same.seconds == pytest.approx(took, rel=0.01) and "tiny" in same.basis
-    more = estimates.estimate(tiny_run.config, 80, 16, 16, [tiny_run])
-    assert more.seconds["views"] == pytest.approx(2 * took["views"], rel=0.01)
-    files = sum(path.stat().st_size for path in tiny_run.path.rglob("*") if path.is_file())
-    assert 0.5 < same.disk / files < 2
-    other = estimates.estimate(tiny_run.config.changed(classifier={"image_size": 96}), 40, 16, 16, [tiny_run])
-    assert other.seconds is None and "No run of this kind" in other.basis
-
-
-def test_time_left_counts_the_epochs_and_stages_to_come(tiny_run, tmp_path):
-    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
-    run.update_state(status="running", stage="warm-up", eta_seconds=1.0, heartbeat=time.time())
-    expected = {"images": 1.0, "global": 2.0, "warm-up": 6.0, "views": 5.0, "training": 8.0, "scores": 1.0}
-    assert estimates.time_left(run, expected) == pytest.approx(
-        1 + 3 + 5 + 8 + 1
-    )  # of 2 epochs the first is at work
-    run.update_state(stage="starting")
-    assert estimates.time_left(run, expected) is None

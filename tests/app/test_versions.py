@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.reading import clip_queue as opinions
-from app.reading import overlays as seeing
-from app.reading import predictions as predicting
-from app.reading import runs as loaders
+from app.reading import predictor
+from app.reading.clip_queue import known_probabilities, query_about, unit_box
+from app.reading.images import data_url, jpeg
+from app.reading.predictions import predict_all
 from ccd_core.config import CCDConfig
 from ccd_core.runs.run import Run
 
@@ -43,10 +43,10 @@ class Predictor:
 @pytest.fixture
 def predictors(monkeypatch):
     made = Predictors()
-    monkeypatch.setattr(loaders, "PredictorClient", made)
-    loaders._predictor.clear()
+    monkeypatch.setattr(predictor, "PredictorClient", made)
+    predictor.client.clear()
     yield made
-    loaders._predictor.clear()
+    predictor.client.clear()
 
 
 @pytest.fixture
@@ -69,13 +69,11 @@ def later(path) -> None:
 
 
 ANSWERS = {
-    "explain": lambda run, image: loaders.explain(run, image, (0.5,))["number"],
-    "cam_methods": lambda run, image: loaders.cam_methods(run, image, 0, (0.5,))["number"],
-    "clip_views": lambda run, image: loaders.clip_views(run, image, [[0, 0, 1, 1]])[0][0],
-    "attend": lambda run, image: seeing.attended(run, image, [0])["number"],
-    "predict": lambda run, image: round(
-        10 * float(predicting.predict_all(run, {"a": image})[0][0].scores[0])
-    ),
+    "explain": lambda run, image: predictor.explain(run, image, (0.5,))["number"],
+    "cam_methods": lambda run, image: predictor.cam_methods(run, image, 0, (0.5,))["number"],
+    "clip_views": lambda run, image: predictor.clip_views(run, image, [[0, 0, 1, 1]])[0][0],
+    "attend": lambda run, image: predictor.attend(run, image, [0])["number"],
+    "predict": lambda run, image: round(10 * float(predict_all(run, {"a": image})[0][0].scores[0])),
 }
 
 
@@ -100,15 +98,15 @@ def test_a_picture_that_was_replaced_is_asked_about_anew(predictors, run, image,
 
 def test_what_clip_said_for_a_run_that_is_gone_is_forgotten_but_outlives_a_checkpoint(run, image):
     whole = np.array([[0.0, 0, 1, 1]])
-    opinions.asked_about(run, image).said[opinions.key(whole[0])] = [0.7]
+    query_about(run, image).results[unit_box(whole[0])] = [0.7]
     later(run.file("checkpoints", "best.safetensors"))
-    assert opinions.known(run, image, whole).tolist() == [[pytest.approx(0.7)]]
+    assert known_probabilities(run, image, whole).tolist() == [[pytest.approx(0.7)]]
     later(run.file("config.yaml"))
-    assert np.isnan(opinions.known(run, image, whole)).all()
+    assert np.isnan(known_probabilities(run, image, whole)).all()
 
 
 def test_a_picture_that_was_replaced_is_shown_as_it_is(image):
-    before = loaders.jpeg(image, 8), loaders.data_url(image, 8)
+    before = jpeg(image, 8), data_url(image, 8)
     Image.new("RGB", (8, 8), "blue").save(image)
     later(image)
-    assert loaders.jpeg(image, 8) != before[0] and loaders.data_url(image, 8) != before[1]
+    assert jpeg(image, 8) != before[0] and data_url(image, 8) != before[1]

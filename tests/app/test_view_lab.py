@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app import state
 from app.figures.view_lab import place_maps, sweep_curves
-from app.reading import clip_queue as opinions
-from app.reading import runs as loaders
-from app.reading.clip_queue import ask, asked_about, known, look_on
+from app.reading import clip_queue, predictor
+from app.reading.clip_queue import known_probabilities, poll, query_about, query_clip
+from app.reading.images import image_path
 from ccd_core.errors import UserError
 from ccd_core.explore.view_sweeps import grid
+from ccd_core.predict.server import PredictorClient
 
 BOXES = grid(0.4, 5).reshape(-1, 4)
 
@@ -23,43 +25,44 @@ BOXES = grid(0.4, 5).reshape(-1, 4)
 class Clip:
     """A predictor that answers when `open` is set, sees more of every next class, and remembers what it was asked."""
 
-    def __init__(self, classes: int):
-        self.p, self.questions, self.error, self.open = (
-            (np.arange(classes) / classes).tolist(),
-            [],
-            "",
-            threading.Event(),
-        )
+    def __init__(self, real: PredictorClient, classes: int):
+        self.real = real
+        self.p = (np.arange(classes) / classes).tolist()
+        self.questions: list[tuple[str, list[tuple[float, ...]]]] = []
+        self.error = ""
+        self.open = threading.Event()
         self.open.set()
 
-    def ask(self, question: str, path: str, boxes: list[list[float]]) -> dict:
-        self.questions.append((path, [tuple(box) for box in boxes]))
+    def ask(self, question: str, **arguments) -> dict:
+        if question != "clip_views":
+            return self.real.ask(question, **arguments)
+        self.questions.append((arguments["path"], [tuple(box) for box in arguments["boxes"]]))
         self.open.wait(20)
         if self.error:
             raise UserError(self.error)
-        return {"p": [self.p] * len(boxes)}
+        return {"p": [self.p] * len(arguments["boxes"])}
 
 
 @pytest.fixture
 def clip(tiny_run, monkeypatch):
-    clip = Clip(len(tiny_run.classes))
-    monkeypatch.setattr(loaders, "predictor", lambda run: clip)
-    for cache in (opinions._asked, opinions._pace):
+    clip = Clip(predictor.client(tiny_run), len(tiny_run.classes))
+    monkeypatch.setattr(predictor, "client", lambda run: clip)
+    for cache in (clip_queue.query_about, clip_queue._throughput):
         cache.clear()
     yield clip
     clip.open.set()
-    opinions._line().submit(int).result()  # what was on its way belongs to this test
-    opinions._asked.clear()
+    clip_queue._line().submit(int).result()  # what was on its way belongs to this test
+    clip_queue.query_about.clear()
 
 
 @pytest.fixture
 def image(tiny_run):
-    return lambda number: loaders.image_path(tiny_run, f"train_{number:06d}")
+    return lambda number: image_path(tiny_run, f"train_{number:06d}")
 
 
-def browser_looks_on(test) -> dict:
+def browser_polls(test) -> dict:
     """What a browser that shows the page hears next; CLIP is asked on."""
-    return look_on(test.session_state["asking_token"])
+    return poll(test.session_state[state.CLIP_TOKEN])
 
 
 def finished(test) -> bool:
@@ -70,11 +73,13 @@ def test_nobody_waits_for_a_slow_clip_and_what_is_on_its_way_is_not_lost(tiny_ru
     clip.open.clear()
     began = time.monotonic()
     for _ in range(3):  # as often as the page looks
-        ask(tiny_run, image(0), BOXES, patience=0.05)
-    assert time.monotonic() - began < 2 and np.isnan(known(tiny_run, image(0), BOXES)).all()
+        query_clip(tiny_run, image(0), BOXES, patience=0.05)
+    assert time.monotonic() - began < 2 and np.isnan(known_probabilities(tiny_run, image(0), BOXES)).all()
     clip.open.set()
-    ask(tiny_run, image(0), BOXES, patience=20)
-    np.testing.assert_allclose(known(tiny_run, image(0), BOXES), np.tile(np.float32(clip.p), (25, 1)))
+    query_clip(tiny_run, image(0), BOXES, patience=20)
+    np.testing.assert_allclose(
+        known_probabilities(tiny_run, image(0), BOXES), np.tile(np.float32(clip.p), (25, 1))
+    )
     asked = [box for _, boxes in clip.questions for box in boxes]
     assert len(asked) == len(set(asked)) == 25 and asked[0] == tuple(BOXES[0])  # each once, the first first
     assert len(clip.questions[0][1]) < 25  # others get in between
@@ -83,24 +88,24 @@ def test_nobody_waits_for_a_slow_clip_and_what_is_on_its_way_is_not_lost(tiny_ru
 def test_another_image_does_not_wait_for_those_that_were_turned_over(tiny_run, clip, image):
     clip.open.clear()
     for number in range(4):
-        ask(tiny_run, image(number), BOXES[:2], patience=0.02)
+        query_clip(tiny_run, image(number), BOXES[:2], patience=0.02)
     clip.open.set()
-    ask(tiny_run, image(3), BOXES[:2], patience=20)
+    query_clip(tiny_run, image(3), BOXES[:2], patience=20)
     assert [path for path, _ in clip.questions] == [
         str(image(0)),
         str(image(3)),
     ]  # the one already put, then the one looked at
-    assert not np.isnan(known(tiny_run, image(0), BOXES[:2])).any()  # and that answer is kept
+    assert not np.isnan(known_probabilities(tiny_run, image(0), BOXES[:2])).any()  # and that answer is kept
 
 
 def test_a_question_that_fails_is_not_repeated_until_somebody_asks_again(tiny_run, clip, image):
     clip.error = "CLIP's weights are gone."
     for _ in range(3):
-        ask(tiny_run, image(0), BOXES, patience=20)
-    assert len(clip.questions) == 1 and asked_about(tiny_run, image(0)).error == clip.error
-    clip.error = asked_about(tiny_run, image(0)).error = ""
-    ask(tiny_run, image(0), BOXES, patience=20)
-    assert not np.isnan(known(tiny_run, image(0), BOXES)).any()
+        query_clip(tiny_run, image(0), BOXES, patience=20)
+    assert len(clip.questions) == 1 and query_about(tiny_run, image(0)).error == clip.error
+    clip.error = query_about(tiny_run, image(0)).error = ""
+    query_clip(tiny_run, image(0), BOXES, patience=20)
+    assert not np.isnan(known_probabilities(tiny_run, image(0), BOXES)).any()
 
 
 def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(app, tiny_run, clip):
@@ -111,13 +116,11 @@ def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(ap
         True
     ]  # no class before CLIP has said one
     assert any("Where would CLIP see a class" in text.value for text in test.markdown)
-    assert (
-        browser_looks_on(test).items() >= {"known": 0, "stages": 0, "waking": True, "failed": False}.items()
-    )
+    assert browser_polls(test).items() >= {"known": 0, "stages": 0, "waking": True, "failed": False}.items()
     clip.open.set()
     heard = []
     for _ in range(50):
-        heard.append(browser_looks_on(test))
+        heard.append(browser_polls(test))
         if heard[-1]["stages"] == 4:
             break
     assert [now["known"] for now in heard] == sorted(now["known"] for now in heard) and heard[-1][
@@ -136,12 +139,12 @@ def test_what_fails_while_the_browser_looks_on_is_told_and_asked_no_more(app, ti
     test = app("view_lab")
     assert not test.error
     clip.error = "The process that asks CLIP is gone."
-    told = browser_looks_on(test)
+    told = browser_polls(test)
     assert told["failed"] and told["known"] < told["total"]
     asked = len(clip.questions)
-    assert browser_looks_on(test)["failed"] and len(clip.questions) == asked
+    assert browser_polls(test)["failed"] and len(clip.questions) == asked
     assert [error.value for error in test.run().error] == [clip.error]
-    assert look_on("nobody's token") is None
+    assert poll("nobody's token") is None
 
 
 def test_without_clip_there_is_a_sentence_and_a_way_on(app, clip):
@@ -169,7 +172,7 @@ def test_a_class_that_a_person_chose_stays_and_one_nobody_chose_follows_the_imag
         (True, tiny_run.classes[3])
     ]
     clip.open.set()
-    opinions._line().submit(int).result()
+    clip_queue._line().submit(int).result()
     test.run()
     assert test.selectbox(key="class").value == tiny_run.classes[3]
 

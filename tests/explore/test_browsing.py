@@ -27,8 +27,8 @@ def chosen(**filters) -> list[str]:
     [
         ({}, IDS),
         ({"name": "CAT"}, ["cat-1", "cat-3"]),
-        ({"opinion": "disagree"}, ["Dog-2", "none-4"]),
-        ({"opinion": "agree"}, ["cat-1", "cat-3"]),
+        ({"agreement": "disagree"}, ["Dog-2", "none-4"]),
+        ({"agreement": "agree"}, ["cat-1", "cat-3"]),
         ({"verdict": "missed"}, ["Dog-2"]),
         ({"verdict": "wrong"}, ["Dog-2"]),
         ({"verdict": "false alarm"}, []),
@@ -48,7 +48,7 @@ def test_filters_and_orders(filters, expected):
 
 def test_of_one_class_only_that_class_counts():
     one = signals(ComparedScores(CLIP, SCORES, TRUTH).of(1))
-    assert [IDS[row] for row in select(IDS, one, VIEWS, opinion="disagree")] == ["none-4"]
+    assert [IDS[row] for row in select(IDS, one, VIEWS, agreement="disagree")] == ["none-4"]
     assert not len(select(IDS, one, VIEWS, verdict="missed"))
 
 

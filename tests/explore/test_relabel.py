@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ccd_core.config import CCDConfig
-from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, relabel
+from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, Relabelled, most_changed, relabel
 from ccd_core.method.bias import clip_bias, entropy
 from ccd_core.method.labels import final_labels, initial_labels, local_labels
 
 
-def opinions(images: int, classes: int, views: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def clip_says(images: int, classes: int, views: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """p_global [N, C], view_image [V] in no order and p_views [V, C]; some images have no view."""
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.full(classes, 0.3), images + views).astype(np.float32)
@@ -27,7 +27,7 @@ def test_labels_are_those_of_a_run(preset, mode, alpha, floor, threshold):
     config = CCDConfig.preset(preset).changed(
         labels={"alpha": alpha}, bias={"mode": mode, "floor": floor, "entropy_threshold": threshold}
     )
-    p, view_image, p_views = opinions(60, 7, 200, seed=1)
+    p, view_image, p_views = clip_says(60, 7, 200, seed=1)
     bias = clip_bias(p, threshold)
     initial = initial_labels(p, bias, config)
     expected = final_labels(initial, local_labels(len(p), view_image, p_views, bias, config), config)
@@ -48,14 +48,14 @@ def test_labels_are_those_of_a_run(preset, mode, alpha, floor, threshold):
 
 def test_surest_and_least_sure_images_are_those_of_the_class_and_no_image_is_both():
     p = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]], np.float32)
-    evidence = ClipOutputs.of(p, entropy(p))
-    surest, least = evidence.extremes(0, 5)
+    outputs = ClipOutputs.of(p, entropy(p))
+    surest, least = outputs.extremes(0, 5)
     assert surest.tolist() == [0, 3] and least.tolist() == [1]
-    assert [rows.tolist() for rows in evidence.extremes(1, 5)] == [[2], []]
+    assert [rows.tolist() for rows in outputs.extremes(1, 5)] == [[2], []]
 
 
 def test_mean_initial_label():
-    p = opinions(50, 5, 0, seed=2)[0]
+    p = clip_says(50, 5, 0, seed=2)[0]
     config = CCDConfig.preset("paper")
     expected = initial_labels(p, clip_bias(p), config).mean(0)
     np.testing.assert_allclose(
@@ -73,3 +73,14 @@ def test_statistics_of_labels():
         and found.histogram[-1] == 2
         and found.histogram[0] == 1
     )
+
+
+def test_the_images_whose_labels_change_most_come_first_and_those_that_do_not_change_are_left_out():
+    before = np.array([[0.1, 0.5, 0.2], [0.9, 0.5, 0.3]], np.float32)
+    after = np.array([[0.4, 0.5, 0.2], [0.9, 0.502, 0.9]], np.float32)
+    change = np.abs(after - before)
+    made = Relabelled(clip_bias(before.T), after, change.max(0), change.argmax(0))
+    assert most_changed(made, before, None, 10) == [(2, 1), (0, 0)]
+    assert most_changed(made, before, None, 1) == [(2, 1)]
+    assert most_changed(made, before, 0, 10) == [(0, 0)]
+    assert most_changed(made, after, 1, 10) == []

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccd_core.explore.view_sweeps import WHOLE, across, grid, growing, parse_box
+from ccd_core.explore.view_sweeps import (
+    WHOLE,
+    across,
+    finest_map,
+    grid,
+    growing,
+    parse_box,
+    strongest_classes,
+)
 
 
 def inside(boxes: np.ndarray) -> bool:
@@ -45,3 +53,21 @@ def test_what_a_person_types_is_a_box_or_nothing():
     assert parse_box("0.99, 0.5, 1, 0.6") == (0.95, 0.5, 1.0, 0.6)
     for text in ("", "0,0,1", "a,b,c,d", "0.5,0,0.5,1", "nan,0,1,1"):
         assert parse_box(text) is None
+
+
+def test_a_map_is_shown_at_every_other_place_until_all_are_known():
+    p = np.arange(9.0).reshape(3, 3, 1)
+    assert finest_map(p) is p
+    p[0, 1] = np.nan
+    coarse = finest_map(p)
+    assert coarse is not None and coarse[..., 0].tolist() == [[0, 2], [6, 8]]
+    p[0, 0] = np.nan
+    assert finest_map(p) is None
+
+
+def test_the_chosen_class_is_always_among_the_strongest():
+    crops = np.array([[0.1, 0.6, 0.3], [0.8, 0.1, 0.1]])
+    unknown = np.full((2, 2, 3), np.nan)
+    assert strongest_classes([crops, unknown], 2, None) == [0, 1]
+    assert strongest_classes([crops, unknown], 2, 2) == [0, 2]
+    assert strongest_classes([crops, unknown], 2, 1) == [0, 1]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from app.parts import train_data as dataset_check
+from app.parts import train_data
 from ccd_core.errors import UserError
 from ccd_core.jobs import control as jobs
 from ccd_core.jobs import slurm
@@ -166,7 +166,7 @@ def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_pat
 
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     monkeypatch.setattr(
-        dataset_check, "PATIENCE", 60
+        train_data, "PATIENCE", 60
     )  # Start waits for the check, and here nothing comes again by itself
     app = AppTest.from_file(NAVIGATION, default_timeout=200).run()
     app.switch_page("../pages/train.py").run()
