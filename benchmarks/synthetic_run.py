@@ -1,5 +1,5 @@
-"""A run folder as large as the field's data sets, with plausible numbers, to measure the app on. Nothing in it
-was trained.
+"""A run folder as large as the field's data sets, with plausible numbers, to measure the app on. Nothing in
+it was trained.
 
 python benchmarks/synthetic_run.py OUT [--images 50000] [--classes 80]
 
@@ -226,9 +226,8 @@ def main() -> None:
     }
     run = write_run(out / "data", out / "synthetic", targets, ids, rng)
     seconds = time.time() - began
-    print(
-        f"{run.path}: {arguments.images:,} images, {len(run.load_views()):,} views, written in {seconds:.0f} s"
-    )
+    views = len(run.load_views())
+    print(f"{run.path}: {arguments.images:,} images, {views:,} views, written in {seconds:.0f} s")
 
 
 if __name__ == "__main__":
