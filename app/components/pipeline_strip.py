@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 
 import streamlit as st
 
+from app import state
+
 HTML = """
 <ol class="strip"></ol>
 """
@@ -77,4 +79,4 @@ def pipeline_strip(steps: list[Step], key: str) -> None:
         data={"steps": [asdict(step) for step in steps]}, key=key, on_opened_change=lambda: None
     ).opened
     if opened in {step.page for step in steps}:
-        st.switch_page(f"../pages/{opened}.py", query_params={"run": st.session_state["run"]})
+        st.switch_page(f"../pages/{opened}.py", query_params={state.RUN: st.session_state[state.RUN]})

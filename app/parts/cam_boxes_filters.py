@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import numpy as np
 import streamlit as st
 
 from app import state
@@ -135,7 +135,7 @@ def grid_part(run: Run, filtered: Filtered) -> None:
     wake_predictor(run)  # an image will be opened
 
 
-def _tile(image: str, row: int, views: Sequence[int], found: Signals) -> dict[str, Any]:
+def _tile(image: str, row: int, views: np.ndarray, found: Signals) -> dict[str, Any]:
     """What the grid says of an image: views, missed and falsely found classes, and its tone."""
     missed = found.missed[row]
     false_alarms = found.false_alarms[row]

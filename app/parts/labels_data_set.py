@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -237,7 +238,7 @@ def _most_changed(run: Run, of_run: Labels, made: Relabelled) -> None:
     for row, c in changed:
         before = of_run.final[c, row]
         after = made.final[c, row]
-        item = {"id": ids[row], "caption": f"{run.classes[c]} {before:.2f} → {after:.2f}"}
+        item: dict[str, Any] = {"id": ids[row], "caption": f"{run.classes[c]} {before:.2f} → {after:.2f}"}
         truth = image_truth(run, ids[row])
         if truth is not None:
             closer = (after > before) == (truth[0][c] == 1)

@@ -139,7 +139,9 @@ def _tiles(
         image = str(split_scores.ids[row])
         if image in tiles:
             continue
-        there = [] if split_scores.targets is None else np.flatnonzero(split_scores.targets[row])
+        there: list[int] = []
+        if split_scores.targets is not None:
+            there = np.flatnonzero(split_scores.targets[row]).tolist()
         tile = {
             "id": image,
             "caption": f"{run.classes[c]} {split_scores.scores[row, c]:.2f}",

@@ -146,9 +146,9 @@ def _draw(picture: Image.Image, views: pd.DataFrame, frame: int) -> None:
 
 def _dashed(drawing: ImageDraw.ImageDraw, box: list[float]) -> None:
     x0, y0, x1, y1 = box
-    for x in range(int(x0), int(x1), DASH + GAP):
+    for begin in range(int(x0), int(x1), DASH + GAP):
         for y in (y0, y1):
-            drawing.line([(x, y), (min(x + DASH, x1), y)], fill=ORANGE, width=2)
-    for y in range(int(y0), int(y1), DASH + GAP):
+            drawing.line([(begin, y), (min(begin + DASH, x1), y)], fill=ORANGE, width=2)
+    for begin in range(int(y0), int(y1), DASH + GAP):
         for x in (x0, x1):
-            drawing.line([(x, y), (x, min(y + DASH, y1))], fill=ORANGE, width=2)
+            drawing.line([(x, begin), (x, min(begin + DASH, y1))], fill=ORANGE, width=2)

@@ -95,7 +95,7 @@ def progress_part(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozens
         show_error(query.error)
         st.button("Try again", icon=":material/refresh:", on_click=_try_again, args=(run, path))
     elif not every <= drawn:  # what has come since is not on the page yet
-        asking(asked_url(subscribe(run, path, wanted)), coverage(boxes, drawn), REDRAW)
+        asking(asked_url(subscribe(run, path, wanted)), dict(coverage(boxes, drawn)), REDRAW)
     else:
         st.caption(f"CLIP was asked about {len(every)} crops of this image.")
 

@@ -90,7 +90,7 @@ def cached_by(
         signature = inspect.signature(function)
 
         def compute(key: tuple[Any, ...], _arguments: tuple[Any, ...]) -> R:
-            return function(*_arguments)
+            return cast(Callable[..., R], function)(*_arguments)
 
         compute.__module__ = function.__module__
         compute.__qualname__ = function.__qualname__  # Streamlit tells caches apart by these two names

@@ -1,4 +1,4 @@
-"""Every page on runs that have not come far, have little, or have lost their images: no traceback, and a sentence that says what to do."""
+"""Every page on runs that have not come far, have little, or have lost their images: no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Gradio predictor as its API's users meet it: on what `ccd space` writes, with the packages that it names, asked through gradio_client."""
+"""The Gradio predictor, on what `ccd space` writes, with the packages that it names, asked over its API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ccd_core.runs.run import Run
 
 
 def link_packages(required: list[str], folder: Path) -> None:
-    """What pip would install for `required`: these packages and all that they require, linked from this environment, and no others."""
+    """What pip would install for `required`: these packages and all that they require, and no others."""
     waiting, seen = list(required), set()
     while waiting:
         name = re.match(r"[\w.-]+", waiting.pop())[0].lower().replace("_", "-")

@@ -280,7 +280,7 @@ def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, ti
 
 @pytest.fixture
 def with_settings(tiny_run, tmp_path, monkeypatch):
-    """`with_settings("mode: class", "mode: none")`: a copy of the run under the name `set` whose settings say the other thing."""
+    """`with_settings("mode: class", "mode: none")`: a copy of the run, named `set`, with another setting."""
     from ccd_core.runs.run import Run
 
     def copied(before: str, after: str) -> Run:
@@ -328,7 +328,8 @@ def test_an_image_without_views_is_said_to_have_the_labels_that_the_settings_giv
     views = pd.read_parquet(run.file("views.parquet"))
     image = str(views["image"].iloc[0])
     views[views["image"] != image].to_parquet(run.file("views.parquet"))
-    assert any(f"0 local views, so {told}" in caption.value for caption in app("labels", run="set", image=image).caption)  # fmt: skip
+    test = app("labels", run="set", image=image)
+    assert any(f"0 local views, so {told}" in caption.value for caption in test.caption)
 
 
 def test_an_image_taken_to_show_no_class_is_said_to_have_no_labels(app, with_settings):

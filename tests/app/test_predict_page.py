@@ -1,4 +1,4 @@
-"""The page Predict without a browser: its downloads say the same, to each other and to the command line, and too many uploads are refused."""
+"""The page Predict without a browser: its downloads, its folders and its uploads."""
 
 from __future__ import annotations
 

@@ -176,7 +176,8 @@ def thresholds_of(page) -> dict[str, float]:
 
 @pytest.mark.parametrize("each", ["false", "true"])
 def test_a_threshold_moved_for_one_run_is_not_another_runs(mine, own_run, each):
-    thresholds.save(Run.open(own_run.path.parent / "other"), Thresholds.same(own_run.classes, 0.3) if each == "false" else Thresholds(dict.fromkeys(own_run.classes, 0.3), per_class=True))  # fmt: skip
+    saved = Thresholds(dict.fromkeys(own_run.classes, 0.3), per_class=each == "true")
+    thresholds.save(Run.open(own_run.path.parent / "other"), saved)
     page = mine("results", part="Thresholds", each=each)
     (name,) = thresholds_of(page)
     next(slider for slider in page.slider if slider.label == name).set_value(0.8).run()

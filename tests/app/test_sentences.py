@@ -1,4 +1,4 @@
-"""What goes wrong with files while the app runs is one sentence that names the file: in pages, and in their fragments and dialogs."""
+"""What goes wrong with files while the app runs is one sentence that names the file."""
 
 from __future__ import annotations
 

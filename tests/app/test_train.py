@@ -1,4 +1,4 @@
-"""The page Train without a browser: a form of every setting, checked before anything starts, and the jobs below it."""
+"""The page Train without a browser: a form of every setting, checked before anything starts, and jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""View lab without a browser: what is asked when, what is shown meanwhile, and what happens where CLIP is slow or cannot be asked."""
+"""View lab without a browser: what CLIP is asked when, and a CLIP that is slow or cannot be asked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOXES = grid(0.4, 5).reshape(-1, 4)
 
 
 class Clip:
-    """A predictor that answers when `open` is set, sees more of every next class, and remembers what it was asked."""
+    """A predictor that answers when `open` is set and remembers what it was asked."""
 
     def __init__(self, real: PredictorClient, classes: int):
         self.real = real

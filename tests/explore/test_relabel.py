@@ -1,4 +1,4 @@
-"""Labels made again with other settings are the labels that a run with these settings would make, and are scored alike."""
+"""Labels made again with other settings are the labels that a run with these settings would make."""
 
 from __future__ import annotations
 
