@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import psutil
 
 from ccd_core.config import CCDConfig
 from ccd_core.runs.run import Run
@@ -20,7 +24,7 @@ Value = TypeVar("Value")
 
 
 def tiny_config(scenes: Path, **changes) -> CCDConfig:
-    """Settings under which a whole run takes seconds: a very small classifier on small images, the demo CLIP."""
+    """Settings of a run that takes seconds: a very small classifier, small images, the demo CLIP."""
     small = {
         "data": {"spec": f"demo:{scenes}", "workers": 0},
         "device": "cpu",
@@ -53,6 +57,20 @@ def wait_for(
         if time.monotonic() > end:
             raise AssertionError(why())
         time.sleep(0.05)
+
+
+def start_python(code: str, *arguments: object, **options) -> subprocess.Popen:
+    """A process of Python that runs `code`; what it prints comes from its `stdout`, line by line."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; a zombie has."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def free_port() -> int:

@@ -1,43 +1,83 @@
-"""Processes: which is alive, who holds a claim, and how a group is ended."""
+"""Processes: which one is alive, who holds a claim, and how a process ends with all that it started."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 
 import psutil
 import pytest
 
 from ccd_core.errors import UserError
-from ccd_core.machine.processes import claim, process_alive, process_facts
-from tests.support import wait_for
+from ccd_core.machine.processes import claim, end_group, process_alive, process_facts, this_process
+from tests.support import is_gone, start_python, wait_for
 
 
-def test_zombies_reused_pids_reboots_and_other_hosts():
+@pytest.fixture
+def sleeper():
     process = subprocess.Popen(["sleep", "60"])
-    facts = process_facts(process.pid)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_process_is_known_by_its_number_its_birth_and_the_start_of_the_machine(sleeper):
+    facts = process_facts(sleeper.pid)
     assert process_alive(facts)
     assert not process_alive(facts | {"pid_created": facts["pid_created"] - 100})
     assert not process_alive(facts | {"boot": "before"})
-    process.kill()
-    wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_killed_process_is_dead_before_its_parent_has_asked_about_it(sleeper):
+    facts = process_facts(sleeper.pid)
+    sleeper.kill()
+    wait_for(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_ZOMBIE)
     assert not process_alive(facts)
-    process.wait()
+    sleeper.wait()
     assert not process_alive(facts)
-    elsewhere = facts | {"host": "elsewhere"}
-    assert process_alive(elsewhere | {"heartbeat": time.time() - 30}) and not process_alive(
-        elsewhere | {"heartbeat": time.time() - 300}
+
+
+def test_a_process_of_another_host_is_judged_by_its_heartbeat():
+    elsewhere = this_process() | {"host": "elsewhere"}
+    assert process_alive(elsewhere | {"heartbeat": time.time() - 30})
+    assert not process_alive(elsewhere | {"heartbeat": time.time() - 300})
+
+
+def test_a_claim_is_held_by_one_process_and_freed_by_its_death(tmp_path):
+    holder = start_python(
+        """
+        import pathlib, sys, time
+        from ccd_core.machine.processes import claim
+        with claim(pathlib.Path(sys.argv[1])):
+            print("held", flush=True)
+            time.sleep(60)
+        """,
+        tmp_path,
     )
-
-
-def test_a_claim_is_held_once_and_freed_by_death(tmp_path):
-    code = f"import time, pathlib; from ccd_core.processes import claim\nwith claim(pathlib.Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert holder.stdout.readline()
     with pytest.raises(UserError, match="in the hands of another process"), claim(tmp_path, 0.2):
         pass
     holder.kill()
     holder.wait()
-    with claim(tmp_path, 0.2), claim(tmp_path, 0.2):
+    with claim(tmp_path, 0.2), claim(tmp_path, 0.2):  # held twice by one process it is one claim
         pass
+
+
+def test_what_a_dead_process_left_behind_is_ended(tmp_path):
+    leader = start_python(
+        "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True); input()",
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+    )
+    orphan = psutil.Process(int(leader.stdout.readline()))
+    facts = process_facts(leader.pid)
+    leader.kill()
+    leader.wait()
+    assert not is_gone(orphan)
+    end_group(facts)
+    assert is_gone(orphan)
+
+
+def test_a_stranger_that_was_given_the_same_number_lives_on(sleeper):
+    end_group(process_facts(sleeper.pid) | {"pid_created": time.time() - 10_000})
+    assert not is_gone(psutil.Process(sleeper.pid))

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import textwrap
 import threading
 
 import psutil
 import pytest
 
 from ccd_core.runs.team import ALONE, Team
+from tests.support import is_gone, start_python, wait_for
 
 
-def test_a_process_leaves_when_its_launcher_is_killed():
-    child = "import time, os; from ccd_core.runs.team import end_with_launcher; end_with_launcher(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
-    parent = (
-        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
+def test_a_process_ends_when_its_launcher_is_killed():
+    child = """
+    import os, time
+    from ccd_core.runs.team import end_with_launcher
+    end_with_launcher(os.getppid())
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+    """
+    launcher = start_python(
+        """
+        import subprocess, sys, time
+        subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+        time.sleep(60)
+        """,
+        textwrap.dedent(child),
     )
-    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    left = psutil.Process(int(process.stdout.readline()))
-    process.kill()
-    process.wait()
-    psutil.wait_procs([left], timeout=10)
-    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
+    left = psutil.Process(int(launcher.stdout.readline()))
+    launcher.kill()
+    launcher.wait()
+    wait_for(lambda: is_gone(left), 10)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
@@ -37,13 +45,9 @@ def test_a_batch_is_divided_and_nobody_has_nothing(size, count):
         assert all(part == slice(0, count) for part in parts)
 
 
-def test_a_single_device_is_a_team_of_one():
-    assert (
-        ALONE.first
-        and ALONE.broadcast_flag(True)
-        and not ALONE.broadcast_flag(False)
-        and ALONE.shard([1, 2, 3]) == [1, 2, 3]
-    )
+def test_one_device_is_a_team_of_one():
+    assert ALONE.first and ALONE.shard([1, 2, 3]) == [1, 2, 3] and ALONE.batch_slice(5) == slice(0, 5)
+    assert ALONE.broadcast_flag(True) and not ALONE.broadcast_flag(False)
 
 
 def test_the_first_process_works_before_the_others(tmp_path):
