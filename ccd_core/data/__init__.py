@@ -1,7 +1,7 @@
-"""Data sets: `open_dataset("voc2012:/data")` says which images and classes one has.
+"""Data sets: `open_dataset("voc2012:/data")` returns the images and the classes of one.
 
-A new data set is a small module with one function that returns a `Dataset`, and one line in `KINDS`. This package may import
-`toy`, `paths`, `files` and `errors`; it knows neither models nor runs.
+A new data set is a small module with one function that returns a `Dataset`, and one line in `KINDS`.
+This package may import `toy`, `paths`, `files` and `errors`. It knows neither models nor runs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from ccd_core.paths import demo_root
 
 
 def open_dataset(spec: str, classes: Path | None = None, progress: Progress | None = None) -> Dataset:
-    """Open the data set that `spec` names: `demo`, `folder:DIR`, `voc2007:ROOT`, `voc2012:ROOT`, `coco2014:ROOT` or `nuswide:ROOT`.
+    """Open the data set that `spec` names.
 
-    `classes` is a file of class names, for `folder:DIR` alone. `progress(done, total)` is called while the
-    demo's images are drawn on first use. Raises UserError for what cannot be opened.
+    `spec` is `demo`, `folder:DIR`, `voc2007:ROOT`, `voc2012:ROOT`, `coco2014:ROOT` or `nuswide:ROOT`.
+    `classes` is a file of class names; it goes with `folder:DIR` only. `progress(done, total)` is called
+    while the demo's images are drawn, which happens on first use. Raises UserError if the data set cannot be
+    opened.
     """
     kind, _, place = spec.partition(":")
     if kind not in KINDS:
@@ -27,7 +29,7 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
     if classes is not None and kind != "folder":
         raise UserError(f"A file of classes goes with folder:DIR; the data set {kind} has its own classes.")
     if not place and kind != "demo":
-        raise UserError(f"The data set {spec!r} does not say where it is; write {KIND_FORMS[kind]}.")
+        raise UserError(f"The data set {spec!r} does not say where its files are; write {KIND_FORMS[kind]}.")
     dataset = KINDS[kind](spec, Path(place).expanduser() if place else demo_root(), classes, progress)
     for split, images in dataset.splits.items():
         if not images:
@@ -35,8 +37,8 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
     return dataset
 
 
-# An opener takes the spec, its place, a file of classes or None, and a progress callback or None. Each imports
-# its module when called: those modules import this one, and nobody has to load what they do not open.
+# An opener takes the spec, the folder in it, a file of classes or None, and a progress callback or None. Each
+# opener imports its module only when it is called, so that nothing is loaded for data sets that nobody opens.
 Opener = Callable[[str, Path, Path | None, Progress | None], Dataset]
 
 
@@ -81,9 +83,7 @@ KINDS: dict[str, Opener] = {
     "coco2014": _open_coco,
     "nuswide": _open_nuswide,
 }
-KIND_FORMS = {
-    kind: "demo" if kind == "demo" else "folder:DIR" if kind == "folder" else f"{kind}:ROOT" for kind in KINDS
-}
+KIND_FORMS = {kind: f"{kind}:ROOT" for kind in KINDS} | {"demo": "demo", "folder": "folder:DIR"}
 
 
 def _in_words(forms: dict[str, str]) -> str:

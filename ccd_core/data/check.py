@@ -1,4 +1,7 @@
-"""What is there of a data set, what is missing, and do the counts agree with the published ones: `examine_dataset("voc2012:/data")`."""
+"""Examine a data set: which files are there or missing, and whether the counts match the published ones.
+
+report = examine_dataset("voc2012:/data")
+"""
 
 from __future__ import annotations
 
@@ -14,36 +17,40 @@ import numpy as np
 
 from ccd_core.data import open_dataset
 from ccd_core.data.images import read_image
-from ccd_core.data.sources import SOURCES, archives_in_words, find_base, in_a_row
+from ccd_core.data.sources import SOURCES, Part, Source, archives_in_words, find_base, in_a_row
 from ccd_core.data.types import Boxes, Dataset, ImageList, Progress
 from ccd_core.errors import ImageError, UserError
 
-EXAMPLES = 20  # of missing or broken images that a report names
+EXAMPLES = 20  # a report names at most so many missing or broken images
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One split. `published` and `agrees` are None where nobody has published a count; the rest is None without ground truth."""
+    """What was found about one split.
+
+    `published` and `agrees` are None if no count is published. The fields about labels are None if there is
+    no ground truth.
+    """
 
     images: int
     published: int | None
     agrees: bool | None
     missing: int
     missing_examples: list[str]
-    repeated: int  # names that are listed more than once
+    repeated: int  # entries of the list whose name occurs earlier in it
     labelled: int | None = None
     without_class: int | None = None  # NUS-WIDE's "none images"
     classes_an_image: float | None = None
     boxes: int | None = None
     class_counts: dict[str, int] | None = None
     label_problem: str | None = None
-    broken: int | None = None  # None where images were not decoded
-    broken_examples: dict[str, str] = field(default_factory=dict)  # name: what is wrong
+    broken: int | None = None  # None if the images were not decoded
+    broken_examples: dict[str, str] = field(default_factory=dict)  # {name: what is wrong with the image}
 
 
 @dataclass(frozen=True)
 class PartReport:
-    """A file or folder of a public data set: is it there, what does it come with, and from where."""
+    """A file or folder of a public data set: whether it was found, and which archive holds it."""
 
     path: str
     found: bool
@@ -54,7 +61,11 @@ class PartReport:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """The whole examination. `problem` says why the data set could not be opened; `advice` what to do about what was found."""
+    """The result of `examine_dataset`.
+
+    `problem` says why the data set could not be opened. `advice` says what to do about each thing that is
+    wrong.
+    """
 
     spec: str
     ok: bool
@@ -66,16 +77,17 @@ class DatasetReport:
     advice: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The report as dictionaries and lists, ready for JSON."""
         return asdict(self)
 
 
 def examine_dataset(
     spec: str, classes: Path | None = None, decode: bool = False, progress: Progress | None = None
 ) -> DatasetReport:
-    """Look at a data set; never raises for what is wrong with it, but says so in the report.
+    """Examine a data set. Whatever is wrong with it is reported and never raised.
 
-    `decode` reads every image too, in worker processes, and reports `progress(done, total)`; without it a full-size data set takes seconds.
+    `decode` also reads every image, in worker processes, and calls `progress(done, total)`. Without it, even
+    a full-size data set takes only seconds.
     """
     parts = _parts(spec)
     try:
@@ -84,60 +96,65 @@ def examine_dataset(
         return DatasetReport(spec, ok=False, problem=str(error), parts=parts)
     broken = _broken_images(dataset, progress) if decode else None
     splits = {split: _examine_split(dataset, split, broken) for split in dataset.splits}
-    notes, advice = _notes(dataset, splits), _advice(dataset, splits)
-    return DatasetReport(spec, not advice, None, parts, list(dataset.classes), splits, notes, advice)
+    advice = _advice(dataset, splits)
+    return DatasetReport(
+        spec,
+        ok=not advice,
+        parts=parts,
+        classes=list(dataset.classes),
+        splits=splits,
+        notes=_notes(dataset, splits),
+        advice=advice,
+    )
 
 
 def _parts(spec: str) -> list[PartReport]:
     kind, _, place = spec.partition(":")
     if kind not in SOURCES or not place:
         return []
-    source, root = SOURCES[kind], Path(place).expanduser()
-    base = (
-        find_base(kind, root, tuple(name for part in source.parts for name in part.names))
-        or root / source.places[0]
+    source = SOURCES[kind]
+    root = Path(place).expanduser()
+    all_names = tuple(name for part in source.parts for name in part.names)
+    base = find_base(kind, root, all_names) or root / source.places[0]
+    return [_examine_part(part, base, source) for part in source.parts]
+
+
+def _examine_part(part: Part, base: Path, source: Source) -> PartReport:
+    paths = [base / name for name in part.names]
+    found = [path for path in paths if path.exists()]
+    archives = [archive for archive in source.archives if archive.name in part.comes_with]
+    return PartReport(
+        path=str((found or paths)[0]),
+        found=bool(found),
+        comes_with=part.comes_with,
+        size=in_a_row([archive.size for archive in archives]) if archives else None,
+        urls=[archive.urls[0] for archive in archives],
     )
-    reports = []
-    for part in source.parts:
-        there = [base / name for name in part.names if (base / name).exists()]
-        archives = [archive for archive in source.archives if archive.name in part.comes_with]
-        size = in_a_row([archive.size for archive in archives]) if archives else None
-        reports.append(
-            PartReport(
-                str((there or [base / part.names[0]])[0]),
-                bool(there),
-                part.comes_with,
-                size,
-                [one.urls[0] for one in archives],
-            )
-        )
-    return reports
 
 
 def _examine_split(dataset: Dataset, split: str, broken: dict[str, dict[str, str]] | None) -> SplitReport:
-    images, source = dataset.splits[split], SOURCES.get(_kind(dataset))
-    published = source.counts[split] if source else None
-    right = {published, (source.also or {}).get(split)} if source else set()
+    images = dataset.splits[split]
     missing = missing_images(images)
-    wrong = (
-        None
-        if broken is None
-        else {name: reason for name, reason in broken[split].items() if name not in missing}
-    )
+    source = SOURCES.get(_kind(dataset))
+    published = source.counts[split] if source else None
+    agrees = len(images) in (published, (source.also or {}).get(split)) if source else None
+    unreadable = None  # images that are there but cannot be read
+    if broken is not None:
+        unreadable = {name: reason for name, reason in broken[split].items() if name not in missing}
     return SplitReport(
         images=len(images),
         published=published,
-        agrees=None if published is None else len(images) in right,
+        agrees=agrees,
         missing=len(missing),
         missing_examples=list(islice(missing, EXAMPLES)),
         repeated=len(images) - len(set(images.ids)),
-        broken=None if wrong is None else len(wrong),
-        broken_examples=dict(islice((wrong or {}).items(), EXAMPLES)),
-        **_labels(dataset, split),
+        broken=None if unreadable is None else len(unreadable),
+        broken_examples=dict(islice((unreadable or {}).items(), EXAMPLES)),
+        **_label_facts(dataset, split),
     )
 
 
-def _labels(dataset: Dataset, split: str) -> dict[str, Any]:
+def _label_facts(dataset: Dataset, split: str) -> dict[str, Any]:
     try:
         truth = dataset.ground_truth(split)
     except UserError as error:
@@ -155,21 +172,25 @@ def _labels(dataset: Dataset, split: str) -> dict[str, Any]:
 
 
 def missing_images(images: ImageList) -> dict[str, None]:
-    """Names of the images whose file is not there, in the list's order; folders are listed once instead of asking for every file."""
-    there: dict[str, set[str]] = {}
+    """Names of the images whose file does not exist, in the list's order (a dictionary used as an ordered set).
+
+    Each folder is listed once, because asking for every single file would be much slower.
+    """
+    files_in: dict[str, set[str]] = {}
     missing: dict[str, None] = {}
     for name, path in zip(images.ids, images.paths, strict=True):
         folder, file = os.path.split(path)
-        if folder not in there:
-            there[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        if file not in there[folder]:
+        if folder not in files_in:
+            files_in[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        if file not in files_in[folder]:
             missing[name] = None
     return missing
 
 
 def _broken_images(dataset: Dataset, progress: Progress | None) -> dict[str, dict[str, str]]:
-    """Per split, what is wrong with every image that cannot be read."""
-    total, done = sum(map(len, dataset.splits.values())), 0
+    """For each split, {name: what is wrong} of every image that cannot be read."""
+    total = sum(map(len, dataset.splits.values()))
+    done = 0
     broken: dict[str, dict[str, str]] = {}
     pool = ProcessPoolExecutor(
         max_workers=os.cpu_count(), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
@@ -177,16 +198,15 @@ def _broken_images(dataset: Dataset, progress: Progress | None) -> dict[str, dic
     try:
         for split, images in dataset.splits.items():
             broken[split] = {}
-            for name, reason in zip(
-                images.ids, pool.map(_what_is_wrong, map(str, images.paths), chunksize=32), strict=True
-            ):
+            reasons = pool.map(_what_is_wrong, map(str, images.paths), chunksize=32)
+            for name, reason in zip(images.ids, reasons, strict=True):
                 if reason:
                     broken[split][name] = reason
                 done += 1
                 if progress:
                     progress(done, total)
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the images that are left
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, the remaining images are not read
     return broken
 
 
@@ -199,68 +219,73 @@ def _what_is_wrong(path: str) -> str | None:
 
 
 def _notes(dataset: Dataset, splits: dict[str, SplitReport]) -> list[str]:
-    notes, source = [], SOURCES.get(_kind(dataset))
+    """One sentence for each thing that is worth knowing and not wrong."""
+    notes = []
+    source = SOURCES.get(_kind(dataset))
     if source and any(report.agrees and report.images != report.published for report in splits.values()):
         notes.append(f"The counts are right: {source.why_also}.")
     for split, report in splits.items():
         if report.without_class and report.labelled:
+            percent = 100 * report.without_class / report.labelled
             notes.append(
-                f"{report.without_class:,} images of {split} ({100 * report.without_class / report.labelled:.1f} %) show none of the classes; "
-                "they stay, and everything is false of them."
+                f"{report.without_class:,} images of {split} ({percent:.1f} %) show none of the classes; "
+                "they stay in the data set, and all their targets are 0."
             )
         if report.repeated:
             notes.append(f"The list of {split} names {report.repeated:,} images more than once.")
-    never = (
-        [name for name, count in (splits["val"].class_counts or {}).items() if not count]
-        if "val" in splits
-        else []
-    )
+    if "val" not in splits:
+        return notes
+    never = [name for name, count in (splits["val"].class_counts or {}).items() if not count]
     if never:
         named = ", ".join(never[:5]) + (f" and {len(never) - 5} more" if len(never) > 5 else "")
+        subject = "this class has" if len(never) == 1 else "these classes have"
+        notes.append(f"No image of val shows {named}; {subject} no AP.")
+    in_both = set(dataset.splits["train"].ids) & set(dataset.splits["val"].ids)
+    if source and in_both:
         notes.append(
-            f"No image of val shows {named}: {'this class has' if len(never) == 1 else 'these classes have'} no AP."
-        )
-    if (
-        source
-        and "val" in splits
-        and (both := set(dataset.splits["train"].ids) & set(dataset.splits["val"].ids))
-    ):
-        notes.append(
-            f"{len(both):,} images are in train and in val; scores on val are then not those of new images."
+            f"{len(in_both):,} images are in train and in val; scores on val are then not those of new "
+            "images."
         )
     return notes
 
 
 def _advice(dataset: Dataset, splits: dict[str, SplitReport]) -> list[str]:
-    """One sentence for each thing to put right; none means that all is well."""
-    kind, advice = _kind(dataset), []
-    source = SOURCES.get(kind)
-    where = (
-        f"unpack {archives_in_words(kind)} again"
-        if source and source.archives
-        else "see `ccd data fetch nuswide DIR`"
-        if source
-        else "look for them"
-    )
+    """One sentence for each thing that has to be put right. The list is empty if all is well."""
+    advice = []
+    source = SOURCES.get(_kind(dataset))
+    remedy = _remedy(_kind(dataset))
     if source and "val" not in splits:
-        advice.append(f"The split val is not there, so that nothing can be scored; {where}.")
+        advice.append(f"The split val is missing, so nothing can be scored; {remedy}.")
     for split, report in splits.items():
         if report.missing:
+            example = report.missing_examples[0]
             advice.append(
-                f"{report.missing:,} listed images of {split} are not there, such as {report.missing_examples[0]}; {where}."
+                f"{report.missing:,} listed images of {split} are not there, such as {example}; {remedy}."
             )
         if report.broken:
             name, reason = next(iter(report.broken_examples.items()))
             advice.append(
-                f"{report.broken:,} images of {split} cannot be read and will be left out of runs, such as {name}: {reason}"
+                f"{report.broken:,} images of {split} cannot be read and will be left out of runs, "
+                f"such as {name}: {reason}"
             )
         if report.agrees is False:
             advice.append(
-                f"The split {split} has {report.images:,} images and {report.published:,} are published; {where}."
+                f"The split {split} has {report.images:,} images and {report.published:,} are published; "
+                f"{remedy}."
             )
         if report.label_problem:
             advice.append(f"The labels of {split} cannot be read: {report.label_problem}")
     return advice
+
+
+def _remedy(kind: str) -> str:
+    """What to do about missing files of a data set of this kind."""
+    source = SOURCES.get(kind)
+    if source is None:
+        return "look for them"
+    if source.archives:
+        return f"unpack {archives_in_words(kind)} again"
+    return "see `ccd data fetch nuswide DIR`"
 
 
 def _kind(dataset: Dataset) -> str:

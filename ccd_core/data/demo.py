@@ -1,4 +1,4 @@
-"""The demo's data set: toy scenes, drawn on first use and read as any VOC-style data set is."""
+"""The demo's data set: toy scenes, drawn on first use and then read like any data set in VOC's layout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from ccd_core.toy.scenes import CLASSES, SPLITS, write_dataset
 
 
 def open_demo(spec: str, root: Path, progress: Progress | None = None) -> Dataset:
-    """The toy scenes in `root`. Only the project's own folder is drawn into; `demo:DIR` reads what `write_dataset` wrote there."""
+    """Open the toy scenes in `root`, and draw them first if `root` is the project's own folder.
+
+    `demo:DIR` opens scenes that `write_dataset` wrote to DIR. Raises UserError if there are none.
+    """
     if not all((root / "ImageSets" / "Main" / f"{split}.txt").is_file() for split in SPLITS):
         if root != demo_root():
             raise UserError(

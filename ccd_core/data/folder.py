@@ -1,8 +1,9 @@
-"""A folder of one's own images, with class names in classes.txt and, for scoring only, labels.csv.
+"""A folder of the user's own images, with class names in classes.txt and, for scoring only, labels.csv.
 
-`labels.csv` has a header. Its first column is the file; then either a column `labels` with names separated by ";" or "|", or one
-column a class with 0 or 1. With a column `split`, images marked val are kept out of training and scored; without it the labelled
-images are scored and also trained on, without their labels.
+`labels.csv` has a header, and the file name in its first column. The labels are either in a column `labels`,
+with names separated by ";" or "|", or in one column for each class, with 0 or 1. A column `split` marks
+images as train or val. Images marked val are scored and never trained on. Without that column, the labelled
+images are scored and also trained on, but the training does not see their labels.
 """
 
 from __future__ import annotations
@@ -19,71 +20,80 @@ from ccd_core.errors import UserError
 
 
 def open_folder(spec: str, root: Path, classes: Path | None = None) -> Dataset:
+    """Open the images in `root`. `classes` is a file of class names other than classes.txt in that folder.
+
+    Raises UserError if there are no images, no class names, or labels that cannot be understood.
+    """
     if not root.is_dir():
         raise UserError(f"There is no folder {root}.")
     names = read_classes(classes or root / "classes.txt")
     files = find_images(root)
     if not files:
+        suffixes = ", ".join(IMAGE_SUFFIXES)
         raise UserError(
-            f"There are no images in {root} (looked for {', '.join(IMAGE_SUFFIXES)} in it and all folders below)."
+            f"There are no images in {root} (looked for {suffixes} in it and in all folders below)."
         )
-    labels, val = (
-        _read_labels(root / "labels.csv", names, set(files))
-        if (root / "labels.csv").is_file()
-        else ({}, None)
-    )
+    labels: dict[str, np.ndarray] = {}
+    val: set[str] | None = None
+    if (root / "labels.csv").is_file():
+        labels, val = _read_labels(root / "labels.csv", names, set(files))
     held_out = val or set()
+    scored = set(labels) if val is None else held_out
     splits = {"train": _image_list(root, [name for name in files if name not in held_out])}
     if labels:
-        splits["val"] = _image_list(
-            root, [name for name in files if name in (labels if val is None else held_out)]
-        )
+        splits["val"] = _image_list(root, [name for name in files if name in scored])
 
     def read(split: str) -> GroundTruth | None:
-        known = tuple(name for name in splits[split].ids if name in labels)
-        if not any(labels[name].any() for name in known):
-            return None  # a table that is still to be filled in scores nothing
-        return GroundTruth(known, np.stack([labels[name] for name in known]), Boxes.none(len(known)))
+        labelled = tuple(name for name in splits[split].ids if name in labels)
+        if not any(labels[name].any() for name in labelled):
+            return None  # a table without any positive label has not been filled in yet
+        targets = np.stack([labels[name] for name in labelled])
+        return GroundTruth(labelled, targets, Boxes.none(len(labelled)))
 
     return Dataset(spec, names, splits, read)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names, one a line; blank lines and lines that start with # do not count."""
+    """Read class names, one a line. Blank lines and lines that start with # are ignored.
+
+    Raises UserError if the file is missing, is not UTF-8 text, has no names or has a name twice.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(
-            f"There is no list of class names {path}; write one name a line into it, or give another file with --classes."
+            f"There is no list of class names {path}; write one name a line into it, or give another file "
+            "with "
+            "--classes."
         ) from None
     except (UnicodeDecodeError, OSError):
         raise UserError(f"The class names in {path} cannot be read; save the file as UTF-8 text.") from None
     names = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
     if not names:
         raise UserError(f"{path} has no class names; write one a line.")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"{path} names {', '.join(twice)} more than once.")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UserError(f"{path} names {', '.join(repeated)} more than once.")
     return names
 
 
 def find_images(root: Path) -> list[str]:
-    """Paths relative to `root` of everything with an image's suffix, hidden files and folders left out, sorted.
+    """Sorted paths, relative to `root`, of everything in it that has an image's suffix and is not hidden.
 
-    A folder with such a name is listed too, so that it is reported as unusable instead of silently ignored.
+    A folder whose name has such a suffix is listed too. It is then reported as unusable and not silently
+    ignored.
     """
     found = []
     for here, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        odd = [name for name in folders if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-        folders[:] = [name for name in folders if name not in odd]
-        names = [
-            name
-            for name in [*files, *odd]
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-        ]
+        visible = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in visible if not _has_image_suffix(name)]  # os.walk goes into these only
+        names = [name for name in [*files, *visible] if not name.startswith(".") and _has_image_suffix(name)]
         found += [(Path(here) / name).relative_to(root).as_posix() for name in names]
     return sorted(found)
+
+
+def _has_image_suffix(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _image_list(root: Path, names: list[str]) -> ImageList:
@@ -94,7 +104,7 @@ def _image_list(root: Path, names: list[str]) -> ImageList:
 def _read_labels(
     path: Path, classes: tuple[str, ...], files: set[str]
 ) -> tuple[dict[str, np.ndarray], set[str] | None]:
-    """Targets [C] of every labelled file, and the files marked val (None where there is no column split)."""
+    """Targets float32 [C] of every labelled file, and the files marked val, or None without a column `split`."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
@@ -103,21 +113,22 @@ def _read_labels(
     if not rows:
         raise UserError(f"{path} is empty; its first line must name the columns.")
     header = [name.strip() for name in rows[0]]
-    columns = {name: place for place, name in enumerate(header) if place}
+    columns = header[1:]
     unknown = [name for name in columns if name not in ("labels", "split") and name not in classes]
-    if unknown or ("labels" not in columns and not set(columns) & set(classes)):
-        raise UserError(
-            f"{path}: {f'column {unknown[0]!r} is no class' if unknown else 'no column is a class'}; the classes are {', '.join(classes)}."
-        )
+    if unknown:
+        raise UserError(f"{path}: column {unknown[0]!r} is no class; the classes are {', '.join(classes)}.")
+    if "labels" not in columns and not set(columns) & set(classes):
+        raise UserError(f"{path}: no column is a class; the classes are {', '.join(classes)}.")
     by_name: dict[str, list[str]] = {}
     for name in files:
         by_name.setdefault(Path(name).name, []).append(name)
-    labels, val = {}, set()
+    labels: dict[str, np.ndarray] = {}
+    val: set[str] = set()
     for number, row in enumerate(rows[1:], 2):
         if not any(cell.strip() for cell in row):
             continue
         where = f"{path}, line {number}"
-        cells = dict(zip(header[1:], [cell.strip() for cell in row[1:]], strict=False))
+        cells = dict(zip(columns, [cell.strip() for cell in row[1:]], strict=False))
         name = _file_named(row[0].strip(), files, by_name, where)
         labels[name] = _targets(cells, classes, where)
         if cells.get("split", "train") not in ("train", "val"):
@@ -128,6 +139,7 @@ def _read_labels(
 
 
 def _file_named(text: str, files: set[str], by_name: dict[str, list[str]], where: str) -> str:
+    """The file that a cell names, by its path or by its bare name if only one file has that name."""
     name = text.replace("\\", "/").removeprefix("./")
     if name in files:
         return name

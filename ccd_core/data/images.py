@@ -1,8 +1,8 @@
-"""What a file's picture looks like as RGB pixels, and why it cannot be used if it cannot.
+"""Read an image file as RGB pixels, or say in one sentence why the file cannot be used.
 
-People's folders hold phone photos lying on their side, transparent logos, scans of 16 bits and files that
-were cut off on the way. All of them come out of `read_image` as upright uint8 RGB, or as one sentence.
-Safe to call from several threads.
+Real folders hold phone photos that lie on their side, transparent logos, 16-bit scans and truncated files.
+`read_image` returns each of them as upright uint8 RGB, or raises an ImageError with one sentence. Its
+functions may be called from several threads.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from PIL import Image, UnidentifiedImageError
 from ccd_core.errors import ImageError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-# The content decides, not the suffix; naming the formats keeps Pillow's rarer decoders (EPS runs Ghostscript)
-# away from files that come from strangers. MPO, what some phones call a JPEG, is a kind of JPEG to Pillow.
+# A file's content decides its format, not its suffix. The list keeps files of strangers away from Pillow's
+# rarer decoders (the one for EPS runs Ghostscript). Pillow treats MPO, which some phones write, as JPEG.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
 MIN_SIDE = 2
 
-# Pillow warns at 89 and refuses at 179 million pixels unless told otherwise, and can only be told for the whole
-# process. Set once, here: it then stays silent about every size that `read_image` accepts.
+# By default Pillow warns above 89 million pixels and refuses above 179 million. The limit can only be set for
+# the whole process. With this value Pillow accepts every size that `read_image` accepts.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 ORIENTATION_TAG = 0x0112
@@ -42,9 +42,9 @@ TURN_UPRIGHT = {
 def read_image(path: str | Path, at_least: int | None = None) -> np.ndarray:
     """The first frame of an image file, upright, on white: uint8 [H, W, 3] RGB.
 
-    `at_least` lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep that many
-    pixels: much faster where the picture is going to be shrunk anyway. Raises ImageError, one sentence, for
-    whatever cannot be used.
+    With `at_least`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides keep that many
+    pixels. This is much faster if the image will be shrunk anyway. Raises ImageError if the file cannot be
+    used.
     """
     path = Path(path)
     _check_file(path)
@@ -57,14 +57,16 @@ def read_image(path: str | Path, at_least: int | None = None) -> np.ndarray:
             return np.array(_upright(_as_rgb(image), image))
     except ImageError:
         raise
-    except (
-        Exception
-    ) as error:  # decoders raise nearly anything on damaged files, and none of it may end a run
+    # Decoders raise nearly any exception on damaged files, and no damaged file may end a run.
+    except Exception as error:
         raise ImageError(f"{path.name} {_what_is_wrong(error)}.") from error
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 [H, W, 3] -> [height, width, 3]: bilinear, antialiased, nothing cropped, aspect not kept."""
+    """Resize uint8 [H, W, 3] to [height, width, 3], bilinear with antialiasing, without cropping.
+
+    The aspect ratio changes if the new one differs.
+    """
     if image.shape[:2] == (height, width):
         return image
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
@@ -80,7 +82,7 @@ def _check_file(path: Path) -> None:
         raise ImageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if stat.S_ISDIR(status.st_mode):
         raise ImageError(f"{path.name} is a folder, not an image.")
-    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, for ever
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
         raise ImageError(f"{path.name} is not an ordinary file.")
     if status.st_size == 0:
         raise ImageError(f"{path.name} is empty (0 bytes).")
@@ -89,7 +91,7 @@ def _check_file(path: Path) -> None:
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(
-            f"{path.name} has {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} million that are read."
+            f"{path.name} has {width}x{height} pixels; at most {MAX_PIXELS // 10**6} million pixels are read."
         )
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"{path.name} has {width}x{height} pixels; both sides need at least {MIN_SIDE}.")
@@ -115,8 +117,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         return _grey(_to_byte_range(np.asarray(image, np.float64)))
     if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        transparent = image.convert("RGBA")
+        white = Image.new("RGBA", transparent.size, "white")
+        return Image.alpha_composite(white, transparent).convert("RGB")
     return image.convert("RGB")
 
 
@@ -125,9 +128,14 @@ def _grey(values: np.ndarray) -> Image.Image:
 
 
 def _to_byte_range(values: np.ndarray) -> np.ndarray:
-    """Numbers of unknown unit: 0 to 255 stay, fractions of 0 to 1 are of full white, all else is stretched to fit."""
+    """Map values of unknown unit to 0-255.
+
+    Fractions between 0 and 1 are multiplied by 255. Other values between 0 and 255 stay as they are. All else
+    is stretched from its own minimum and maximum to 0-255.
+    """
     finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    low = finite.min() if finite.size else 0.0
+    high = finite.max() if finite.size else 0.0
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     if low < 0 or high > 255:
         return (values - low) * (255 / max(high - low, 1e-12))
@@ -135,20 +143,26 @@ def _to_byte_range(values: np.ndarray) -> np.ndarray:
     return values * 255 if is_fraction else values
 
 
-def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
-    """Turn as the camera says. A TIFF has been turned by Pillow while it was loaded, and then says nothing."""
+def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
+    """Turn `image` as the EXIF orientation of `source`, the file it was decoded from, says.
+
+    Pillow turns a TIFF while it loads it and then removes the orientation, so a TIFF is not turned twice.
+    """
     try:
         turn = TURN_UPRIGHT.get(source.getexif().get(ORIENTATION_TAG, 1))
-    except Exception:  # a damaged EXIF block is no reason to lose the picture
-        return picture
-    return picture.transpose(turn) if turn is not None else picture
+    except Exception:  # an image with damaged EXIF data can still be used
+        return image
+    return image.transpose(turn) if turn is not None else image
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Width and height as `read_image` gives them, from the header alone. Raises ImageError where it is no image."""
+    """(width, height) in pixels as `read_image` returns the image, read from the file's header only.
+
+    Raises ImageError if the file is not an image that can be read.
+    """
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return (image.height, image.width) if turned else (image.width, image.height)
+            lies_on_its_side = image.getexif().get(ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+            return (image.height, image.width) if lies_on_its_side else (image.width, image.height)
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{Path(path).name} is not an image that can be read: {error}.") from None

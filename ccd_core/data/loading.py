@@ -70,8 +70,8 @@ def _read(
         _SquareImages(images, size),
         batch_sampler=sampler,
         num_workers=count if len(sampler) > 4 else 0,
-        # DataLoader draws a seed. From its own generator the draw does not change what the run computes later, so
-        # results are the same whether images are read here or from the cache.
+        # DataLoader draws a seed. From its own generator the draw does not change what the run computes
+        # later, so results are the same whether images are read here or from the cache.
         generator=torch.Generator(),
         collate_fn=_collate,
     )

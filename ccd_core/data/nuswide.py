@@ -1,13 +1,15 @@
-"""NUS-WIDE with its 81 concepts, in either of the two forms that people have.
+"""NUS-WIDE with its 81 concepts, in either of its two forms.
 
-The benchmark's: formatted_{train,val}_{images,labels}.npy beside the folder Flickr, 150,000 / 60,260 images. They come from Cole et al.,
-"Multi-Label Learning from Single Positive Labels" (CVPR 2021; data/README.md of their code), who crawled again what was still on Flickr and
-split it anew, and are what the authors of CCD read (datasets.py). The paper (4.1) counts 150,000 / 60,200.
+The benchmark's form has 150,000 / 60,260 images, listed in formatted_{train,val}_{images,labels}.npy beside
+the folder Flickr. The lists come from Cole et al., "Multi-Label Learning from Single Positive Labels" (CVPR
+2021; data/README.md of their code), who downloaded again what was still on Flickr and split it anew. The
+authors of CCD read the same lists (datasets.py). The paper (4.1) counts 150,000 / 60,200.
 
-The official: ImageList/{Train,Test}Imagelist.txt and Groundtruth/TrainTestLabels/Labels_CONCEPT_{Train,Test}.txt, 161,789 / 107,859 images.
+The official form has 161,789 / 107,859 images, listed in ImageList/{Train,Test}Imagelist.txt, with labels in
+Groundtruth/TrainTestLabels/Labels_CONCEPT_{Train,Test}.txt.
 
-The benchmark's files win where both are there. Images that show none of the concepts ("none images", a fifth of them; 4.2 and supplement, 8)
-stay in both splits, with targets that are all zero.
+If both forms are there, the benchmark's is used. A fifth of the images show none of the concepts ("none
+images" in 4.2 and in Sec. 8 of the supplement). They stay in both splits, with targets that are all zero.
 """
 
 from __future__ import annotations
@@ -21,33 +23,40 @@ from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 
-CLASSES = (  # the order of ConceptsList/Concepts81.txt, which is that of the labels' columns
-    "airport", "animal", "beach", "bear", "birds", "boats", "book", "bridge", "buildings", "cars", "castle", "cat", "cityscape", "clouds",
-    "computer", "coral", "cow", "dancing", "dog", "earthquake", "elk", "fire", "fish", "flags", "flowers", "food", "fox", "frost", "garden",
-    "glacier", "grass", "harbor", "horses", "house", "lake", "leaf", "map", "military", "moon", "mountain", "nighttime", "ocean", "person",
-    "plane", "plants", "police", "protest", "railroad", "rainbow", "reflection", "road", "rocks", "running", "sand", "sign", "sky", "snow",
-    "soccer", "sports", "statue", "street", "sun", "sunset", "surf", "swimmers", "tattoo", "temple", "tiger", "tower", "town", "toy", "train",
-    "tree", "valley", "vehicle", "water", "waterfall", "wedding", "whales", "window", "zebra",
+CLASSES = (  # in the order of ConceptsList/Concepts81.txt, which is also the order of the labels' columns
+    "airport", "animal", "beach", "bear", "birds", "boats", "book", "bridge", "buildings", "cars", "castle",
+    "cat", "cityscape", "clouds", "computer", "coral", "cow", "dancing", "dog", "earthquake", "elk", "fire",
+    "fish", "flags", "flowers", "food", "fox", "frost", "garden", "glacier", "grass", "harbor", "horses",
+    "house", "lake", "leaf", "map", "military", "moon", "mountain", "nighttime", "ocean", "person", "plane",
+    "plants", "police", "protest", "railroad", "rainbow", "reflection", "road", "rocks", "running", "sand",
+    "sign", "sky", "snow", "soccer", "sports", "statue", "street", "sun", "sunset", "surf", "swimmers",
+    "tattoo", "temple", "tiger", "tower", "town", "toy", "train", "tree", "valley", "vehicle", "water",
+    "waterfall", "wedding", "whales", "window", "zebra",
 )  # fmt: skip
 OFFICIAL = {"train": "Train", "val": "Test"}
 IMAGE_FOLDERS = ("Flickr", "images", "Images")
 
 
 def open_nuswide(spec: str, root: Path) -> Dataset:
-    """ROOT holds the folder Flickr and the lists of one of the two forms; without a list of test images there is no split val."""
+    """Open NUS-WIDE in `root`, which holds the folder Flickr and the lists of one of the two forms.
+
+    There is no split val if there is no list of test images. Raises UserError if the images or the lists are
+    missing.
+    """
     base = find_lists(root)
     folder = next((base / name for name in IMAGE_FOLDERS if (base / name).is_dir()), None)
     if folder is None:
         raise UserError(
-            f"The folder of images {base / 'Flickr'} is missing; `ccd data fetch nuswide {base}` says whom to ask for it."
+            f"The folder of images {base / 'Flickr'} is missing; `ccd data fetch nuswide {base}` says whom "
+            "to ask for it."
         )
-    read_ids, read_targets = (
-        (_benchmark_ids, _benchmark_targets) if _is_benchmark(base) else (_official_ids, _official_targets)
-    )
+    read_ids = _benchmark_ids if _is_benchmark(base) else _official_ids
+    read_targets = _benchmark_targets if _is_benchmark(base) else _official_targets
     _check_concepts(base)
     splits = {}
     for split in OFFICIAL:
-        if (ids := read_ids(base, split)) is not None:
+        ids = read_ids(base, split)
+        if ids is not None:
             splits[split] = ImageList(ids, Paths(folder, ids))
 
     def read(split: str) -> GroundTruth:
@@ -62,13 +71,14 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
 
 
 def find_lists(root: Path) -> Path:
-    """The folder with the lists, the benchmark's before the official ones. Raises UserError where there are neither."""
+    """The folder with the benchmark's lists, or else with the official ones. Raises UserError if there is none."""
     base = find_base("nuswide", root, ("formatted_train_images.npy", "ImageList/TrainImagelist.txt"))
     if base is not None:
         return base
     raise UserError(
-        f"There is no NUS-WIDE in {root}: neither formatted_train_images.npy (the paper's split) nor ImageList/TrainImagelist.txt (the official "
-        f"one) is there; `ccd data fetch nuswide {root}` says where to get them."
+        f"There is no NUS-WIDE in {root}: neither formatted_train_images.npy (the paper's split) nor "
+        "ImageList/TrainImagelist.txt (the official one) is there; "
+        f"`ccd data fetch nuswide {root}` says where to get them."
     )
 
 
@@ -77,19 +87,16 @@ def _is_benchmark(base: Path) -> bool:
 
 
 def list_file(base: Path, split: str) -> Path:
-    return base / (
-        f"formatted_{split}_images.npy"
-        if _is_benchmark(base)
-        else f"ImageList/{OFFICIAL[split]}Imagelist.txt"
-    )
+    if _is_benchmark(base):
+        return base / f"formatted_{split}_images.npy"
+    return base / "ImageList" / f"{OFFICIAL[split]}Imagelist.txt"
 
 
 def label_files(base: Path, split: str) -> list[Path]:
     if _is_benchmark(base):
         return [base / f"formatted_{split}_labels.npy"]
-    return [
-        base / "Groundtruth" / "TrainTestLabels" / f"Labels_{name}_{OFFICIAL[split]}.txt" for name in CLASSES
-    ]
+    folder = base / "Groundtruth" / "TrainTestLabels"
+    return [folder / f"Labels_{name}_{OFFICIAL[split]}.txt" for name in CLASSES]
 
 
 def _benchmark_ids(base: Path, split: str) -> tuple[str, ...] | None:
@@ -99,7 +106,7 @@ def _benchmark_ids(base: Path, split: str) -> tuple[str, ...] | None:
     names = _load_array(path)
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise UserError(
-            f"{path} must hold one list of file names and holds {names.dtype} {list(names.shape)}."
+            f"{path} must hold one list of file names, but holds {names.dtype} {list(names.shape)}."
         )
     return tuple(below_flickr(name) for name in names.astype(str).tolist())
 
@@ -109,7 +116,8 @@ def _benchmark_targets(base: Path, split: str, count: int) -> np.ndarray:
     labels = _load_array(path)
     if labels.shape != (count, len(CLASSES)):
         raise UserError(
-            f"{path} holds labels {list(labels.shape)}, and {count} images of {len(CLASSES)} concepts are listed."
+            f"{path} holds labels of shape {list(labels.shape)}, but {count} images are listed and there are "
+            f"{len(CLASSES)} concepts."
         )
     return (labels > 0).astype(np.float32)
 
@@ -141,14 +149,18 @@ def _official_targets(base: Path, split: str, count: int) -> np.ndarray:
         labels = text[(text == ord("0")) | (text == ord("1"))]
         if len(labels) != count:
             raise UserError(
-                f"{path} has {len(labels)} labels, and {list_file(base, split).name} lists {count} images; use the lists that belong together."
+                f"{path} has {len(labels)} labels, and {list_file(base, split).name} lists {count} images; "
+                "use the lists that belong together."
             )
         targets[:, column] = labels == ord("1")
     return targets
 
 
 def below_flickr(text: str) -> str:
-    """The path below the images' folder, whatever machine the list was written on: C:\\ImageData\\Flickr\\actor\\1.jpg is actor/1.jpg."""
+    """An image's path below the folder of images, from a line of a list that any machine may have written.
+
+    Both actor/1.jpg and C:\\ImageData\\Flickr\\actor\\1.jpg give actor/1.jpg.
+    """
     parts = text.strip().replace("\\", "/").split("/")
     for name in IMAGE_FOLDERS:
         if name in parts[:-1]:
@@ -158,24 +170,18 @@ def below_flickr(text: str) -> str:
 
 
 def _check_concepts(base: Path) -> None:
-    path = next(
-        (
-            path
-            for path in (base / "ConceptsList" / "Concepts81.txt", base / "Concepts81.txt")
-            if path.is_file()
-        ),
-        None,
-    )
-    if path is None:
+    """Raise UserError if there is a list of concepts that is not the one expected. The list may be missing."""
+    for path in (base / "ConceptsList" / "Concepts81.txt", base / "Concepts81.txt"):
+        if not path.is_file():
+            continue
+        lines = path.read_text(errors="replace").splitlines()
+        names = [line.strip() for line in lines if line.strip()]
+        for expected, name in zip(CLASSES, names):
+            if name != expected:
+                raise UserError(
+                    f"{path} is not NUS-WIDE's list of 81 concepts: {expected!r} is expected and {name!r} is "
+                    "there."
+                )
+        if len(names) != len(CLASSES):
+            raise UserError(f"{path} is not NUS-WIDE's list of 81 concepts: it has {len(names)} names.")
         return
-    names = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    if tuple(names) != CLASSES:
-        odd = next(
-            (
-                f"{ours!r} is expected and {theirs!r} is there"
-                for ours, theirs in zip(CLASSES, names)
-                if ours != theirs
-            ),
-            f"{len(names)} names",
-        )
-        raise UserError(f"{path} is not NUS-WIDE's list of 81 concepts: {odd}.")

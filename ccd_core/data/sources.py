@@ -1,7 +1,8 @@
-"""Where the public data sets come from: archives with sizes, checksums and addresses, and the published counts of images.
+"""The public data sets: archives with sizes, checksums and addresses, and the published counts of images.
 
-Sizes and MD5s of VOC's archives are those of torchvision (torchvision/datasets/voc.py). COCO publishes no checksums; the MD5s here are those that
-PaddleDetection's downloader checks, and that of the annotations is also the ETag of the server.
+Sizes and MD5s of VOC's archives are those of torchvision (torchvision/datasets/voc.py). COCO publishes no
+checksums. Its MD5s are those that PaddleDetection's downloader checks. The MD5 of the annotations is also the
+server's ETag.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Archive:
+    """A file to download. Its addresses are tried in their order."""
+
     name: str
     bytes: int
     md5: str
-    urls: tuple[str, ...]  # tried in this order
+    urls: tuple[str, ...]
 
     @property
     def size(self) -> str:
@@ -24,34 +27,32 @@ class Archive:
 
 @dataclass(frozen=True)
 class Part:
-    """A file or folder that a data set needs, under any of several names, and what it comes with."""
+    """A file or folder that a data set needs. It may have any of `names`."""
 
     names: tuple[str, ...]
-    comes_with: str
+    comes_with: str  # the archive that holds it
 
 
 @dataclass(frozen=True)
 class Source:
-    """A public data set: how many images the paper counts (4.1), where below ROOT it may lie, what it is made of and where that is from."""
+    """What is known about a public data set."""
 
-    counts: dict[str, int]
-    places: tuple[str, ...]
+    counts: dict[str, int]  # images of each split, as the paper counts them (4.1)
+    places: tuple[str, ...]  # folders below ROOT in which it may be
     parts: tuple[Part, ...]
     archives: tuple[Archive, ...] = ()
-    by_hand: str = ""  # what only a person can ask for
-    also: dict[str, int] | None = None  # counts that are right as well
+    by_hand: str = ""  # instructions, if nothing can be downloaded without asking a person
+    also: dict[str, int] | None = None  # other counts that are right
     why_also: str = ""
 
 
 def in_words(count: int) -> str:
-    """A number of bytes as people write it: 439 MB, 13.5 GB."""
-    return (
-        f"{count / 1e9:.1f} GB"
-        if count >= 1e9
-        else f"{count / 1e6:.0f} MB"
-        if count >= 1e6
-        else f"{max(count / 1e3, 0.1):.1f} kB"
-    )
+    """A number of bytes as people write it, for example 439 MB or 13.5 GB."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    if count >= 1e6:
+        return f"{count / 1e6:.0f} MB"
+    return f"{max(count / 1e3, 0.1):.1f} kB"
 
 
 def _voc(name: str, size: int, md5: str, year: int) -> Archive:
@@ -71,13 +72,16 @@ def _coco(folder: str, name: str, size: int, md5: str) -> Archive:
 NUSWIDE_PAGE = "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html"
 BENCHMARK_FILES = "the benchmark's files, or ImageList.zip and Groundtruth.zip"
 NUSWIDE_BY_HAND = f"""NUS-WIDE's images are given out on request only, so a person has to ask:
-  1. Fill in the Agreement and Disclaimer Form on {NUSWIDE_PAGE} and mail it as the page says; the answer is a link to Flickr.zip.
+  1. Fill in the Agreement and Disclaimer Form on {NUSWIDE_PAGE}
+     and mail it as the page says; the answer is a link to Flickr.zip.
   2. Unpack it, so that DIR/Flickr/actor/0001_2124494179.jpg and 703 more folders like actor are there.
-  3. For the paper's split (150,000 training and 60,200 test images) put formatted_train_images.npy, formatted_train_labels.npy,
-     formatted_val_images.npy and formatted_val_labels.npy beside Flickr; they are in the data of "Multi-Label Learning from Single Positive
-     Labels" (https://caltech.box.com/v/single-positive-multi-label) and in the "metadata" of the authors' https://github.com/k0u-id/CCD.
-     For the official split (161,789 / 107,859) unpack ImageList.zip and Groundtruth.zip of the first page there instead.
-  4. Look at the result: ccd data check nuswide:DIR"""
+  3. For the paper's split (150,000 training and 60,200 test images) put formatted_train_images.npy,
+     formatted_train_labels.npy, formatted_val_images.npy and formatted_val_labels.npy beside Flickr. They are in
+     the data of "Multi-Label Learning from Single Positive Labels"
+     (https://caltech.box.com/v/single-positive-multi-label) and in the folder "metadata" of the authors' code
+     (https://github.com/k0u-id/CCD). For the official split (161,789 / 107,859 images) unpack ImageList.zip and
+     Groundtruth.zip of the first page there instead.
+  4. Check the result: ccd data check nuswide:DIR"""
 
 VOC_2007 = (
     _voc("VOCtrainval_06-Nov-2007.tar", 460032000, "c52e279531787c972589f7e41ab4ae64", 2007),
@@ -140,17 +144,23 @@ SOURCES = {
 
 
 def find_base(kind: str, root: Path, names: tuple[str, ...]) -> Path | None:
-    """The first of a data set's usual places below `root` that has a file or folder of one of these names."""
-    return next(
-        (root / place for name in names for place in SOURCES[kind].places if (root / place / name).exists()),
-        None,
-    )
+    """The first of the data set's usual folders below `root` that holds a file or folder with one of `names`.
+
+    An earlier name counts more than an earlier folder. None if nothing is found.
+    """
+    for name in names:
+        for place in SOURCES[kind].places:
+            if (root / place / name).exists():
+                return root / place
+    return None
 
 
 def archives_in_words(kind: str) -> str:
+    """The names and sizes of a data set's archives, as a part of a sentence."""
     return in_a_row([f"{archive.name} ({archive.size})" for archive in SOURCES[kind].archives])
 
 
 def in_a_row(things: list[str]) -> str:
+    """The list as a part of a sentence: "a, b and c"."""
     *others, last = things
     return f"{', '.join(others)} and {last}" if others else last

@@ -1,6 +1,7 @@
-"""Parsed ground truth is kept: thousands of XML files or 300 MB of JSON are read once, and again only when they change.
+"""A cache of parsed annotations: thousands of XML files or 300 MB of JSON are parsed once, until they change.
 
-A kept file's name is a hash of name, size and time of every file it was read from, so that it cannot be out of date.
+The name of a cached file is a hash of the name, size and modification time of every file that it was read
+from. So a cached file can never be out of date.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from ccd_core.files import replacing
 from ccd_core.paths import home
 
 log = logging.getLogger("ccd")
-WORTH_KEEPING_SECONDS = 0.2
-FILES_KEPT = 24
+WORTH_CACHING_SECONDS = 0.2  # annotations that are parsed faster than this are not cached
+MAX_FILES = 24
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def cached_truth(sources: Iterable[Path], how: str, read: Callable[[], GroundTruth]) -> GroundTruth:
-    """What `read()` makes of the files `sources`; from the last time, unless one of them has changed or reading is quick.
+    """Return the ground truth that `read()` parses from `sources`, or the cached result of an earlier call.
 
-    `how` says whatever else the result depends on: the reader's version and the names of the classes.
+    `how` names everything else that the result depends on, such as the parser's version and the class names.
     """
     path = home() / "ground_truth" / f"{_digest(sources, how)}.npz"
     try:
@@ -39,16 +40,17 @@ def cached_truth(sources: Iterable[Path], how: str, read: Callable[[], GroundTru
         pass
     began = time.perf_counter()
     truth = read()
-    if time.perf_counter() - began > WORTH_KEEPING_SECONDS:
+    if time.perf_counter() - began > WORTH_CACHING_SECONDS:
         try:
             save(path, truth)
             _drop_oldest(path.parent)
-        except OSError as error:  # costs time later, never the run
-            log.warning("Parsed annotations are not kept for the next time: %s", error)
+        except OSError as error:  # a full disk costs time later, but it does not stop the run
+            log.warning("Parsed annotations could not be cached for the next time: %s", error)
     return truth
 
 
 def save(path: Path, truth: GroundTruth) -> None:
+    """Write `truth` to an .npz file."""
     boxes = truth.boxes if isinstance(truth.boxes, Boxes) else Boxes.of(truth.boxes)
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(
@@ -63,6 +65,7 @@ def save(path: Path, truth: GroundTruth) -> None:
 
 
 def load(path: Path) -> GroundTruth:
+    """Read a file that `save` wrote. Raises one of `UNREADABLE` if it is missing or damaged."""
     with np.load(path, allow_pickle=False) as file:
         rows, columns = file["shape"].tolist()
         ids = tuple(file["ids"].tobytes().decode().split("\0")) if rows else ()
@@ -84,7 +87,6 @@ def _digest(sources: Iterable[Path], how: str) -> str:
 
 
 def _drop_oldest(folder: Path) -> None:
-    for file in sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)[
-        FILES_KEPT:
-    ]:
+    newest_first = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in newest_first[MAX_FILES:]:
         file.unlink(missing_ok=True)

@@ -1,14 +1,16 @@
-"""PASCAL VOC 2007 and 2012 in the official layout, and any data set written like them.
+"""PASCAL VOC 2007 and 2012 in the official layout, and any data set written in the same layout.
 
-Image-level targets: a class is positive where at least one of its objects is not marked difficult. Objects that
-are only there as difficult count as absent, as in the field's benchmark code (Cole et al., "Multi-Label Learning
-from Single Positive Labels", CVPR 2021), which reads 1 as positive and all else as negative from the official per-class lists; those
-lists code "difficult only" as 0. Boxes are those of the objects that count.
+A class is positive in an image if at least one of its objects is not marked difficult. A class with difficult
+objects only counts as absent, as in the field's benchmark code (Cole et al., "Multi-Label Learning from
+Single Positive Labels", CVPR 2021): that code reads the official per-class lists, which mark such a class
+with 0, and takes only 1 as positive. Difficult objects have no box here.
 """
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree  # torchvision's VOCDetection needs torch, which the app's process does without
+# torchvision's VOCDetection could parse the annotations too, but it needs torch, and the app runs without
+# torch.
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
@@ -19,25 +21,32 @@ from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Pat
 from ccd_core.errors import UserError
 
 CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog", "horse",
-    "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv monitor",
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table",
+    "dog", "horse", "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv monitor",
 )  # fmt: skip
 LISTS = {2007: {"train": "trainval", "val": "test"}, 2012: {"train": "train", "val": "val"}}
 
 
 def open_voc(spec: str, root: Path, year: int) -> Dataset:
-    """The classification splits of `year`: 5,011 / 4,952 images in 2007, 5,717 / 5,823 in 2012."""
+    """Open VOC 2007 (trainval and test, 5,011 / 4,952 images) or 2012 (train and val, 5,717 / 5,823 images).
+
+    Raises UserError if it is not in `root`.
+    """
     base = find_base(f"voc{year}", root, ("ImageSets/Main",))
     if base is None:
         raise UserError(
-            f"There is no VOC {year} in {root}: unpack {archives_in_words(f'voc{year}')} so that {root}/VOCdevkit/VOC{year}/ImageSets/Main "
-            f"is there; `ccd data fetch voc{year} {root}` does it."
+            f"There is no VOC {year} in {root}: unpack {archives_in_words(f'voc{year}')} so that "
+            f"{root}/VOCdevkit/VOC{year}/ImageSets/Main exists; `ccd data fetch voc{year} {root}` does it."
         )
     return voc_dataset(spec, base, LISTS[year], CLASSES)
 
 
 def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str, ...]) -> Dataset:
-    """A data set in VOC's layout; `lists` names the list file of each split. A missing val list means no val split."""
+    """Open a data set in VOC's layout. `lists` has the name of the list file of each split, without .txt.
+
+    There is no split val if its list is missing. Raises UserError if the list of train or the images are
+    missing.
+    """
     splits = {}
     for split, name in lists.items():
         path = base / "ImageSets" / "Main" / f"{name}.txt"
@@ -45,7 +54,8 @@ def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str
             splits[split] = _image_list(base, path)
         elif split == "train":
             raise UserError(
-                f"The list of training images {path} is missing; VOC's layout has JPEGImages, Annotations and ImageSets/Main."
+                f"The list of training images {path} is missing; VOC's layout has JPEGImages, Annotations "
+                "and ImageSets/Main."
             )
     if not (base / "JPEGImages").is_dir():
         raise UserError(f"The folder of images {base / 'JPEGImages'} is missing.")
@@ -73,7 +83,7 @@ def _read_annotations(files: Paths, ids: tuple[str, ...], classes: tuple[str, ..
 
 
 def _objects(path: Path, index: dict[str, int]) -> list[tuple[int, Box]]:
-    """Class index and half-open box of every object that is not difficult."""
+    """(class index, box) of every object that is not difficult."""
     found = []
     try:
         for entry in ElementTree.parse(path).iter("object"):
