@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from ccd_core.config import CCDConfig
+from ccd_core.errors import UserError
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
-from tests.support import tiny_config
+from tests.support import tiny_config, wait_for
 
 BATCH = 12  # 40 images: three batches of 12 and one of 4, no multiple of anything
 
@@ -71,57 +71,48 @@ def assert_same_model(one: Run, other: Run) -> None:
     assert one.load_ap()["val"]["mAP"] == pytest.approx(other.load_ap()["val"]["mAP"], abs=1.0)
 
 
-def ranks(process: subprocess.Popen) -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "ccd_core.worker" in " ".join(child.cmdline())
-    ]
+def workers(process: subprocess.Popen) -> list[psutil.Process]:
+    """The processes of a run that `process` launched, one a device."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "ccd_core.worker" in " ".join(child.cmdline())]
 
 
-def until(seen, process: subprocess.Popen, seconds: float = 60) -> None:
-    end = time.time() + seconds
-    while not seen() and process.poll() is None and time.time() < end:
-        time.sleep(0.05)
-    assert seen(), process.communicate()[0] if process.poll() is not None else "not seen in time"
+def seen_while_running(condition, process: subprocess.Popen) -> None:
+    """Wait for `condition`; a run that ends before it fails with its output."""
+    wait_for(lambda: condition() or process.poll() is not None)
+    assert condition(), process.communicate()[0]
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_labels_of_one_to_the_bit_after_losing_one_and_go_on_alone(
+def test_two_processes_make_the_labels_of_one_to_the_bit_also_after_one_was_lost(
     config, on_one, environment, tmp_path
 ):
     run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
     process = start(run, environment)
-    until(lambda: run.state.get("stage") == "warm-up", process)
-    both = ranks(process)
+    seen_while_running(lambda: run.state.get("stage") == "warm-up", process)
+    both = workers(process)
     assert len(both) == 2 and run.state["pid"] == process.pid and run.status == "running"
     both[1].kill()
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 2 and "on cpu:" in said and "SIGKILL" in said and "Traceback" not in said
-    assert (
-        run.status == "failed"
-        and "SIGKILL" in run.state["error"]
-        and not any(one.is_running() for one in both)
-    )
+    assert run.status == "failed" and "SIGKILL" in run.state["error"]
+    assert not any(one.is_running() for one in both)
 
     process = start(run, environment)
     assert process.wait(100) == 0, process.communicate()[0]
+    assert run.status == "finished"
     assert_same_labels(on_one, run)
     assert_same_model(on_one, run)
-    assert (
-        run.status == "finished"
-        and not list(run.path.rglob("*.partial"))
-        and not list(run.file("partial").glob("*"))
-    )
-    assert [row for row in run.load_metrics()["phase"]] == ["warm-up", "warm-up", "main", "main"]
+    assert not list(run.path.rglob("*.partial")) and not list(run.file("partial").glob("*"))
+    assert run.load_metrics()["phase"].tolist() == ["warm-up", "warm-up", "main", "main"]
 
 
 @pytest.mark.slow
-def test_a_stopped_run_of_two_goes_on_on_one_device(config, on_one, environment, tmp_path):
+def test_a_stopped_run_of_two_devices_goes_on_on_one(config, on_one, environment, tmp_path):
     run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
     process = start(run, environment)
-    until(lambda: run.has("views.parquet"), process)
-    both = ranks(process)
+    seen_while_running(lambda: run.has("views.parquet"), process)
+    both = workers(process)
     process.terminate()
     assert process.wait(30) == 1
     assert run.status == "stopped" and not any(one.is_running() for one in both)
@@ -132,8 +123,6 @@ def test_a_stopped_run_of_two_goes_on_on_one_device(config, on_one, environment,
 
 
 def test_devices_that_are_not_there_are_said_before_anything_starts(config, tmp_path):
-    from ccd_core.errors import UserError
-
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(UserError, match="no usable CUDA GPU"):
