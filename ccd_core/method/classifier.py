@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ccd_core.clip.weight_files import first_line, read_weights
+from ccd_core.weights.files import first_line, read_weights
 from ccd_core.config import ClassifierSettings
 from ccd_core.errors import UserError
 

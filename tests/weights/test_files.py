@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ccd_core.clip.weight_files import first_line, read_weights
+from ccd_core.weights.files import first_line, read_weights
 from ccd_core.errors import UserError
 
 WEIGHTS = {"conv.weight": torch.arange(4.0), "conv.bias": torch.zeros(1)}
