@@ -172,7 +172,7 @@ def _label_facts(dataset: Dataset, split: str) -> dict[str, Any]:
 
 
 def missing_images(images: ImageList) -> dict[str, None]:
-    """Names of the images whose file does not exist, in the list's order (a dictionary used as an ordered set).
+    """Names of the images whose file does not exist, in the list's order. The values are all None.
 
     Each folder is listed once, because asking for every single file would be much slower.
     """
