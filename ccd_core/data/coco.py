@@ -104,7 +104,7 @@ def read_split(base: Path, split: str) -> GroundTruth:
 
 
 def read_annotations(path: Path) -> GroundTruth:
-    """Parse an instances_*.json file. The ids are file names. Raises UserError if it is damaged or another file."""
+    """Parse an instances_*.json file. The ids are file names. Raises UserError if it cannot be parsed."""
     from pycocotools.coco import COCO
 
     api = COCO()
@@ -151,7 +151,7 @@ def _without_outlines(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _box(bbox: list[float], image: dict[str, Any]) -> Box:
-    """The half-open box of all pixels that COCO's (x, y, width, height) touches; it has fractions of pixels."""
+    """The half-open box of all pixels touched by COCO's (x, y, width, height), which has fractions."""
     x, y, width, height = bbox
     x1 = min(int(np.ceil(x + width)), int(image["width"]))
     y1 = min(int(np.ceil(y + height)), int(image["height"]))

@@ -180,7 +180,7 @@ def _size(path: Path) -> int:
 
 
 def _receive(url: str, partial: Path, begin: int, archive: Archive, report: Report) -> None:
-    """Send one request. Append to `partial` if the server resumes at `begin`, else write it from the start."""
+    """Send one request. Append to `partial` if the server resumes at `begin`, else write it anew."""
     headers = {"User-Agent": "ccd"} | ({"Range": f"bytes={begin}-"} if begin else {})
     request = urllib.request.Request(url, headers=headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:

@@ -104,7 +104,7 @@ def _image_list(root: Path, names: list[str]) -> ImageList:
 def _read_labels(
     path: Path, classes: tuple[str, ...], files: set[str]
 ) -> tuple[dict[str, np.ndarray], set[str] | None]:
-    """Targets float32 [C] of every labelled file, and the files marked val, or None without a column `split`."""
+    """Targets float32 [C] of every labelled file, and the files marked val (None if no column says)."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))

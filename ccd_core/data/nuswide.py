@@ -71,7 +71,7 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
 
 
 def find_lists(root: Path) -> Path:
-    """The folder with the benchmark's lists, or else with the official ones. Raises UserError if there is none."""
+    """The folder with the benchmark's lists, or else the official ones. Raises UserError if there is none."""
     base = find_base("nuswide", root, ("formatted_train_images.npy", "ImageList/TrainImagelist.txt"))
     if base is not None:
         return base
@@ -170,7 +170,7 @@ def below_flickr(text: str) -> str:
 
 
 def _check_concepts(base: Path) -> None:
-    """Raise UserError if there is a list of concepts that is not the one expected. The list may be missing."""
+    """Raise UserError if there is a list of concepts and it is not the one expected."""
     for path in (base / "ConceptsList" / "Concepts81.txt", base / "Concepts81.txt"):
         if not path.is_file():
             continue

@@ -76,11 +76,11 @@ NUSWIDE_BY_HAND = f"""NUS-WIDE's images are given out on request only, so a pers
      and mail it as the page says; the answer is a link to Flickr.zip.
   2. Unpack it, so that DIR/Flickr/actor/0001_2124494179.jpg and 703 more folders like actor are there.
   3. For the paper's split (150,000 training and 60,200 test images) put formatted_train_images.npy,
-     formatted_train_labels.npy, formatted_val_images.npy and formatted_val_labels.npy beside Flickr. They are in
-     the data of "Multi-Label Learning from Single Positive Labels"
+     formatted_train_labels.npy, formatted_val_images.npy and formatted_val_labels.npy beside Flickr. They are
+     in the data of "Multi-Label Learning from Single Positive Labels"
      (https://caltech.box.com/v/single-positive-multi-label) and in the folder "metadata" of the authors' code
-     (https://github.com/k0u-id/CCD). For the official split (161,789 / 107,859 images) unpack ImageList.zip and
-     Groundtruth.zip of the first page there instead.
+     (https://github.com/k0u-id/CCD). For the official split (161,789 / 107,859 images) unpack ImageList.zip
+     and Groundtruth.zip of the first page there instead.
   4. Check the result: ccd data check nuswide:DIR"""
 
 VOC_2007 = (

@@ -164,7 +164,7 @@ class GroundTruth:
         return self.boxes if isinstance(self.boxes, Boxes) else Boxes.of(self.boxes)
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """Targets in the order of `ids`, float32 [len(ids), C]. Raises UserError if one has no ground truth."""
+        """Targets in the order of `ids`, float32 [len(ids), C]. Raises UserError if one has none."""
         try:
             return self.targets[[self.row_of[name] for name in ids]]
         except KeyError as error:
