@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ccd_core.cli.app import browser_app
+from ccd_core.cli.bars import StageBars
 from ccd_core.cli.data import data_app
 from ccd_core.cli.gradio import gradio_app, space
 from ccd_core.cli.jobs import jobs_app
@@ -144,47 +145,6 @@ def _run(settings: Any, out: Path, queue: bool, same_images: bool) -> None:
             console.print(f"[yellow]Stopped.[/] Go on with: ccd run --resume --out {out}")
             raise typer.Exit(1) from None
     _summary(finished, time.time() - began)
-
-
-class StageBars:
-    """One progress bar a stage, with ETA; plain lines where output is no terminal."""
-
-    def __init__(self, console: Console = console) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = [
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-        ]
-        self.console = console
-        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self.tasks: dict[str, Any] = {}
-
-    def report(self, stage: str, done: int, total: int, detail: str) -> None:
-        name = f"{stage} ({detail})" if detail else stage
-        if name not in self.tasks:
-            self.tasks[name] = self.progress.add_task(name, total=total)
-            if not self.console.is_terminal:
-                self.console.print(f"{time.strftime('%H:%M:%S')} {name}: {total} images")
-        self.progress.update(self.tasks[name], completed=done)
-
-    def __enter__(self) -> StageBars:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
 
 
 def _summary(finished: Any, seconds: float) -> None:

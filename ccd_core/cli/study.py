@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from ccd_core.cli.bars import StageBars
 from ccd_core.cli.options import Json
 
 console = Console()
@@ -34,7 +35,6 @@ def study(
 
     ccd study voc2012:/data/VOCdevkit --policy boxes --policy grid
     """
-    from ccd_core.cli.commands import StageBars
     from ccd_core.config import CCDConfig
     from ccd_core.runs.run import Run
     from ccd_core.study import NEEDS_RUN, POLICIES

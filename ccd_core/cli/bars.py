@@ -1,0 +1,49 @@
+"""Progress bars of the terminal, one for each stage of a run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+
+
+class StageBars:
+    """One progress bar a stage, with ETA; plain lines where output is no terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = [
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+        ]
+        self.console = console or Console()
+        self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        self.tasks: dict[str, Any] = {}
+
+    def report(self, stage: str, done: int, total: int, detail: str) -> None:
+        name = f"{stage} ({detail})" if detail else stage
+        if name not in self.tasks:
+            self.tasks[name] = self.progress.add_task(name, total=total)
+            if not self.console.is_terminal:
+                self.console.print(f"{time.strftime('%H:%M:%S')} {name}: {total} images")
+        self.progress.update(self.tasks[name], completed=done)
+
+    def __enter__(self) -> StageBars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
