@@ -1,12 +1,14 @@
-"""How long a person waits in the app: every interaction in chromium, median and 95th percentile, and what the app's process holds.
+"""How long a person waits in the app: every interaction in chromium, and what the app's process holds.
 
 python benchmarks/latency.py RUN [RUN ...] [--repeat 10] [--only NAME ...] [--json]
 
-RUN is a finished run's folder, such as assets/demo_run or one of benchmarks/synthetic_run.py; several come side by side. An interaction
-is a generator in `INTERACTIONS`: it opens its page, then yields one time in milliseconds after another. Times run from the gesture to
-the frame in which its effect is painted, as the browser's own clock has it, so what playwright does in between does not count. The
-first one, which finds nothing read yet, is told apart. `own` is the processor time of the app's process for one gesture: what the
-app itself works, whatever else the machine and the browser are busy with.
+RUN is a finished run's folder, such as assets/demo_run or one of benchmarks/synthetic_run.py; several come
+side by side. An interaction is a generator in `INTERACTIONS`: it opens its page, then yields one time in
+milliseconds after another, of which the median and the 95th percentile are shown. Times run from the gesture
+to the frame in which its effect is painted, as the browser's own clock has it, so what playwright does in
+between does not count. The first one, which finds nothing read yet, is told apart. `own` is the processor
+time of the app's process for one gesture: what the app itself works, whatever else the machine and the
+browser are busy with.
 """
 
 from __future__ import annotations
@@ -35,8 +37,15 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = {"clip_bias": "CLIP bias", "cam_boxes": "CAM boxes", "labels": "Labels", "view_lab": "View lab", "results": "Results", "predict": "Predict",
-         "train": "Train"}  # fmt: skip
+PAGES = {
+    "clip_bias": "CLIP bias",
+    "cam_boxes": "CAM boxes",
+    "labels": "Labels",
+    "view_lab": "View lab",
+    "results": "Results",
+    "predict": "Predict",
+    "train": "Train",
+}
 FILLED = ".all[data-fine=yes]"  # View lab, where CLIP has been asked about every crop of the maps
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 # Resolves with the milliseconds from `act` until `done` is true in a painted frame.
@@ -54,21 +63,27 @@ WATCH = """
 """
 DEEP = """
 window.deep = (selector, root = document) => root.querySelector(selector)
-  || [...root.querySelectorAll("*")].reduce((found, host) => found || (host.shadowRoot && deep(selector, host.shadowRoot)), null);
+  || [...root.querySelectorAll("*")].reduce(
+    (found, host) => found || (host.shadowRoot && deep(selector, host.shadowRoot)), null);
+window.press = (text) => [...document.querySelectorAll("[data-testid=stButton] button")]
+  .find((button) => button.innerText.includes(text)).click();
 window.settled = () => !!document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]");
 """
-# Makes `redrawn` resolve with the milliseconds to the painted frame after the last change of a page whose figures were redrawn. Streamlit's own
-# "running" may come and go between two frames, so the page at rest is one that nothing changes any more for 300 milliseconds.
+# Makes `redrawn` resolve with the milliseconds to the painted frame after the last change of a page whose
+# figures were redrawn. Streamlit's own "running" may come and go between two frames, so the page at rest is
+# one that nothing changes any more for 300 milliseconds.
 REDRAWN = """
 () => {
   const began = performance.now(), channel = new MessageChannel();
   let last = 0, drawn = false;
   channel.port1.onmessage = () => { last = performance.now(); };
   const observer = new MutationObserver((changes) => {
-    drawn ||= changes.some((change) => change.target.closest?.("[data-testid=stPlotlyChart]") || change.target.querySelector?.(".js-plotly-plot"));
+    drawn ||= changes.some(({ target }) =>
+      target.closest?.("[data-testid=stPlotlyChart]") || target.querySelector?.(".js-plotly-plot"));
     requestAnimationFrame(() => channel.port2.postMessage(0));  // arrives when that frame has been painted
   });
-  observer.observe(document.querySelector("[data-testid=stMain]"), {subtree: true, childList: true, attributes: true, characterData: true});
+  observer.observe(document.querySelector("[data-testid=stMain]"),
+    {subtree: true, childList: true, attributes: true, characterData: true});
   window.redrawn = new Promise((resolve, reject) => {
     const look = () => {
       const now = performance.now();
@@ -124,12 +139,11 @@ class App:
 
     def worked_ms(self) -> float:
         """Processor time of the app's process so far, and of those an interaction measured in its place."""
-        return self.others_ms + 1000 * time.clock_gettime(
-            ~self.process.pid << 3 | 2
-        )  # Linux: the process's own clock
+        clock = ~self.process.pid << 3 | 2  # Linux: the process's own clock
+        return self.others_ms + 1000 * time.clock_gettime(clock)
 
     def held(self) -> dict[str, object]:
-        """Memory of the app's process alone, and whether torch is loaded in it; the predictor is another process."""
+        """Memory of the app's process, without the predictor's, and whether torch is loaded in it."""
         process = psutil.Process(self.process.pid)
         return {
             "rss_mib": round(process.memory_info().rss / 2**20),
@@ -168,13 +182,14 @@ def start_to_first_paint(app: App, page: Page) -> Iterator[float]:
 
 
 def open_run(app: App, page: Page) -> Iterator[float]:
-    """The first time a process that has read nothing yet shows CAM boxes' grid, the page that needs most of a run."""
+    """CAM boxes' grid, the page that needs most of a run, in a process that has read nothing yet."""
     while True:
         other = App(app.run)
         try:
             page.goto(other.address("train"))
             settle(page)
-            began, worked = time.perf_counter(), other.worked_ms()
+            began = time.perf_counter()
+            worked = other.worked_ms()
             page.goto(other.address("cam_boxes", layout="Grid"))
             page.locator(".tile img").first.wait_for()
             app.others_ms += other.worked_ms() - worked
@@ -185,10 +200,8 @@ def open_run(app: App, page: Page) -> Iterator[float]:
 
 def switch_to(name: str) -> Interaction:
     def interaction(app: App, page: Page) -> Iterator[float]:
-        home, link = (
-            "document.querySelector('[data-testid=stSidebarNav] a')",
-            f"[data-testid=stSidebarNav] a[href*='/{name}']",
-        )
+        home = "document.querySelector('[data-testid=stSidebarNav] a')"
+        link = f"[data-testid=stSidebarNav] a[href*='/{name}']"
         page.goto(app.address())
         settle(page)
         if not page.locator(link).count():
@@ -239,24 +252,22 @@ def grid_page_turned(app: App, page: Page) -> Iterator[float]:
         page.wait_for_timeout(300)
         page.evaluate("window.before = deep('.tile').dataset.id")
         act = "[...document.querySelectorAll('[data-testid=stPagination] button')].pop().click()"
-        yield timed(
-            page,
-            act,
-            "deep('.tile').dataset.id !== before && deep('.tile img').complete && deep('.tile img').naturalWidth > 0",
-        )
+        loaded = "deep('.tile img').complete && deep('.tile img').naturalWidth > 0"
+        yield timed(page, act, f"deep('.tile').dataset.id !== before && {loaded}")
 
 
 def boxes_dragged(app: App, page: Page) -> Iterator[float]:
-    """From the slider's input event to the painted frame with the boxes of all classes redrawn: the component's own work."""
+    """From the slider's input event to the painted frame with the boxes of all classes redrawn."""
     page.goto(app.address("cam_boxes", show="hbva", view="0"))
     page.locator(".chips button.on").wait_for()
     settle(page)
     for place in itertools.cycle(range(0, 240, 8)):
         # A message sent from the frame's callback arrives when that frame has been painted.
         yield page.evaluate(f"""() => new Promise((resolve) => {{
-          const slider = deep('input.offset'), began = performance.now(), channel = new MessageChannel();
+          const slider = deep('input.offset'), channel = new MessageChannel(), began = performance.now();
           channel.port1.onmessage = () => resolve(performance.now() - began);
-          slider.value = {place}; slider.dispatchEvent(new Event('input'));
+          slider.value = {place};
+          slider.dispatchEvent(new Event('input'));
           requestAnimationFrame(() => channel.port2.postMessage(0));
         }})""")
 
@@ -267,44 +278,47 @@ def boxes_drawn(app: App, page: Page) -> Iterator[float]:
     page.locator(".chips button.on").wait_for()
     settle(page)
     for place in itertools.cycle(range(0, 240, 8)):
-        yield page.evaluate(
-            f"() => {{ const s = deep('input.offset'), t = performance.now(); s.value = {place}; s.dispatchEvent(new Event('input')); return performance.now() - t; }}"
-        )
+        yield page.evaluate(f"""() => {{
+          const slider = deep('input.offset'), began = performance.now();
+          slider.value = {place};
+          slider.dispatchEvent(new Event('input'));
+          return performance.now() - began;
+        }}""")
 
 
 def next_image(page_name: str, picture: str, ready: str) -> Interaction:
-    """From "next" to the next image loaded and the page at rest; where the page asks the predictor, its answers are in it."""
+    """From "next" to the next image loaded and the page at rest, with the predictor's answers, if any."""
 
     def interaction(app: App, page: Page) -> Iterator[float]:
         page.goto(app.address(page_name))
         page.locator(ready).first.wait_for()
         settle(page)
-        act = "[...document.querySelectorAll('[data-testid=stButton] button')].find((b) => b.innerText.includes('Next')).click()"
+        image = f"deep('{picture}')"
+        done = f"{image} && {image}.src !== before && {image}.complete && settled()"
         while True:
             page.wait_for_timeout(300)
-            page.evaluate(f"window.before = deep('{picture}').src")
-            yield timed(
-                page,
-                act,
-                f"deep('{picture}') && deep('{picture}').src !== before && deep('{picture}').complete && settled()",
-            )
+            page.evaluate(f"window.before = {image}.src")
+            yield timed(page, "press('Next')", done)
 
     return interaction
 
 
 def view_lab_turned(button: str, done: str) -> Interaction:
-    """From the button to the other image's picture and its own bars, CLIP's answer about the crop, and to `done`; nobody has asked about it before."""
+    """From the button to another image, to CLIP's answer about its crop, and to `done`.
+
+    Nobody has asked about that image before.
+    """
 
     def interaction(app: App, page: Page) -> Iterator[float]:
         page.goto(app.address("view_lab"))
         page.locator(FILLED).wait_for()
         settle(page)
-        act = f"[...document.querySelectorAll('[data-testid=stButton] button')].find((b) => b.innerText.includes('{button}')).click()"
+        image = "deep('.stage img')"
+        shown = f"{image}.src !== before && {image}.complete && deep('.all').dataset.exact === 'yes'"
         while True:
             page.wait_for_timeout(300)
-            page.evaluate("window.before = deep('.stage img').src")
-            shown = "deep('.stage img').src !== before && deep('.stage img').complete && deep('.all').dataset.exact === 'yes'"
-            yield timed(page, act, f"{shown} && {done}")
+            page.evaluate(f"window.before = {image}.src")
+            yield timed(page, f"press('{button}')", f"{shown} && {done}")
             page.locator(FILLED).wait_for()
             settle(page)
 
@@ -322,10 +336,13 @@ def crop_dragged(app: App, page: Page) -> Iterator[float]:
     page.mouse.down()
     for step in itertools.count():
         yield page.evaluate(f"""() => new Promise((resolve) => {{
-          const crop = deep('.crop'), at = crop.getBoundingClientRect(), began = performance.now(), channel = new MessageChannel();
+          const crop = deep('.crop'), at = crop.getBoundingClientRect(), channel = new MessageChannel();
+          const began = performance.now();
           channel.port1.onmessage = () => resolve(performance.now() - began);
-          const x = at.x + at.width / 2 + {5 if step % 16 < 8 else -5}, y = at.y + at.height / 2;
-          crop.dispatchEvent(new PointerEvent('pointermove', {{clientX: x, clientY: y, bubbles: true, pointerId: 1, buttons: 1}}));
+          crop.dispatchEvent(new PointerEvent('pointermove', {{
+            clientX: at.x + at.width / 2 + {5 if step % 16 < 8 else -5}, clientY: at.y + at.height / 2,
+            bubbles: true, pointerId: 1, buttons: 1,
+          }}));
           requestAnimationFrame(() => channel.port2.postMessage(0));
         }})""")
 
@@ -425,9 +442,8 @@ def main() -> None:
             print(f"{name:36}" + "".join(line(row) for row in rows))
     for one in found:
         held: dict = one["app"]  # type: ignore[assignment]
-        print(
-            f"{one['run']}: app process {held['rss_mib']} MiB, torch loaded: {held['torch']}; load at the end {one['load']:.1f}"
-        )
+        torch = f"torch loaded: {held['torch']}"
+        print(f"{one['run']}: app process {held['rss_mib']} MiB, {torch}; load at the end {one['load']:.1f}")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ SMALL_POINTS = 120  # of a small curve
 
 def curves_part(run: Run, split: str) -> None:
     """Learning curves of one run or several, and precision-recall curves of the chosen one."""
+    runs = compared_runs(run)
     st.header("Learning curves", anchor=False)
-    _learning_curves(run, compared_runs(run))
+    _learning_curves(run, runs)
     if scored(run, split).targets is None:
         st.caption("Precision and recall need ground truth.")
         return
