@@ -1,8 +1,8 @@
 """What the authors' code gives, case by case, and what this project gives for the same inputs.
 
 tests/golden holds inputs and outputs of the authors' public implementation. Each function here runs what a
-stage of a run is made of, with the settings of the preset `reference`, and of `paper` where that was recorded.
-The tests compare the cases (tests/test_reference.py); benchmarks/parity.py prints them as a table.
+stage of a run is made of, with the settings of the preset `reference`, or of `paper` where that was
+recorded. The tests compare the cases (tests/test_reference.py); benchmarks/parity.py prints them as a table.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def kept_epoch(train_map: np.ndarray) -> int:
 
 
 def metric_cases() -> Iterator[Case]:
-    """Average precision. Class 7 has no positive; it counts as 0 in the authors' code and is left out here."""
+    """Average precision. Class 7 has no positive: 0 in the authors' code, left out here."""
     data = recorded("metrics")
     some = np.arange(20) != 7
     ap = 100 * average_precision(data["scores"], data["targets"])

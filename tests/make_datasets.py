@@ -25,7 +25,7 @@ def picture(path: Path, seed: int = 0) -> Path:
 
 
 def voc_objects(index: int) -> list[tuple[str, int]]:
-    """(name, difficult) of the objects of image `index`: two classes, now and then a difficult one, image 3 with difficult ones only."""
+    """(name, difficult) of the objects of image `index`. Image 3 has difficult objects only."""
     names = [name.replace(" ", "") for name in voc.CLASSES]
     if index == 3:
         return [(names[3], 1)]
@@ -68,7 +68,7 @@ def coco_category_ids() -> list[int]:
 
 
 def coco_annotations(split: str, n: int) -> dict:
-    """An instances file of `n` images: the last one has no annotation, image 1 only a crowd, image 0 two objects of one class."""
+    """An instances file of `n` images: two objects of one class, only a crowd, ..., none in the last."""
     numbers, categories = [9 + 16 * index for index in range(n)], coco_category_ids()
     annotations = []
 
@@ -138,7 +138,10 @@ def nuswide_labels(begin: int, count: int) -> np.ndarray:
 
 
 def make_nuswide(root: Path, n: int = 10, layout: str = "official") -> Path:
-    """`n` training and n // 2 test images in the "official" layout, its lists written on Windows, or the "benchmark"'s; returns root."""
+    """`n` training and n // 2 test images; returns root.
+
+    layout: "official", with lists that were written on Windows, or "benchmark".
+    """
     root.mkdir(parents=True, exist_ok=True)
     for split, begin, count in (("train", 0, n), ("val", n, n // 2)):
         names, labels = (

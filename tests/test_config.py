@@ -1,4 +1,4 @@
-"""Settings: the presets of the paper, files, changes from the command line, and sentences for what is wrong."""
+"""Settings: from files and from the command line, and sentences for what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proof-of-concept study: what each policy cuts, and that boxes reach the measurement and nothing else."""
+"""The proof-of-concept study (Fig. 3): what each policy cuts. Boxes reach this measurement only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where a CLIP comes from: every kind of file, the activation and statistics it was trained with, and what is refused."""
+"""Where a CLIP comes from: kinds of files, the activation and pixel statistics that it was trained with.
+
+What is no CLIP is refused in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ TAGS = {"openai": True, "laion2b_s32b_b82k": False, "metaclip_400m": True}  # ta
 
 @pytest.fixture
 def listed(monkeypatch):
-    """open_clip lists a small model under ViT-L-14's name, whose published tags differ in activation and in pixel statistics."""
+    """open_clip lists a small model as ViT-L-14, whose tags differ in activation and pixel statistics."""
     monkeypatch.setattr(
         open_clip.factory,
         "_MODEL_CONFIGS",
@@ -85,7 +88,7 @@ def test_what_a_file_does_not_say_is_asked_for(listed, tmp_path, caplog):
 
 @pytest.mark.parametrize("form", ["half beside full", "archive"])
 def test_openais_weights_are_known_by_themselves(form, listed, tmp_path):
-    """As OpenAI published them: a TorchScript archive with three entries more; and the state dict of that without them."""
+    """As OpenAI published them: a TorchScript archive with three more entries; and its state dict."""
     open_clip.model.convert_weights_to_lp(listed, torch.float16)
     path = tmp_path / "weights.pt"
     if form == "archive":

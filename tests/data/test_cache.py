@@ -1,4 +1,4 @@
-"""CLIP's embeddings are kept between runs: used when nothing they depend on has changed, and never otherwise."""
+"""CLIP's embeddings are cached between runs: used when nothing that they depend on has changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support import tiny_config
 
 @pytest.fixture
 def ask(tiny_scenes, tmp_path, monkeypatch):
-    """`ask("name")`: the global stage in a run of that name -> its probabilities and how many images CLIP was given."""
+    """`ask("name")`: the stage `global` in a run of that name -> probabilities, count of images CLIP saw."""
     monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
     config = tiny_config(tiny_scenes)
     dataset = open_dataset(config.data.spec)
@@ -54,7 +54,7 @@ def test_a_second_run_on_the_same_images_asks_clip_nothing(ask, tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00 and no more", np.zeros(3).tobytes()])
-def test_a_kept_file_that_cannot_be_read_is_made_again(ask, tmp_path, damage):
+def test_a_damaged_file_of_the_cache_is_written_again(ask, tmp_path, damage):
     first, _ = ask("first")
     (kept,) = (tmp_path / "home" / "embeddings").glob("*.npy")
     kept.write_bytes(damage)
@@ -63,7 +63,7 @@ def test_a_kept_file_that_cannot_be_read_is_made_again(ask, tmp_path, damage):
     np.testing.assert_array_equal(first, again)
 
 
-def test_whatever_the_numbers_depend_on_makes_another_name(tiny_scenes, tmp_path):
+def test_all_that_an_embedding_depends_on_is_in_the_name_of_its_file(tiny_scenes, tmp_path):
     config = tiny_config(tiny_scenes)
     dataset = open_dataset(config.data.spec)
     clip = load_teacher(config.clip, dataset.classes, make_accelerator("cpu", "fp32"))
@@ -79,9 +79,7 @@ def test_whatever_the_numbers_depend_on_makes_another_name(tiny_scenes, tmp_path
         ).name
 
     before = name()
-    assert (
-        name({"bias": {"entropy_threshold": 0.7}, "clip": {"prompt": "one {}"}}) == before
-    )  # no embedding changes with these
+    assert name({"bias": {"entropy_threshold": 0.7}, "clip": {"prompt": "one {}"}}) == before
     names = [before, name({"clip": {"size": 64}}), name({"clip": {"normalisation": "imagenet"}})]
     os.utime(images.paths[0], (1, 1))
     names.append(name())
@@ -91,7 +89,7 @@ def test_whatever_the_numbers_depend_on_makes_another_name(tiny_scenes, tmp_path
     assert len(set(names)) == len(names)
 
 
-def test_an_image_has_one_name_by_whatever_links_it_is_reached(tmp_path, monkeypatch):
+def test_an_image_is_the_same_through_links_and_relative_paths(tmp_path, monkeypatch):
     real = tmp_path / "real"
     real.mkdir()
     for name in ("a.jpg", "b.jpg"):
@@ -109,17 +107,14 @@ def test_an_image_has_one_name_by_whatever_links_it_is_reached(tmp_path, monkeyp
     digest = hashlib.blake2b(b'{"size": 1}', digest_size=16)  # as it is kept on users' disks
     for path in (real / "a.jpg", real / "b.jpg"):
         digest.update(f"{path.resolve()}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}\n".encode())
-    linked, relative = (
-        (tmp_path / "folder" / "a.jpg", tmp_path / "file.jpg"),
-        ("a.jpg", "../folder/../real/b.jpg"),
-    )
+    linked = (tmp_path / "folder" / "a.jpg", tmp_path / "file.jpg")
+    relative = ("a.jpg", "../folder/../real/b.jpg")
     assert name(real / "a.jpg", real / "b.jpg") == name(*linked) == name(*relative) == digest.hexdigest()
-    assert (
-        name(tmp_path / "broken.jpg") == name(tmp_path / "nowhere.jpg") == name("../nowhere.jpg")
-    )  # not there, which is no error here
+    # A file that is not there is no error here.
+    assert name(tmp_path / "broken.jpg") == name(tmp_path / "nowhere.jpg") == name("../nowhere.jpg")
 
 
-def test_the_oldest_go_where_the_files_are_too_large_together(tmp_path, monkeypatch):
+def test_the_oldest_files_are_removed_when_all_are_larger_than_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "LIMIT_BYTES", 3_000)
     for age, name in ((30, "old"), (20, "middle"), (10, "new")):
         cache.store_embeddings(tmp_path / f"{name}.npy", [np.zeros((10, 32), np.float32)], 10)

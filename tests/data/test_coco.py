@@ -1,4 +1,4 @@
-"""VOC, COCO and NUS-WIDE in their official layouts, with their oddities; what is kept of them between two readings."""
+"""COCO 2014 in its official layout, with its oddities."""
 
 from __future__ import annotations
 

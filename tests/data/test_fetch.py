@@ -1,4 +1,4 @@
-"""Downloads against a server of our own: cut connections, servers that cannot resume, wrong checksums, hostile archives, no network."""
+"""Downloads from a server of our own: cut connections, wrong checksums, hostile archives, no network."""
 
 from __future__ import annotations
 

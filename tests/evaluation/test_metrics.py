@@ -11,16 +11,17 @@ from ccd_core.evaluation.metrics import average_precision, quick_measures, summa
 
 
 def test_a_class_without_a_positive_has_no_average_precision():
-    assert np.isnan(average_precision(np.ones((3, 2)), np.array([[0, 1], [0, 0], [0, 1]]))).tolist() == [
-        True,
-        False,
-    ]  # the code counts 0
+    """The authors' code counts it as 0."""
+    ap = average_precision(np.ones((3, 2)), np.array([[0, 1], [0, 0], [0, 1]]))
+    assert np.isnan(ap).tolist() == [True, False]
     with pytest.raises(ValueError, match="must both be"):
         average_precision(np.zeros((3, 2)), np.zeros((3, 3)))
 
 
 def test_large_logits_do_not_tie():
-    assert average_precision(np.array([[20.0], [30], [40], [50]]), np.array([[0], [0], [0], [1]]))[0] == 1.0
+    """Their probabilities would all be 1."""
+    ap = average_precision(np.array([[20.0], [30], [40], [50]]), np.array([[0], [0], [0], [1]]))
+    assert ap[0] == 1.0
 
 
 @settings(deadline=None, max_examples=60)
@@ -32,7 +33,7 @@ def test_large_logits_do_not_tie():
     st.floats(0, 1),
 )
 def test_quick_measures_are_sklearns(seed, images, classes, levels, rate):
-    """AP and F1 to rounding, ties and classes without a positive included; micro-AP exactly where labels are few enough to keep apart."""
+    """With ties and classes without a positive. Micro-AP is exact for labels of few different values."""
     rng = np.random.default_rng(seed)
     labels = (rng.integers(0, levels + 1, (images, classes)) / levels).astype(np.float32)
     targets = (rng.random((images, classes)) < rate).astype(np.float32)

@@ -1,4 +1,4 @@
-"""CLIP bias and debiasing: what must hold for any probabilities (the authors' numbers: test_reference.py)."""
+"""CLIP bias and debiasing: what must hold for any probabilities."""
 
 from __future__ import annotations
 

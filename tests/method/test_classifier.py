@@ -1,4 +1,4 @@
-"""The demo's world: reproducible, in VOC's layout, with the variety that the demo needs; and the models that ship."""
+"""The classifier: any CNN as its backbone, with published weights, and what is refused."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccd_core.method.labels import aggregate_views, local_probabilities, take_maximum, update_labels
+from ccd_core.method.labels import aggregate_views, include_views, local_probabilities, update_labels
 
 
 def test_maximum_over_views():
@@ -27,7 +27,7 @@ def test_the_maximum_of_each_image_is_the_same_taken_one_by_one_at_once_or_in_pa
     p = rng.random((views, classes), dtype=np.float32)
     in_parts = np.full((5, classes), np.nan, np.float32)
     for part in np.array_split(np.arange(views), 3):
-        take_maximum(in_parts, view_image[part], p[part])
+        include_views(in_parts, view_image[part], p[part])
     at_once = local_probabilities(5, view_image, p)
     np.testing.assert_array_equal(in_parts, at_once)
     for image in range(5):

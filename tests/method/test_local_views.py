@@ -7,7 +7,7 @@ import torch
 
 from ccd_core.clip.teacher import ClipTeacher, PromptedClip
 from ccd_core.config import CCDConfig, ClipSettings
-from ccd_core.method.local_views import ask_clip, choose_views
+from ccd_core.method.local_views import clip_probabilities, choose_views
 
 
 def test_the_papers_box_holds_all_bright_pixels_and_the_authors_code_takes_the_first_and_the_last():
@@ -41,6 +41,6 @@ def test_views_of_many_frames_asked_together_are_answered_as_alone():
     clip = PromptedClip(
         demo, demo.encode_text(["cat", "tree"]), ClipSettings(model="demo", size=128, batch_size=2)
     )
-    together = ask_clip(clip, frames, views)
-    alone = np.concatenate([ask_clip(clip, frames, [view]) for view in views])
+    together = clip_probabilities(clip, frames, views)
+    alone = np.concatenate([clip_probabilities(clip, frames, [view]) for view in views])
     np.testing.assert_allclose(together, alone, atol=1e-5)

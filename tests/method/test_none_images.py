@@ -1,8 +1,9 @@
-"""Images without any class: told apart without labels, and trained on as such."""
+"""Images that show no class are told from the others without labels."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,21 +19,25 @@ def test_two_groups_are_split_between_them(seed, few, many):
     assert 1 <= split_in_two(values) <= 4
 
 
-def test_what_is_flagged():
-    p = np.array([[0.9, 0.1], [0.5, 0.5], [0.95, 0.05]], np.float32)
-    similarity = np.array([0.31, 0.15, 0.30], np.float32)
-    for name in ("similarity", "entropy"):
-        assert none_images(p, similarity, NoneImageSettings(filter=name)).tolist() == [False, True, False]
-    assert not none_images(
-        p, np.full(3, 0.2, np.float32), NoneImageSettings(filter="similarity")
-    ).any()  # all alike
-    assert none_images(p, similarity, NoneImageSettings(filter="similarity", threshold=0.305)).tolist() == [
-        False,
-        True,
-        True,
-    ]
-    assert (
-        CCDConfig.preset("paper").none_images.filter
-        == CCDConfig.preset("reference").none_images.filter
-        == "off"
-    )
+P = np.array([[0.9, 0.1], [0.5, 0.5], [0.95, 0.05]], np.float32)
+SIMILARITY = np.array([0.31, 0.15, 0.30], np.float32)
+
+
+@pytest.mark.parametrize("name", ["similarity", "entropy"])
+def test_the_image_that_stands_out_is_taken_to_show_no_class(name):
+    assert none_images(P, SIMILARITY, NoneImageSettings(filter=name)).tolist() == [False, True, False]
+
+
+def test_where_all_images_are_alike_none_is_taken():
+    alike = np.full(3, 0.2, np.float32)
+    assert not none_images(P, alike, NoneImageSettings(filter="similarity")).any()
+
+
+def test_a_threshold_may_be_given():
+    settings = NoneImageSettings(filter="similarity", threshold=0.305)
+    assert none_images(P, SIMILARITY, settings).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("preset", ["paper", "reference"])
+def test_neither_the_paper_nor_the_authors_code_has_such_a_filter(preset):
+    assert CCDConfig.preset(preset).none_images.filter == "off"

@@ -1,4 +1,4 @@
-"""What the predictor answers beside labels: CLIP's opinion of any part of an image, as the run would have formed it."""
+"""The predictor's process: it answers questions about a run's classifier and its CLIP."""
 
 from __future__ import annotations
 

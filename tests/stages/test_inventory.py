@@ -37,7 +37,7 @@ def config_of(photos: Path, **changes) -> CCDConfig:
 
 @pytest.fixture
 def begun(photos, tmp_path) -> Run:
-    """A finished run on the photos, whose scores are taken away, so that resuming it works on its images again."""
+    """A finished run on the photos without its scores: resuming it works on its images again."""
     run = run_ccd(config_of(photos), tmp_path / "run")
     run.remove("scores")
     return run

@@ -1,8 +1,9 @@
-"""Labels of a run under the settings that leave something out."""
+"""Labels of a run: without the update, and with images that show no class."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ccd_core.explore.relabel import ClipOutputs, relabel
 from ccd_core.method.none_images import none_images
@@ -10,44 +11,43 @@ from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from tests.support import tiny_config
 
+SHORT = {"epochs": 2, "warmup_epochs": 1}
+
 
 def test_without_the_update_the_initial_labels_stay(tiny_scenes, tmp_path):
-    run = run_ccd(
-        tiny_config(tiny_scenes, labels={"update": False}, training={"epochs": 2, "warmup_epochs": 1}),
-        tmp_path / "run",
-    )
+    run = run_ccd(tiny_config(tiny_scenes, labels={"update": False}, training=SHORT), tmp_path / "run")
     labels = run.load_labels()
     np.testing.assert_array_equal(labels["initial"], labels["final"])
     assert not run.has("views.parquet")
 
 
-def test_their_labels_are_zero_in_a_run(tiny_run, tiny_scenes, tmp_path):
-    changes = {"none_images": {"filter": "similarity"}, "training": {"epochs": 2, "warmup_epochs": 1}}
-    run = run_ccd(tiny_config(tiny_scenes, **changes), tmp_path / "run")
-    flagged = none_images(
-        run.load_global()["p_global"], run.load_global()["similarity"], run.config.none_images
-    )
-    assert flagged.any() and not flagged.all()
-    for kind in ("initial", "final"):
-        assert (run.load_labels()[kind][flagged] == 0).all()
-    np.testing.assert_array_equal(
-        run.load_labels()["initial"][~flagged], tiny_run.load_labels()["initial"][~flagged]
-    )
+@pytest.fixture(scope="module")
+def filtered(tiny_scenes, tmp_path_factory) -> tuple[Run, np.ndarray]:
+    """A run that takes some images to show no class, and which [N] these are."""
+    changes = {"none_images": {"filter": "similarity"}, "training": SHORT}
+    run = run_ccd(tiny_config(tiny_scenes, **changes), tmp_path_factory.mktemp("filtered") / "run")
+    arrays = run.load_global()
+    return run, none_images(arrays["p_global"], arrays["similarity"], run.config.none_images)
+
+
+def test_images_that_show_no_class_have_labels_of_zero(filtered, tiny_run):
+    run, none = filtered
+    labels = run.load_labels()
+    assert none.any() and not none.all()
+    assert (labels["initial"][none] == 0).all() and (labels["final"][none] == 0).all()
+    np.testing.assert_array_equal(labels["initial"][~none], tiny_run.load_labels()["initial"][~none])
     assert "show no class" in run.file("log.txt").read_text()
 
-    made = relabel(evidence_of(run), run.config, np.zeros((len(run.classes), len(flagged)), np.float32))
-    np.testing.assert_array_equal(made.final.T, run.load_labels()["final"])
-    rate = evidence_of(run).mean_initial(made.bias.value, run.config.bias.floor)
-    np.testing.assert_allclose(rate, run.load_labels()["initial"].mean(0), atol=1e-6)
 
-
-def evidence_of(run: Run) -> ClipOutputs:
-    arrays, rows = (
-        run.load_global(),
-        {image: row for row, image in enumerate(run.load_global()["ids"].tolist())},
-    )
-    none = none_images(arrays["p_global"], arrays["similarity"], run.config.none_images)
-    views = run.load_views()["image"].map(rows).to_numpy(int)
-    return ClipOutputs.of(arrays["p_global"], arrays["entropy"], none).with_views(
-        views, run.load_view_probabilities()
-    )
+def test_the_app_makes_the_same_labels_of_such_a_run(filtered):
+    run, none = filtered
+    arrays = run.load_global()
+    row_of = {image: row for row, image in enumerate(arrays["ids"].tolist())}
+    views = run.load_views()["image"].map(row_of).to_numpy(int)
+    outputs = ClipOutputs.of(arrays["p_global"], arrays["entropy"], none)
+    outputs = outputs.with_views(views, run.load_view_probabilities())
+    labels = run.load_labels()
+    made = relabel(outputs, run.config, np.zeros((len(run.classes), len(none)), np.float32))
+    np.testing.assert_array_equal(made.final.T, labels["final"])
+    mean = outputs.mean_initial(made.bias.value, run.config.bias.floor)
+    np.testing.assert_allclose(mean, labels["initial"].mean(0), atol=1e-6)

@@ -32,7 +32,7 @@ def test_scenes_have_the_promised_variety():
 
 
 def test_boxes_hold_their_objects():
-    """Where an object is drawn over an empty background, the picture changes inside the box and not outside."""
+    """A box lies in the image and is as large as the objects are drawn."""
     for index in range(30):
         scene = draw_scene(5, index)
         height, width = scene.image.shape[:2]
