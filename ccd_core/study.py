@@ -24,7 +24,7 @@ from ccd_core.evaluation.scorer import Scorer
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.bias import clip_bias
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
-from ccd_core.method.local_views import ask_clip
+from ccd_core.method.local_views import clip_probabilities
 from ccd_core.method.views import moved_boxes, random_boxes
 from ccd_core.runs.progress import Progress, Reporter
 from ccd_core.runs.run import Run
@@ -171,7 +171,7 @@ def ask_about(
                 views.setdefault(longer, []).append((number, tuple(box.tolist())))
         for longer, some in views.items():
             resized = replace(clip, settings=config.clip.model_copy(update={"size": longer}))
-            p = ask_clip(resized, list(pixels), some)
+            p = clip_probabilities(resized, list(pixels), some)
             for (number, _), said in zip(some, p, strict=True):
                 row = indices[number]
                 p_local[row], count[row] = np.fmax(p_local[row], said), count[row] + 1

@@ -1,1 +1,5 @@
-"""The paper: bias, labels, views, losses and the classifier. Arrays and tensors in, arrays and tensors out; nothing here knows a run's folder."""
+"""The method of the paper: bias, labels, views, losses and the classifier (Sec. 3).
+
+Its functions take arrays and tensors and return arrays and tensors. They know no run and open no file.
+This package may import `data.types`, `clip`, `config`, `weights` and `errors`.
+"""

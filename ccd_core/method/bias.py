@@ -1,6 +1,6 @@
-"""CLIP bias: how much CLIP favours a class, measured without labels, and dividing it out (Sec. 3.3).
+"""CLIP's bias: how much CLIP favours each class, measured without labels, and debiased labels (Sec. 3.3).
 
-Works on numpy arrays and on torch tensors alike and needs neither torch nor a browser to be imported.
+The functions take numpy arrays or torch tensors. Importing this module does not load torch.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ from typing import Any
 
 import numpy as np
 
-SMALLEST = 1e-6  # a class that CLIP never favours at all must not be divided by zero
+SMALLEST = 1e-6  # the least bias, so that nothing is ever divided by zero
 
 
 @dataclass(frozen=True)
 class Bias:
-    """value [C] float32 in (0, 1]; count [C] int: images it was measured on; used [N] bool: whether its entropy is low.
+    """The CLIP bias of C classes, measured on N images."""
 
-    measured [C] bool: whether the value comes from low-entropy images; False for a fallback.
-    """
-
-    value: np.ndarray
-    count: np.ndarray
-    used: np.ndarray
-    measured: np.ndarray
+    value: np.ndarray  # [C] float32 in (0, 1], the bias
+    count: np.ndarray  # [C] int, the number of low-entropy images that have the class as top-1
+    used: np.ndarray  # [N] bool, whether an image has low entropy
+    measured: np.ndarray  # [C] bool, whether the value comes from low-entropy images; False for a fallback
 
     @property
     def estimated(self) -> np.ndarray:
-        """The old name of `measured`; bias.json still has it."""
+        """The old name of `measured`. The file bias.json still uses it."""
         return self.measured
 
 
 def entropy(p: Any) -> Any:
-    """Entropy of each row of `p` [N, C] in nats: [N]. 0 log 0 is 0. Tensors stay tensors."""
+    """Entropy in nats of each row of `p` [N, C], returned as [N]. A zero probability adds nothing.
+
+    Tensors give tensors; everything else gives arrays.
+    """
     if isinstance(p, np.ndarray):
         return -(p * np.log(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=1)
     if hasattr(p, "clamp_min"):
@@ -41,11 +41,12 @@ def entropy(p: Any) -> Any:
 
 
 def clip_bias(p: Any, entropy_threshold: float = 0.5) -> Bias:
-    """The CLIP bias of each class: mean top-1 probability over the low-entropy images where it is top-1.
+    """The CLIP bias of each class: its mean probability over the low-entropy images that have it as top-1.
 
-    p: [N, C] softmax probabilities of whole images. A class that no low-entropy image has as its top-1 gets
-    the same statistic over all images; a class that is never top-1 the mean of the other classes' bias; both have
-    `measured` False. Never NaN. Raises ValueError for an empty or ill-shaped `p`.
+    p: [N, C] softmax probabilities of whole images. entropy_threshold: in nats; an image at or below it has
+    low entropy. If no low-entropy image has a class as top-1, the class gets the mean over all images that
+    have. If no image has it as top-1, it gets the mean bias of the other classes. In both cases `measured` is
+    False. The bias is never NaN. Raises ValueError if `p` is empty or has another number of dimensions.
     """
     p = _numpy(p)
     if p.ndim != 2 or 0 in p.shape:
@@ -54,7 +55,11 @@ def clip_bias(p: Any, entropy_threshold: float = 0.5) -> Bias:
 
 
 def bias_from_top(top: np.ndarray, probability: np.ndarray, used: np.ndarray, classes: int) -> Bias:
-    """`clip_bias` from each image's top class [N] int, its probability [N], and whether the image's entropy is low [N] bool."""
+    """`clip_bias` of N images whose top class is known.
+
+    top: [N] int, the top class; probability: [N], its probability; used: [N] bool, whether the image has low
+    entropy; classes: the number C of classes.
+    """
     value, count = _mean_by_class(top[used], probability[used], classes)
     everywhere, _ = _mean_by_class(top, probability, classes)
     measured = count > 0
@@ -65,14 +70,21 @@ def bias_from_top(top: np.ndarray, probability: np.ndarray, used: np.ndarray, cl
 
 
 def _mean_by_class(top: np.ndarray, probability: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """[C] mean probability of each class where it is top-1 (NaN where it never is) and [C] how often that is."""
+    """[C] mean probability of each class over the images that have it as top-1, and [C] their number.
+
+    The mean of no image is NaN.
+    """
     count = np.bincount(top, minlength=classes)
     total = np.bincount(top, weights=probability, minlength=classes)
     return np.divide(total, count, out=np.full(classes, np.nan), where=count > 0), count
 
 
 def debias(p: Any, bias: Any, floor: float = 0.05, clamp: bool = True) -> Any:
-    """Debiased labels clip(max(p, floor) / bias, 0, 1), [N, C]; `clamp=False` leaves values above 1 (Sec. 3.3)."""
+    """Debiased labels clip(max(p, floor) / bias, 0, 1) (Sec. 3.3).
+
+    p: [N, C] probabilities, an array or a tensor; bias: [C]. floor: the least probability before the
+    division. clamp: False leaves values above 1. Returns [N, C] of the same kind as `p`.
+    """
     if isinstance(p, np.ndarray):
         labels = np.maximum(p, np.float32(floor)) / np.asarray(bias, np.float32)
         return np.clip(labels, 0, 1) if clamp else labels
@@ -81,7 +93,11 @@ def debias(p: Any, bias: Any, floor: float = 0.05, clamp: bool = True) -> Any:
 
 
 def bias_in_use(bias: np.ndarray, mode: str) -> np.ndarray | None:
-    """What labels are divided by, [C]: the class's bias, one constant (a control), or None for no debiasing."""
+    """The divisor of the labels, [C], or None for no debiasing.
+
+    mode: `class` divides by each class's own `bias` [C], `constant` by its mean (a control), `none` by
+    nothing.
+    """
     if mode == "none":
         return None
     return bias if mode == "class" else np.full_like(bias, bias.mean())

@@ -1,4 +1,4 @@
-"""Which epoch's model is kept (Sec. 4.1)."""
+"""Early stopping: which epoch's model is the final one (Sec. 4.1)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 
 
 def first_local_minimum(train_map_per_epoch: Sequence[float]) -> int | None:
-    """The epoch whose model is kept: the first whose gain in mAP exceeds the gain before it (Sec. 4.1).
+    """The epoch whose model is kept: the first whose gain in mAP is larger than the one before (Sec. 4.1).
 
-    The gain of epoch e is map[e] - map[e - 1]; an increase means that the gain before was a local minimum. None where
-    that never happens; comparisons with NaN never count.
+    train_map_per_epoch: mAP of the training labels after each epoch, [E]. The gain of epoch e is map[e] -
+    map[e - 1]. If the gain grows at epoch e, then the gain of epoch e - 1 was a local minimum. Returns an
+    index of [E], or None if there is no such epoch. A comparison with NaN counts as false.
     """
     values = np.asarray(train_map_per_epoch, np.float64)
     gains = np.diff(values)

@@ -1,6 +1,6 @@
-"""From what CLIP says of the images and their views to the labels that are trained on (Sec. 3.2-3.3, Eq. 5-7).
+"""Pseudo-labels from CLIP's probabilities of whole images and of local views (Sec. 3.2-3.3, Eq. 5-7).
 
-Needs neither torch nor a browser to be imported. `aggregate_views` and `update_labels` work on tensors too.
+Importing this module does not load torch. `aggregate_views` and `update_labels` take tensors too.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from ccd_core.method.bias import Bias, bias_in_use, debias
 
 
 def aggregate_views(view_probs: Any) -> Any:
-    """Local probability of each class: the maximum over an image's views (Eq. 5). [V, C] -> [C]; None for V = 0."""
+    """The local probability of each class, the maximum over the V views of one image (Eq. 5).
+
+    view_probs: [V, C], an array or a tensor. Returns [C] of the same kind, or None if V is 0. For many images
+    at once, `local_probabilities` computes the same.
+    """
     if view_probs.shape[0] == 0:
         return None
     return view_probs.max(axis=0) if isinstance(view_probs, np.ndarray) else view_probs.max(0).values
 
 
 def update_labels(initial: Any, local: Any | None, alpha: float = 0.4) -> Any:
-    """Final label alpha * initial + (1 - alpha) * local, clipped to [0, 1] (Eq. 7).
+    """The final label alpha * initial + (1 - alpha) * local, clipped to [0, 1] (Eq. 7).
 
-    initial: [C] or [N, C]; local: the same shape, or None where there are no views: the initial label is
-    returned unchanged. Rows of NaN in `local` count as images without views.
+    initial: [C] or [N, C], an array or a tensor. local: the same shape, or None if there are no views. A row
+    of NaN in `local` stands for an image without views. Without views, the initial label is the final one.
     """
     if local is None:
         return initial
@@ -35,17 +39,20 @@ def update_labels(initial: Any, local: Any | None, alpha: float = 0.4) -> Any:
 
 
 def local_probabilities(images: int, view_image: np.ndarray, view_probs: np.ndarray) -> np.ndarray:
-    """[N, C] maximum over each image's views (Eq. 5-6), rows of NaN where an image has none.
+    """`aggregate_views` of N images: [N, C] float32, with a row of NaN for an image without views (Eq. 5-6).
 
-    view_image: [V] int, which image a view is of; view_probs: [V, C].
+    images: N; view_image: [V] int, the index of the image that a view belongs to; view_probs: [V, C].
     """
     local = np.full((images, view_probs.shape[1]), np.nan, np.float32)
-    take_maximum(local, view_image, view_probs)
+    include_views(local, view_image, view_probs)
     return local
 
 
-def take_maximum(local: np.ndarray, view_image: np.ndarray, view_probs: np.ndarray) -> None:
-    """Raise rows of `local` [N, C], NaN so far or not, to the maximum over some more views, in place."""
+def include_views(local: np.ndarray, view_image: np.ndarray, view_probs: np.ndarray) -> None:
+    """Include more views in the maxima `local` [N, C], in place. A row of NaN has no view yet (Eq. 5-6).
+
+    So the views of a data set need not be in memory together.
+    """
     if (np.diff(view_image) < 0).any():
         order = np.argsort(view_image, kind="stable")
         view_image, view_probs = view_image[order], view_probs[order]
@@ -56,7 +63,10 @@ def take_maximum(local: np.ndarray, view_image: np.ndarray, view_probs: np.ndarr
 
 
 def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
-    """l_initial = clip(max(p, floor) / b, 0, 1), or p itself where debiasing is off (Sec. 3.3)."""
+    """l_initial = clip(max(p, floor) / bias, 0, 1), or `p` itself if debiasing is off (Sec. 3.1, 3.3).
+
+    p: [N, C] probabilities of whole images. Returns [N, C].
+    """
     divisor = bias_in_use(bias.value, config.bias.mode)
     return p if divisor is None else debias(p, divisor, config.bias.floor)
 
@@ -64,25 +74,32 @@ def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
 def local_labels(
     count: int, view_image: np.ndarray, p_views: np.ndarray, bias: Bias, config: CCDConfig
 ) -> np.ndarray:
-    """[N, C] debiased maximum over each image's views (Eq. 5-6); rows of NaN where an image has none."""
+    """l_local, the debiased maximum over the views of each image: [N, C] (Eq. 5-6, Sec. 3.3).
+
+    count: N; view_image: [V] int, the index of the image that a view belongs to; p_views: [V, C]. An image
+    without views has a row of NaN, or of the labels of probability 0 if the settings do not require views.
+    """
     return debiased_local(local_probabilities(count, view_image, p_views), bias, config)
 
 
 def debiased_local(p_local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
-    """[N, C] local labels from `local_probabilities` (Sec. 3.3: debiased as the initial ones are)."""
+    """l_local from `local_probabilities` [N, C], debiased as the initial labels are: [N, C] (Sec. 3.3)."""
     return divided_local(p_local, bias_in_use(bias.value, config.bias.mode), config)
 
 
 def divided_local(p_local: np.ndarray, divisor: Any | None, config: CCDConfig) -> np.ndarray:
-    """The same with what `bias_in_use` says: [N, C] and a divisor of each class, or [N] and that of one class."""
+    """`debiased_local` with the divisor that `bias_in_use` returns.
+
+    p_local is [N, C] with one divisor for each class, or [N], a single class, with its divisor.
+    """
     local = p_local
     if not config.labels.views_required:
-        local = np.nan_to_num(local, nan=0.0)  # the code starts its maximum from zeros
+        local = np.nan_to_num(local, nan=0.0)  # the authors' code starts its maximum from zeros
     if divisor is None:
         return local
     return debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
 
 
 def final_labels(initial: np.ndarray, local: np.ndarray, config: CCDConfig) -> np.ndarray:
-    """l_final = alpha l_initial + (1 - alpha) l_local (Eq. 7)."""
+    """l_final = alpha * l_initial + (1 - alpha) * l_local, all [N, C] (Eq. 7)."""
     return update_labels(initial, local, config.labels.alpha)

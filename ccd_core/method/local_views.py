@@ -1,4 +1,4 @@
-"""Local views of some images: class maps, boxes, and what CLIP says of the crops (Sec. 3.2, Eq. 4)."""
+"""Local views of some images: class maps, boxes, and CLIP's probabilities of the crops (Sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ccd_core.clip.teacher import PromptedClip, batches_of_equal, normalise
 from ccd_core.config import MeanViews, SearchedViews, ViewSettings
+from ccd_core.data.types import Box
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.views import (
-    Box,
     add_offset,
     cam_boxes,
     crop_shape,
@@ -31,7 +31,10 @@ from ccd_core.method.views import (
 def class_maps_of(
     model: CamClassifier, pixels: Tensor, cam_size: int, accelerator: Accelerator
 ) -> tuple[Tensor, Tensor]:
-    """Logits [B, C] and raw maps [B, C, h, w] in float32 of frames [B, 3, S, S] uint8."""
+    """Logits [B, C] and raw class activation maps [B, C, h, w], both float32 (Eq. 4).
+
+    pixels: frames, uint8 [B, 3, S, S]. They are resized to `cam_size` x `cam_size` pixels first.
+    """
     x = pixels.to(accelerator.device)
     if x.shape[-1] != cam_size:
         x = F.interpolate(
@@ -44,36 +47,35 @@ def class_maps_of(
 
 
 def chosen_threshold(scores: np.ndarray, settings: ViewSettings, seed: int) -> float:
-    """The view threshold that the settings ask for: a mean number of views, the authors' search, or a number (Sec. 4.3).
+    """The view threshold that the settings ask for (Sec. 4.3). A class whose score is above it gets a view.
 
-    scores: [N, C] float32 probabilities of the warmed-up classifier.
+    scores: [N, C] float32 probabilities of the classifier after warm-up. The settings give the threshold
+    itself, or a mean number of views, or the parameters of the authors' search.
     """
-    wanted = settings.threshold
-    if isinstance(wanted, MeanViews):
-        return view_threshold(scores, wanted.mean_views)
-    if isinstance(wanted, SearchedViews):
-        return searched_threshold(scores, wanted.between, wanted.images, wanted.start, wanted.step, seed)
-    return float(wanted)
+    rule = settings.threshold
+    if isinstance(rule, MeanViews):
+        return view_threshold(scores, rule.mean_views)
+    if isinstance(rule, SearchedViews):
+        return searched_threshold(scores, rule.between, rule.images, rule.start, rule.step, seed)
+    return float(rule)
 
 
 class ChosenViews(NamedTuple):
-    """image: [V] int, which of the images a view is of; class_index: [V] int, the class it was cut for.
+    """V local views of some images. Boxes are in pixels of the frame."""
 
-    cam_box: [V, 4] int, the box of the class's map; box: [V, 4] int, the view. Both in pixels of the frame.
-    """
-
-    image: np.ndarray
-    class_index: np.ndarray
-    cam_box: np.ndarray
-    box: np.ndarray
+    image: np.ndarray  # [V] int, the index of the image that a view belongs to
+    class_index: np.ndarray  # [V] int, the class that the view was chosen for
+    cam_box: np.ndarray  # [V, 4] int, the box of the class's map
+    box: np.ndarray  # [V, 4] int, the view, for example the CAM box grown by the offset
 
 
 def choose_views(
     above: np.ndarray, cams: Tensor, size: tuple[int, int], settings: ViewSettings, rng: np.random.Generator
 ) -> ChosenViews:
-    """The views of some images, one for each class above the view threshold, in a frame of `size` (H, W).
+    """Choose the views of B images, one for each class above the view threshold (Sec. 3.2).
 
-    above: [B, C] bool, classes that get a view; cams: [B, C, h, w] raw maps. A class whose map is flat has no box and no view.
+    above: [B, C] bool, whether a class is above the view threshold; cams: [B, C, h, w] raw maps; size: (H, W)
+    of the frame. A class with a constant map has no box, and so no view.
     """
     image, class_index = np.nonzero(above)
     if len(image):
@@ -90,18 +92,21 @@ def choose_views(
     return ChosenViews(image, class_index, cam_box, box)
 
 
-def ask_clip(clip: PromptedClip, frames: Sequence[Tensor], views: Sequence[tuple[int, Box]]) -> np.ndarray:
-    """[V, C] float32 CLIP's probabilities of `views`, each a frame's index and a box in it.
+def clip_probabilities(
+    clip: PromptedClip, frames: Sequence[Tensor], views: Sequence[tuple[int, Box]]
+) -> np.ndarray:
+    """CLIP's class probabilities of V local views, float32 [V, C] (Eq. 2).
 
-    frames: [3, H, W] uint8 on any device. Views of one shape share a batch. A view is cut when its batch is due, so that the
-    many that wait for others of their shape take no memory.
+    frames: uint8 [3, H, W] each, on any device. views: the index of a frame, and a box in it. Views of the
+    same shape share a batch. Each is cut out just before its batch is computed, so that waiting views take no
+    memory.
     """
     settings = clip.settings
     shapes = [crop_shape(y1 - y0, x1 - x0, settings.size, clip.round_to) for _, (x0, y0, x1, y1) in views]
     p = np.empty((len(views), len(clip.text)), np.float32)
     for batch in batches_of_equal(shapes, settings.batch_size):
-        crops = [
-            crop_views(frames[views[i][0]], [views[i][1]], settings.size, clip.round_to)[0] for i in batch
-        ]
+        crops = []
+        for frame, box in (views[index] for index in batch):
+            crops += crop_views(frames[frame], [box], settings.size, clip.round_to)
         p[batch] = clip.probabilities(torch.stack(crops)).cpu().numpy()
     return p

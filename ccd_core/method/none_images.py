@@ -1,8 +1,9 @@
-"""Images that show no class ("none images"): recognised without labels, so that their labels can be set to zero (supplement, Sec. 8).
+"""Images that show no class ("none images") are found, and their labels set to zero (supplement, Sec. 8).
 
-The paper proposes to find "irregular and noisy probability patterns" and to threshold them, and leaves open which. Here: the similarity of
-the best class (Eq. 1) before the softmax, which turns even an image that fits no class into probabilities that sum to 1; or the entropy
-of the probabilities. The threshold is where Otsu's method splits the images in two, or a number.
+The paper proposes to threshold "irregular and noisy probability patterns" and does not say which. Two are
+offered here. One is the similarity of the best class (Eq. 1), before the softmax turns even an image that
+fits no class into probabilities that sum to 1. The other is the entropy of the probabilities. The threshold
+is a number, or where Otsu's method splits the images in two groups.
 """
 
 from __future__ import annotations
@@ -16,31 +17,41 @@ from ccd_core.method.bias import entropy
 def none_images(
     p_global: np.ndarray, similarity: np.ndarray | None, settings: NoneImageSettings
 ) -> np.ndarray:
-    """[N] bool, which images are taken to show no class; all False where the filter is off.
+    """[N] bool, the images that are taken to show no class. All are False if the filter is off.
 
-    p_global: [N, C] probabilities of whole images; similarity: [N] cosine of each image with its best class.
+    p_global: [N, C] probabilities of whole images. similarity: [N] cosine similarity of each image to its
+    best class; the filter `similarity` needs it.
     """
     if settings.filter == "off":
         return np.zeros(len(p_global), bool)
     if settings.filter == "entropy":
-        value = entropy(p_global)
-        return value > (split_in_two(value) if settings.threshold is None else settings.threshold)
+        values = entropy(p_global)
+        return values > _threshold(values, settings)
     assert similarity is not None
-    return similarity < (split_in_two(similarity) if settings.threshold is None else settings.threshold)
+    return similarity < _threshold(similarity, settings)
+
+
+def _threshold(values: np.ndarray, settings: NoneImageSettings) -> float:
+    return split_in_two(values) if settings.threshold is None else settings.threshold
 
 
 def split_in_two(values: np.ndarray) -> float:
-    """The threshold between two groups of `values` [N] whose means differ most for their sizes (Otsu, 1979); all alike: none is beyond it."""
+    """The threshold that splits `values` [N] into two groups, by Otsu's method (1979).
+
+    It maximises the variance between the groups. If all values are equal, it is that value, so no image lies
+    beyond the threshold.
+    """
     ordered = np.sort(np.asarray(values, np.float64))
     if len(ordered) < 2 or ordered[0] == ordered[-1]:
         return float(ordered[0])
     count = np.arange(1, len(ordered))
     sums = np.cumsum(ordered)
-    below, above = sums[:-1] / count, (sums[-1] - sums[:-1]) / (len(ordered) - count)
-    split = int((count * (len(ordered) - count) * (below - above) ** 2).argmax())
+    mean_below = sums[:-1] / count
+    mean_above = (sums[-1] - sums[:-1]) / (len(ordered) - count)
+    split = int((count * (len(ordered) - count) * (mean_below - mean_above) ** 2).argmax())
     return float((ordered[split] + ordered[split + 1]) / 2)
 
 
 def zero_none_images(labels: np.ndarray, none: np.ndarray) -> np.ndarray:
-    """Labels [N, C] with rows of zeros for the images `none` [N] bool, which show no class (supplement, Sec. 8)."""
+    """Labels [N, C] with rows of zeros for the images `none` [N] bool, which show no class."""
     return np.where(none[:, None], np.float32(0), labels) if none.any() else labels

@@ -18,7 +18,7 @@ from ccd_core.errors import ImageError, UserError
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.classifier import CamClassifier, make_classifier
-from ccd_core.method.local_views import ask_clip, class_maps_of
+from ccd_core.method.local_views import clip_probabilities, class_maps_of
 from ccd_core.method.views import AxisMaxima, normalize_cam
 from ccd_core.runs.run import Run
 from ccd_core.training.checkpoint import load_model_weights
@@ -224,7 +224,7 @@ class Predictor:
         pixels[:, :2] = np.minimum(pixels[:, :2], frame - 1)
         pixels[:, 2:] = np.maximum(pixels[:, 2:], pixels[:, :2] + 1)
         views = [(0, box) for box in pixels.tolist()]
-        return ask_clip(self._clip(), [self._square(Path(path), frame)], views)
+        return clip_probabilities(self._clip(), [self._square(Path(path), frame)], views)
 
     def _clip(self) -> PromptedClip:
         """The run's CLIP and the embeddings of its classes, loaded when first needed."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ccd_core.files import write_arrays, write_json
 from ccd_core.method.bias import Bias, clip_bias
-from ccd_core.method.labels import take_maximum
+from ccd_core.method.labels import include_views
 from ccd_core.method.none_images import none_images
 from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
@@ -70,7 +70,7 @@ def read_local_probabilities(run: Run, ids: Sequence[str]) -> tuple[np.ndarray, 
     count = np.zeros(len(ids), int)
     for images, p in run.view_probabilities():
         rows = np.array([row_of[image] for image in images], int)
-        take_maximum(local, rows, p)
+        include_views(local, rows, p)
         count += np.bincount(rows, minlength=len(ids))
     return local, count
 

@@ -20,11 +20,10 @@ from torch import Tensor
 
 from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data.loading import read_usable
-from ccd_core.data.types import ImageList
+from ccd_core.data.types import Box, ImageList
 from ccd_core.files import replacing, write_json
 from ccd_core.method.classifier import CamClassifier
-from ccd_core.method.local_views import ask_clip, choose_views, chosen_threshold, class_maps_of
-from ccd_core.method.views import Box
+from ccd_core.method.local_views import choose_views, chosen_threshold, class_maps_of, clip_probabilities
 from ccd_core.runs.progress import Advance
 from ccd_core.runs.work import Arrays, Work
 
@@ -77,9 +76,7 @@ def _scores(model: CamClassifier, images: ImageList, work: Work, advance: Advanc
             advance(part.start + sum(map(len, rows)))
         return {"scores": np.concatenate(rows)}
 
-    return np.concatenate(
-        [part["scores"] for part in work.chunks("view-scores", images.ids, CHUNK, compute)]
-    )
+    return np.concatenate([part["scores"] for part in work.chunks("view-scores", images.ids, CHUNK, compute)])
 
 
 def _views_of(
@@ -113,13 +110,13 @@ def _views_of(
         views += [(len(frames) + row, box) for row, box in places]
         frames += pixels.to(clip.teacher.device, non_blocking=True)
         if sum(frame.nbytes for frame in frames) > WAITING_BYTES:
-            found["p"].append(ask_clip(clip, frames, views))
+            found["p"].append(clip_probabilities(clip, frames, views))
             frames, views = [], []
         found["image"].append(np.array(indices)[chosen.image])
         found["class_index"].append(chosen.class_index)
         found["cam_box"].append(chosen.cam_box)
         found["box"].append(chosen.box)
-    found["p"].append(ask_clip(clip, frames, views))
+    found["p"].append(clip_probabilities(clip, frames, views))
     return {key: np.concatenate(parts) for key, parts in found.items()}
 
 
