@@ -10,25 +10,22 @@ import pytest
 from tests.support import tiny_config
 
 
-@pytest.fixture(autouse=True, scope="session")
-def no_embeddings_are_left_behind(tmp_path_factory):
-    """CLIP's embeddings of the tests' passing pictures do not go into the user's cache."""
-    from ccd_core.data import cache
-
-    home, cache.home = (
-        cache.home,
-        lambda: Path(os.environ.get("CCD_HOME") or tmp_path_factory.getbasetemp() / "home"),
-    )
-    yield
-    cache.home = home
-
-
 @pytest.fixture(scope="session")
 def tiny_scenes(tmp_path_factory) -> Path:
     """A VOC-style data set of 40 + 16 toy scenes."""
     from ccd_core.toy.scenes import write_dataset
 
     return write_dataset(tmp_path_factory.mktemp("scenes"), {"train": 40, "val": 16})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def home(tiny_scenes, tmp_path_factory) -> Iterator[Path]:
+    """A $CCD_HOME of the tests' own, for their processes too; the demo's 2,000 images are 56 there."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "toy-scenes-v2").symlink_to(tiny_scenes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CCD_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -94,17 +94,11 @@ def test_a_report_without_map_counts_as_not_scored(copied_run, tmp_path, capsys)
 
 
 @pytest.fixture
-def elsewhere(tmp_path, tiny_scenes, monkeypatch):
-    """An empty folder to be in. The demo's images are there already, so that no command draws 2,000."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "toy-scenes-v2").symlink_to(tiny_scenes)
-    monkeypatch.setenv("CCD_HOME", str(home))
+def elsewhere(tmp_path, monkeypatch):
+    """An empty folder to be in."""
     monkeypatch.setenv("CCD_RUNS", "runs")
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize(
