@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ccd_core.data.formats import FORMATS, IMAGE_SUFFIXES
 from ccd_core.errors import ImageError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-# A file's content decides its format, not its suffix. The list keeps files of strangers away from Pillow's
-# rarer decoders (the one for EPS runs Ghostscript). Pillow treats MPO, which some phones write, as JPEG.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+__all__ = ["IMAGE_SUFFIXES", "image_size", "read_image", "resize"]
+
 MAX_PIXELS = 200_000_000
 MIN_SIDE = 2
 

@@ -7,7 +7,7 @@ and the app's pages call `Dataset.ground_truth`, which returns a `GroundTruth`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import overload
@@ -179,12 +179,18 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class Dataset:
-    """An open data set with its classes and its splits. There is always "train"; "val" may be missing."""
+    """An open data set with its classes and its splits. There is always "train"; "val" may be missing.
+
+    `notes` are sentences about what was understood or left out. `left_out` is {name: why} of all files that
+    look like images and are not used.
+    """
 
     spec: str
     classes: tuple[str, ...]
     splits: dict[str, ImageList]
     read_ground_truth: Callable[[str], GroundTruth | None]
+    notes: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def ground_truth(self, split: str) -> GroundTruth | None:
         """Read the annotations of `split`. Returns None if there is no such split, or if it has no labels."""
