@@ -1,8 +1,11 @@
-"""Where a CLIP comes from: open_clip's tags, the Hugging Face hub, a folder or a file, never an arbitrary pickle.
+"""Where a CLIP comes from: open_clip's tags, the Hugging Face hub, a folder or a file.
 
-Weights are run as they were trained: with QuickGELU and the pixel statistics that open_clip records for each of its tags. A file
-carries neither, so they are taken from the tag that its path names ("metaclip_400m", "DFN2B-CLIP-ViT-B-16"), from what all tags of
-the model agree on, or from the file itself where it is OpenAI's.
+Files are read by `ccd_core.weights`, which runs nothing in them; open_clip fetches them and builds the network.
+
+Weights are run as they were trained: with QuickGELU and the pixel statistics that open_clip records for each of
+its tags. A file carries neither. They are taken from the settings that lie beside a file of transformers, from
+the tag that the file's path names ("metaclip_400m", "DFN2B-CLIP-ViT-B-16"), from what all tags of the model
+agree on, or from the file itself where it is OpenAI's.
 """
 
 from __future__ import annotations
@@ -13,93 +16,121 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ccd_core.weights.files import first_line, read_weights
+from ccd_core.clip.configs import read_json, refuse_code, tokenizer_options, weights_in
+from ccd_core.clip.layouts import check_scale, from_transformers, load_clip
+from ccd_core.clip.openai import is_openai, openai_network
 from ccd_core.errors import UserError
+from ccd_core.weights.files import read_weights
+from ccd_core.weights.fitting import unwrap
+from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
 HUB_SECONDS = 3.0  # a hub that has not answered by then is not there
-OPENAI_ENTRIES = ("input_resolution", "context_length", "vocab_size")
 
 
 def load_network(name: str, pretrained: str | None) -> tuple[nn.Module, Any]:
     """An open_clip network with weights, on the CPU in float32, and its tokenizer.
 
-    name, pretrained: as in `ClipTeacher.load`. Raises UserError, one sentence, where the model is unknown or the weights are not to be had.
+    name, pretrained: as in `ClipTeacher.load`. Raises UserError, one sentence, where the model is unknown or the
+    weights cannot be had or used.
     """
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained and pretrained not in tags and (Path(pretrained).suffix or Path(pretrained).exists()):
-        return _from_file(name, Path(pretrained))
-    if ":" not in name:
-        if name not in open_clip.list_models():
-            raise UserError(
-                f"open_clip has no model {name!r}; `python -c 'import open_clip; print(open_clip.list_models())'` lists them."
-            )
-        if pretrained not in tags:
-            wanted = (
-                f"no weights {pretrained!r} for {name}"
-                if pretrained
-                else f"no default weights for {name} (clip.pretrained is empty)"
-            )
-            raise UserError(
-                f"open_clip has {wanted}; it has {', '.join(tags) or 'none'} (or give the path of a file)."
-            )
-    return _from_open_clip(name, pretrained)
+        network, tokenizer = _from_file(name, Path(pretrained).expanduser())
+    else:
+        if ":" not in name:
+            _refuse_unknown(name, pretrained, tags)
+        network, tokenizer = _from_open_clip(name, None if ":" in name else pretrained)
+    check_scale(network, f"CLIP {name}")
+    return network, tokenizer
+
+
+def _refuse_unknown(name: str, tag: str | None, tags: list[str]) -> None:
+    import open_clip
+
+    if name not in open_clip.list_models():
+        raise UserError(
+            f"open_clip has no model {name!r}; "
+            "`python -c 'import open_clip; print(open_clip.list_models())'` lists them."
+        )
+    if tag not in tags:
+        wanted = f"no weights {tag!r} for {name}"
+        if not tag:
+            wanted = f"no default weights for {name} (clip.pretrained is empty)"
+        there = ", ".join(tags) or "none"
+        raise UserError(f"open_clip has {wanted}; it has {there} (or give the path of a file).")
 
 
 def _from_open_clip(name: str, tag: str | None) -> tuple[nn.Module, Any]:
-    import open_clip
+    """A listed model with the weights of a tag, or a model of the hub or of a folder with its own."""
     from open_clip.pretrained import get_pretrained_cfg
 
-    with _hub(f"The weights of CLIP {name} ({tag or 'its own'})", asked=not name.startswith("local-dir:")):
-        quick = get_pretrained_cfg(name, tag).get("quick_gelu", False) if tag else False
-        network = open_clip.create_model(
-            name, pretrained=tag, force_quick_gelu=quick, require_pretrained=True
-        )
+    what = f"The weights of CLIP {name} ({tag or 'its own'})"
+    with _hub(what, asked=not name.startswith("local-dir:")):
+        if not tag:
+            refuse_code(name)
+        path = _weights_of(name, tag)
+        network = _architecture(name, get_pretrained_cfg(name, tag) if tag else {})
+        load_clip(network, from_transformers(read_weights(path), path), path, name)
     return network, _tokenizer(name)
+
+
+def _weights_of(name: str, tag: str | None) -> Path:
+    """The file of a tag's weights, of a repository's or of a folder's; what is not here yet is fetched."""
+    from open_clip import factory
+    from open_clip.pretrained import get_pretrained_cfg
+
+    if tag:
+        return Path(factory.download_pretrained(get_pretrained_cfg(name, tag)))
+    scheme, _, place = name.partition(":")
+    if scheme == "hf-hub":
+        return Path(factory.download_pretrained_from_hf(place))
+    return weights_in(Path(place))
 
 
 def _from_file(name: str, path: Path) -> tuple[nn.Module, Any]:
     import open_clip
-    from open_clip.model import build_model_from_openai_state_dict
 
-    state = read_weights(path)
-    if _is_openai(name, state):
-        for key in OPENAI_ENTRIES:
-            state.pop(key, None)
-        with _fitting(name, path):
-            network = build_model_from_openai_state_dict(state, cast_dtype=torch.float32).float()
-            return network, open_clip.tokenizer.SimpleTokenizer(
-                context_length=state["positional_embedding"].shape[0]
-            )
-    del state
+    found = from_transformers(read_weights(path), path)
+    state = unwrap(
+        found, ("token_embedding.weight", "visual.conv1.weight", "visual.layer1.0.conv1.weight"), path
+    )
+    if is_openai(name, state):
+        network = openai_network(state, path)
+        return network, open_clip.tokenizer.SimpleTokenizer(context_length=len(state["positional_embedding"]))
+    if ":" not in name and name not in open_clip.list_models():
+        _refuse_unknown(name, None, [])
     recipe = _recipe(name, path)
     with _hub(f"The architecture of CLIP {name}", asked=name.startswith("hf-hub:") or _has_hub_text(name)):
-        quick, statistics = (
-            recipe.get("quick_gelu", False),
-            {key: recipe[key] for key in ("mean", "std") if key in recipe},
-        )
-        network = open_clip.create_model(
-            name,
-            load_weights=False,
-            force_quick_gelu=quick,
-            force_preprocess_cfg=statistics,
-            pretrained_text=False,
-        )
-    with _fitting(name, path):
-        open_clip.load_checkpoint(network, str(path))
+        if ":" in name:
+            refuse_code(name)
+        network = _architecture(name, recipe)
+    load_clip(network, found, path, name)
     return network, _tokenizer(name)
+
+
+def _architecture(name: str, recipe: dict[str, Any]) -> Any:
+    """The open_clip network of that name, without weights, with the activation and statistics of `recipe`."""
+    import open_clip
+
+    return open_clip.create_model(
+        name,
+        load_weights=False,
+        force_quick_gelu=recipe.get("quick_gelu", False),
+        force_preprocess_cfg={key: recipe[key] for key in ("mean", "std") if key in recipe},
+        pretrained_text=False,
+    )
 
 
 def _tokenizer(name: str) -> Any:
     import open_clip
 
     with _hub(f"The tokenizer of CLIP {name}", asked=name.startswith("hf-hub:") or _has_hub_text(name)):
-        return open_clip.get_tokenizer(name)
+        return open_clip.get_tokenizer(name, **tokenizer_options(name))
 
 
 def _has_hub_text(name: str) -> bool:
@@ -111,10 +142,13 @@ def _has_hub_text(name: str) -> bool:
 
 
 def _recipe(name: str, path: Path) -> dict[str, Any]:
-    """How the weights in `path` were trained: open_clip's record (quick_gelu, mean, std, ...) of the tag they are."""
+    """How the weights in `path` were trained: quick_gelu, mean and std, as open_clip records them for its tags."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
+    beside = _recipe_of_transformers(path)
+    if beside:
+        return beside
     recipes = {tag: get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)}
     place = _plain(str(path.absolute()))
     found: tuple[str, dict[str, Any]] = ("", {})
@@ -131,53 +165,43 @@ def _recipe(name: str, path: Path) -> dict[str, Any]:
     quick = [recipe.get("quick_gelu", False) for recipe in recipes.values()]
     if any(quick) and not all(quick):
         log.warning(
-            "%s does not say which weights of %s it holds and is run with GELU; if it was trained with QuickGELU (OpenAI, MetaCLIP, DFN), "
-            "set clip.model=%s-quickgelu, or name the file after its open_clip tag",
-            path, name, name,
-        )  # fmt: skip
+            "%s does not say which weights of %s it holds and is run with GELU; if it was trained with "
+            "QuickGELU (OpenAI, MetaCLIP, DFN), set clip.model=%s-quickgelu, or name the file after its "
+            "open_clip tag",
+            *(path, name, name),
+        )
     return usual | {"quick_gelu": all(quick)}
+
+
+def _recipe_of_transformers(path: Path) -> dict[str, Any]:
+    """The same from the settings that transformers writes beside a CLIPModel; empty where there are none."""
+    settings = read_json(path.with_name("config.json"))
+    tower = settings.get("vision_config")
+    if settings.get("model_type") != "clip" or not isinstance(tower, dict):
+        return {}
+    recipe: dict[str, Any] = {"quick_gelu": tower.get("hidden_act", "quick_gelu") == "quick_gelu"}
+    pixels = read_json(path.with_name("preprocessor_config.json"))
+    for theirs, ours in (("image_mean", "mean"), ("image_std", "std")):
+        values = pixels.get(theirs)
+        if (
+            isinstance(values, list)
+            and len(values) == 3
+            and all(isinstance(value, float) for value in values)
+        ):
+            recipe[ours] = tuple(values)
+    return recipe
 
 
 def _plain(text: str) -> str:
     return text.lower().replace("-", "_")
 
 
-def _is_openai(name: str, state: dict[str, Tensor]) -> bool:
-    """Whether these are OpenAI's weights, which carry their own architecture.
-
-    Their archives say so by three extra entries. Without these: a name that open_clip does not know or for which only OpenAI's weights
-    exist leaves no other reading, and only OpenAI's files keep matrices in half beside norms in full precision.
-    """
-    import open_clip
-
-    if "input_resolution" in state:
-        return True
-    if "text_projection" not in state or name.startswith(("local-dir:", "hf-hub:")):
-        return False
-    half_beside_full = (
-        state["text_projection"].dtype == torch.float16 and state["ln_final.weight"].dtype == torch.float32
-    )
-    return (
-        half_beside_full
-        or name not in open_clip.list_models()
-        or open_clip.list_pretrained_tags_by_model(name) == ["openai"]
-    )
-
-
-@contextmanager
-def _fitting(name: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, KeyError, AttributeError, StopIteration, AssertionError) as error:
-        raise UserError(f"The weights in {path} do not fit CLIP {name}: {first_line(error)}.") from None
-
-
 @contextmanager
 def _hub(what: str, asked: bool) -> Iterator[None]:
     """Fetch from the Hugging Face hub, or fail with one sentence.
 
-    Without a network the hub's client asks again for a minute; here it is asked once whether it answers, and where it does not,
-    what lies in its cache is used at once.
+    Without a network the hub's client asks again for a minute. So the hub is asked once whether it answers; if
+    it does not, what lies in the client's cache is used at once.
     """
     from huggingface_hub import constants
 
@@ -196,13 +220,12 @@ def _hub(what: str, asked: bool) -> Iterator[None]:
         ) from None
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
-        why = (
-            f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
-            if asked and offline
-            else first_line(error)
-        )
+        why = first_line(error)
+        if asked and offline:
+            why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
         raise UserError(
-            f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and set clip.pretrained to its path."
+            f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and set "
+            "clip.pretrained to its path."
         ) from None
     finally:
         constants.HF_HUB_OFFLINE = before

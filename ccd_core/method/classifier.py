@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ccd_core.weights.files import first_line, read_weights
 from ccd_core.config import ClassifierSettings
 from ccd_core.errors import UserError
+from ccd_core.weights.files import read_weights
+from ccd_core.weights.fitting import load_into, unwrap
+from ccd_core.weights.torch_files import first_line
 
 
 class CamClassifier(nn.Module):
@@ -160,42 +162,4 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     Raises UserError where a weight is missing, has another shape, or belongs to a part that the backbone does not have.
     """
     network = backbone.network if isinstance(backbone, TimmFeatures) else backbone
-    found, wanted = read_weights(path), network.state_dict()
-    wrong = [
-        f"{name} is missing"
-        for name in wanted
-        if name not in found and not name.endswith("num_batches_tracked")
-    ]
-    wrong += [
-        f"{name} is {list(found[name].shape)}, not {list(wanted[name].shape)}"
-        for name in wanted
-        if name in found and found[name].shape != wanted[name].shape
-    ]
-    wrong += [
-        f"the backbone has no {name}"
-        for name in found
-        if name not in wanted and not _of_classifier(network, name)
-    ]
-    if wrong:
-        more = f", and {len(wrong) - 3} more like it" if len(wrong) > 3 else ""
-        raise UserError(f"The weights in {path} do not fit the backbone: {', '.join(wrong[:3])}{more}.")
-    network.load_state_dict(
-        {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in found.items()
-            if name in wanted
-        },
-        strict=False,
-    )
-
-
-def _of_classifier(network: nn.Module, name: str) -> bool:
-    """Whether a weight belongs to a part that was taken off (torchvision's `fc`) or put out of use (timm's heads)."""
-    part = network
-    for depth, step in enumerate(name.split(".")[:-1]):
-        if isinstance(part, nn.Identity):
-            return True
-        if step not in dict(part.named_children()):
-            return depth == 0
-        part = getattr(part, step)
-    return isinstance(part, nn.Identity)
+    load_into(network, unwrap(read_weights(path), network.state_dict().keys(), path), path, "the backbone")
