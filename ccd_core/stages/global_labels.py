@@ -1,4 +1,4 @@
-"""Stage `global`: what CLIP says of every whole image (Sec. 3.1, Eq. 1-3)."""
+"""Stage `global`: CLIP's class probabilities of every whole image (Sec. 3.1, Eq. 1-3)."""
 
 from __future__ import annotations
 
@@ -18,25 +18,21 @@ from ccd_core.runs.progress import Advance
 from ccd_core.runs.work import Arrays, Work
 
 log = logging.getLogger("ccd")
-CHUNK = 512  # images whose CLIP results are written together; a killed run loses at most these
+CHUNK = 512  # images whose embeddings are written together; a killed run loses at most these
 
 
 class GlobalOutputs(NamedTuple):
-    """What CLIP says of whole images. p: [N, C] float32 probabilities (Eq. 2); similarity: [N] float32 cosine
-    of the best class (Eq. 1).
+    """CLIP's outputs for N whole images and C classes."""
 
-    similarity is None for runs that were begun before it was kept.
-    """
-
-    p: np.ndarray
-    similarity: np.ndarray | None
+    p: np.ndarray  # [N, C] float32, probabilities (Eq. 2)
+    similarity: np.ndarray | None  # [N] float32 of the best class (Eq. 1); None in old runs
 
 
 def global_outputs(clip: PromptedClip, images: ImageList, work: Work) -> GlobalOutputs:
-    """CLIP's probabilities of each whole image, squeezed into a square, and its similarity to the best class
-    (Eq. 1-3).
+    """CLIP's probabilities of each whole image, and its similarity to the best class (Eq. 1-3).
 
-    They are kept in the run's global.npz, and the embeddings in the cache that runs share.
+    Images are resized to a square; the aspect ratio is not kept. The result is written to the run's
+    global.npz, and the embeddings to the cache, which all runs share.
     """
     arrays = work.once("global.npz", lambda: _compute(clip, images, work), images.ids)
     return GlobalOutputs(arrays["p_global"], arrays.get("similarity"))
@@ -47,12 +43,12 @@ def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
     cached = cache.read_embeddings(path, len(images))
     with work.progress.stage("global", len(images)) as advance:
         if work.team.broadcast_flag(cached is not None):
-            log.info("CLIP's embeddings of these images are kept from an earlier run")
+            log.info("CLIP's embeddings of these images are in the cache")
             parts = iter([] if cached is None else in_batches(cached, CHUNK))
         else:
             parts = _embeddings(clip, images, work, advance)
         if not work.team.first:
-            return {}  # the first process writes
+            return {}  # only the first process computes the probabilities and writes them
         text = clip.text.cpu()
         p: list[np.ndarray] = []
         similarity: list[np.ndarray] = []
@@ -61,7 +57,9 @@ def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
             p.append(clip.teacher.classify(embeddings, text).numpy())
             similarity.append((embeddings @ text.T).amax(1).numpy())
         if cached is None and work.run is not None:
-            cache.store_embeddings(path, (part["embeddings"] for part in work.read_chunks("global")), len(images))
+            cache.store_embeddings(
+                path, (part["embeddings"] for part in work.read_chunks("global")), len(images)
+            )
     p_global = np.concatenate(p)
     return {
         "ids": np.array(images.ids),
@@ -72,7 +70,7 @@ def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
 
 
 def _embeddings(clip: PromptedClip, images: ImageList, work: Work, advance: Advance) -> Iterator[np.ndarray]:
-    """[CHUNK, D] float32 unit-length embeddings of the whole images, part by part."""
+    """Yield the embeddings of the whole images in parts, float32 [CHUNK, D] of unit length."""
 
     def compute(part: slice) -> Arrays:
         rows: list[np.ndarray] = []
@@ -88,7 +86,7 @@ def _embeddings(clip: PromptedClip, images: ImageList, work: Work, advance: Adva
 
 
 def embedding_settings(clip: PromptedClip) -> dict[str, Any]:
-    """All that an image's embedding depends on, except the image."""
+    """Everything that an image's embedding depends on, except the image itself. It enters the cache's key."""
     teacher = clip.teacher
     chosen = {key: getattr(clip.settings, key) for key in ("size", "normalisation", "batch_size")}
     return chosen | {

@@ -13,33 +13,31 @@ from ccd_core.runs.work import Work
 
 log = logging.getLogger("ccd")
 SPLITS = ("train", "val")
-NAMED_IN_STATE = (
-    1000  # unusable images named in state.json, which is written twice a second; images.json has all
-)
+# state.json is written twice a second, so it names only so many unusable images. images.json names all.
+NAMED_IN_STATE = 1000
 
 
 def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedImages]:
-    """The training and the validation images that can be read. The others are listed in images.json, logged
-    and left out.
+    """The training and the validation images that can be read.
 
-    Raises UserError where no training image can be read.
+    The others are left out. They are logged and listed in images.json with the reason. Raises UserError if no
+    training image can be read.
     """
     settings = work.config.data
     run = work.folder
     size = work.config.classifier.image_size
-    none = ImageList((), ())
-    splits = {
-        name: DecodedImages(dataset.splits.get(name, none), size, settings.cache_gb, settings.workers)
-        for name in SPLITS
-    }
+    splits: dict[str, DecodedImages] = {}
+    for name in SPLITS:
+        images = dataset.splits.get(name, ImageList((), ()))
+        splits[name] = DecodedImages(images, size, settings.cache_gb, settings.workers)
     found: dict[str, dict[str, str]] = {}
-    total = sum(len(images) for images in splits.values())
+    total = sum(map(len, splits.values()))
     with work.team.main_process_first(), work.progress.stage("images", total) as advance:
         known = run.load_json("images.json") if run.has("images.json") else {}
         done = 0
-        for name, images in splits.items():
-            count = len(images)
-            found[name] = images.check(count_from(done, advance), known.get(name))
+        for name, decoded in splits.items():
+            count = len(decoded)
+            found[name] = decoded.check(count_from(done, advance), known.get(name))
             done += count
         if work.team.first:
             write_json(run.file("images.json"), found)
@@ -58,5 +56,5 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
 
 
 def count_from(before: int, advance: Advance) -> Advance:
-    """`advance` for a part of a stage, after `before` items of earlier parts."""
+    """`advance` for one part of a stage whose earlier parts have `before` items."""
     return lambda done: advance(before + done)

@@ -1,9 +1,9 @@
-"""Whether a data set is still the one that a run began with. Images and classes are matched by name, never by
-place.
+"""Check that a data set is still the one that the run began with.
 
-A run that begins writes dataset.npz: name, size, time and a fingerprint of every image file. A run that goes
-on compares. New images are left out. Images that are gone or changed end it with one sentence, unless the
-user asks to go on without them.
+Images and classes are matched by name, never by position. A new run writes dataset.npz with the name, the
+size, the modification time and a fingerprint of every image file. A resumed run compares them. It leaves out
+new images. It ends with one sentence if images are gone or have changed, unless the user asks to go on
+without them.
 """
 
 from __future__ import annotations
@@ -28,27 +28,25 @@ from ccd_core.runs.work import Work
 
 log = logging.getLogger("ccd")
 FILE = "dataset.npz"
-EDGE_BYTES = 4096  # of the beginning and of the end of a file go into its fingerprint
-NAMED = 3  # images that a sentence names
+EDGE_BYTES = 4096  # a fingerprint covers so many bytes at the beginning and at the end of a file
+NAMED = 3  # a sentence names so many images
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """The image files of one split: ids [N] str, size [N] int64 in bytes, time [N] int64 in ns, fingerprint
-    [N] uint64.
-    """
+    """The N image files of one split."""
 
-    ids: np.ndarray
-    size: np.ndarray
-    time: np.ndarray
-    fingerprint: np.ndarray
+    ids: np.ndarray  # [N] str
+    size: np.ndarray  # [N] int64, bytes
+    time: np.ndarray  # [N] int64, modification time in ns
+    fingerprint: np.ndarray  # [N] uint64
 
 
 def same_dataset(dataset: Dataset, work: Work) -> Dataset:
-    """The data set with the images that the run began with, and its classes in the run's order.
+    """The data set with exactly the images that the run began with, and with its classes in the run's order.
 
-    The first call of a run takes the inventory. Raises UserError where a class came or went, or where images
-    that the run knows are gone or have changed.
+    A new run takes the inventory first. Raises UserError if the classes are others, or if images of the run
+    are gone or have changed.
     """
     with work.team.main_process_first():
         return _same_dataset(dataset, work.folder)
@@ -78,10 +76,9 @@ def _same_dataset(dataset: Dataset, run: Run) -> Dataset:
 
 
 def forget_changed(dataset: Dataset, run: Run) -> int:
-    """Go on without the images that are gone or have changed: they leave every file of the run. Returns how
-    many there are.
+    """Remove images that are gone or have changed from all files of the run, which then goes on without them.
 
-    Raises UserError where no image is left.
+    Returns their number. Raises UserError if no training image is left.
     """
     if not run.has(FILE):
         return 0
@@ -90,14 +87,14 @@ def forget_changed(dataset: Dataset, run: Run) -> int:
     for split, known in inventories.items():
         lost, other = _compare(known, dataset.splits.get(split, ImageList((), ())))
         dropped |= {*lost, *other}
-        stays = ~np.isin(known.ids, [*lost, *other])
-        rows = (known.ids[stays], known.size[stays], known.time[stays], known.fingerprint[stays])
+        remain = ~np.isin(known.ids, [*lost, *other])
+        rows = (known.ids[remain], known.size[remain], known.time[remain], known.fingerprint[remain])
         inventories[split] = Inventory(*rows)
     if not dropped:
         return 0
     if not len(inventories["train"].ids):
         raise UserError(
-            f"No training image of run {run.name} is as it was when the run began; begin a new run."
+            f"Every training image of run {run.name} is gone or has changed since it began; begin a new run."
         )
     _forget(run, dropped)
     _write(run, inventories)
@@ -113,12 +110,12 @@ def _with_classes_of(dataset: Dataset, run: Run) -> Dataset:
     went = [name for name in run.classes if name not in dataset.classes]
     if came or went or len(dataset.classes) != len(run.classes):
         parts = [f"{_some(came)} came" if came else "", f"{_some(went)} went" if went else ""]
+        changes = " and ".join(filter(None, parts))
         raise UserError(
-            f"The classes of {dataset.spec} changed since run {run.name} began "
-            f"({' and '.join(filter(None, parts))}). "
+            f"The classes of {dataset.spec} changed since run {run.name} began ({changes}). "
             "Put them back and resume, or begin a new run with another --out."
         )
-    log.warning("the classes are in another order than when the run began; the run keeps its own order")
+    log.warning("the data set lists its classes in a new order; the run keeps the order that it began with")
 
     def ground_truth(split: str) -> GroundTruth | None:
         truth = dataset.read_ground_truth(split)
@@ -128,7 +125,10 @@ def _with_classes_of(dataset: Dataset, run: Run) -> Dataset:
 
 
 def _check_names(dataset: Dataset, run: Run) -> None:
-    """For a run from before inventories were taken: its arrays must be of the images that are there."""
+    """Raise UserError if a run without an inventory has arrays of other images than those of the data set.
+
+    Runs of earlier versions took no inventory.
+    """
     if not run.has("global.npz"):
         return
     known = run.load_global()["ids"].tolist()
@@ -152,7 +152,7 @@ def _inventory(images: ImageList) -> Inventory:
 
 
 def _facts(path: Path) -> tuple[int, int, int]:
-    """Size in bytes, time of change in ns and fingerprint of a file; zeros where it cannot be read."""
+    """Size in bytes, modification time in ns and fingerprint of a file. All are zero if it cannot be read."""
     try:
         facts = os.stat(path)
         return facts.st_size, facts.st_mtime_ns, _fingerprint(path, facts)
@@ -161,7 +161,7 @@ def _facts(path: Path) -> tuple[int, int, int]:
 
 
 def _fingerprint(path: Path, facts: os.stat_result) -> int:
-    """A digest of the file's size and both its ends; 0 for a pipe, where reading would wait for ever."""
+    """A digest of the file's size, its beginning and its end. It is 0 for a pipe, which would block."""
     if not stat.S_ISREG(facts.st_mode):
         return 0
     size = facts.st_size
@@ -174,7 +174,7 @@ def _fingerprint(path: Path, facts: os.stat_result) -> int:
 
 
 def _compare(known: Inventory, there: ImageList) -> tuple[list[str], list[str]]:
-    """Names of the known images that are gone, and of those whose file has changed."""
+    """The names of the known images that are gone, and of those whose file has changed."""
     gone: list[str] = []
     changed: list[str] = []
     for row, image in enumerate(known.ids.tolist()):
@@ -187,7 +187,7 @@ def _compare(known: Inventory, there: ImageList) -> tuple[list[str], list[str]]:
 
 
 def _is_same(path: Path, size: int, time: int, fingerprint: int) -> bool:
-    """Whether a file is as it was. A copy with another time is the same where its bytes are."""
+    """Whether a file has the same size, and the same modification time or else the same fingerprint."""
     try:
         facts = os.stat(path)
         if facts.st_size != size:
@@ -198,22 +198,21 @@ def _is_same(path: Path, size: int, time: int, fingerprint: int) -> bool:
 
 
 def _in_order_of(images: ImageList, ids: Sequence[str]) -> ImageList:
-    """The images named by `ids`, in their order, as far as they are there."""
+    """The images named by `ids`, in that order, without those that `images` does not have."""
     if tuple(ids) == images.ids:
         return images
     found = {image: path for image in ids if (path := images.path(image)) is not None}
-    return ImageList(tuple(found), tuple(found.values()))
+    return replace(images, ids=tuple(found), paths=tuple(found.values()))
 
 
 def _forget(run: Run, dropped: set[str]) -> None:
-    """Take the images named out of global.npz and views.parquet, and drop what is made again."""
-    for name in ("labels.npz", "scores"):
+    """Remove the images `dropped` from global.npz and views.parquet, and all files that are made again."""
+    for name in ("labels.npz", "scores", "partial"):
         run.remove(name)
-    run.remove("partial")
     if run.has("global.npz"):
         arrays = run.load_global()
-        stays = ~np.isin(arrays["ids"], list(dropped))
-        write_arrays(run.file("global.npz"), **{name: values[stays] for name, values in arrays.items()})
+        remain = ~np.isin(arrays["ids"], list(dropped))
+        write_arrays(run.file("global.npz"), **{name: values[remain] for name, values in arrays.items()})
     if run.has("views.parquet"):
         path = run.file("views.parquet")
         with (
@@ -224,8 +223,8 @@ def _forget(run: Run, dropped: set[str]) -> None:
         ):
             for group in range(views.num_row_groups):
                 table = views.read_row_group(group)
-                kept = [image not in dropped for image in table.column("image").to_pylist()]
-                writer.write_table(table.filter(kept))
+                remain = [image not in dropped for image in table.column("image").to_pylist()]
+                writer.write_table(table.filter(remain))
 
 
 def _read(run: Run) -> dict[str, Inventory]:

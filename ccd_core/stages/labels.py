@@ -1,6 +1,4 @@
-"""The labels of a run, between its other stages: bias, images without a class, local probabilities,
-labels.npz.
-"""
+"""The labels of a run: the bias, the images that show no class, the local probabilities, and labels.npz."""
 
 from __future__ import annotations
 
@@ -21,7 +19,10 @@ log = logging.getLogger("ccd")
 
 
 def measure_bias(p_global: np.ndarray, work: Work) -> Bias:
-    """The CLIP bias of each class, written to bias.json together with how it was measured (Sec. 3.3)."""
+    """Measure the CLIP bias of each class, and write it to bias.json with how it was measured (Sec. 3.3).
+
+    p_global: [N, C] probabilities of whole images.
+    """
     settings = work.config.bias
     run = work.folder
     bias = clip_bias(p_global, settings.entropy_threshold)
@@ -34,26 +35,24 @@ def measure_bias(p_global: np.ndarray, work: Work) -> Bias:
         }
         for index, name in enumerate(run.classes)
     }
-    how = {
+    settings_used = {
         "entropy_threshold": settings.entropy_threshold,
         "mode": settings.mode,
         "images_used": int(bias.used.sum()),
     }
     if work.team.first:
-        write_json(run.file("bias.json"), how | {"classes": rows})
+        write_json(run.file("bias.json"), settings_used | {"classes": rows})
     unmeasured = [name for name, row in rows.items() if not row["estimated"]]
     if unmeasured:
         log.warning(
-            "no low-entropy image has %s as its top class; their bias is taken from all images instead",
+            "no low-entropy image has %s as its top class; their bias was measured on all images",
             ", ".join(unmeasured),
         )
     return bias
 
 
 def find_none_images(clip: GlobalOutputs, work: Work) -> np.ndarray:
-    """[N] bool, the images that are taken to show no class (supplement, Sec. 8). All False where the filter
-    is off.
-    """
+    """[N] bool, the images that are taken to show no class (supplement, Sec. 8). None without the filter."""
     none = none_images(clip.p, clip.similarity, work.config.none_images)
     if work.config.none_images.filter != "off":
         log.info("%d of %d images are taken to show no class", none.sum(), len(none))
@@ -61,9 +60,9 @@ def find_none_images(clip: GlobalOutputs, work: Work) -> np.ndarray:
 
 
 def read_local_probabilities(run: Run, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """[N, C] maximum over each image's views (Eq. 5-6), NaN where it has none, and [N] how many views it has.
+    """[N, C] local probabilities of the images `ids`, and [N] the number of views of each image (Eq. 5-6).
 
-    The views are read part by part, so that they are never all in memory.
+    An image without views has a row of NaN. The views are read part by part and are never all in memory.
     """
     row_of = {image: row for row, image in enumerate(ids)}
     local = np.full((len(ids), len(run.classes)), np.nan, np.float32)
@@ -83,9 +82,10 @@ def write_labels(
     final: np.ndarray | None = None,
     n_views: np.ndarray | None = None,
 ) -> None:
-    """labels.npz: initial, local and final labels [N, C] and [N] how many views each image has.
+    """Write labels.npz: initial, local and final labels [N, C], and the number of views of each image [N].
 
-    Without an update, local labels are NaN, the final ones are the initial ones, and no image has views.
+    Without an update of the labels, the local labels are NaN, the final labels are the initial ones, and no
+    image has views.
     """
     if work.team.first:
         write_arrays(

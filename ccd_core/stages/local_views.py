@@ -1,8 +1,8 @@
-"""Stage `views`: every image's local views, and what CLIP says of them (Sec. 3.2, Eq. 4).
+"""Stage `views`: the local views of every image, and CLIP's probabilities of them (Sec. 3.2, Eq. 4).
 
-Two passes over the training images: the first scores them, which gives the view threshold exactly; the second
-computes the CAMs of the classes above it, their boxes, and CLIP's probabilities of the crops. The crops of
-many images are cut together, so that those of the same shape share a batch.
+There are two passes over the training images. The first computes the classifier's scores, which give the view
+threshold exactly. The second computes the CAMs of the classes above that threshold, their boxes, and CLIP's
+probabilities of the crops. Crops of many images are collected, so that those of the same shape share a batch.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from ccd_core.runs.work import Arrays, Work
 log = logging.getLogger("ccd")
 BATCH = 8  # images in one CAM pass
 CHUNK = 256  # images whose views are written together
-WAITING_BYTES = 400e6  # frames whose views wait to be cut and shown to CLIP
+WAITING_BYTES = 400e6  # at most so many bytes of frames wait until their views go to CLIP
 SIDES = ("x0", "y0", "x1", "y1")
 
 
 def find_views(model: CamClassifier, clip: PromptedClip, images: ImageList, work: Work) -> None:
-    """Write every image's local views, with CLIP's probabilities of each, to views.parquet, unless it is
-    there.
+    """Write the local views of every image, with CLIP's probabilities of each, to views.parquet.
+
+    model: the classifier after warm-up. Nothing is done if the file exists already.
     """
     if work.has("views.parquet"):
         return
@@ -44,14 +45,16 @@ def find_views(model: CamClassifier, clip: PromptedClip, images: ImageList, work
     model.eval()
     with work.progress.stage("views", 2 * len(images)) as advance:
         scores = _scores(model, images, work, advance)
-        threshold = chosen_threshold(scores, work.config.views, work.config.seed)
-        mean_views = float((scores > threshold).sum() / len(scores))
+        view_threshold = chosen_threshold(scores, work.config.views, work.config.seed)
+        above = scores > view_threshold
+        mean_views = float(above.sum() / len(scores))
         if work.team.first:
-            write_json(run.file("view_threshold.json"), {"threshold": threshold, "mean_views": mean_views})
-        log.info("view threshold %.4f: %.2f views an image on average", threshold, mean_views)
+            threshold = {"threshold": view_threshold, "mean_views": mean_views}
+            write_json(run.file("view_threshold.json"), threshold)
+        log.info("view threshold %.4f: %.2f views an image on average", view_threshold, mean_views)
 
         def compute(part: slice) -> Arrays:
-            return _views_of(part, scores, threshold, model, clip, images, work, advance)
+            return _views_of(part, above, model, clip, images, work, advance)
 
         parts = work.chunks("views", images.ids, CHUNK, compute)
         if work.team.first:
@@ -62,9 +65,9 @@ def find_views(model: CamClassifier, clip: PromptedClip, images: ImageList, work
 
 
 def _scores(model: CamClassifier, images: ImageList, work: Work, advance: Advance) -> np.ndarray:
-    """[N, C] the classifier's probabilities at the size that CAMs are computed at."""
+    """[N, C] float32, the classifier's probabilities at the image size at which CAMs are computed."""
     cam_size = work.config.classifier.cam_size
-    size = min(cam_size, work.config.views.frame)  # a photograph is quicker read when it may come smaller
+    size = min(cam_size, work.config.views.frame)  # a JPEG is decoded faster at a smaller size
 
     def compute(part: slice) -> Arrays:
         rows: list[np.ndarray] = []
@@ -81,23 +84,24 @@ def _scores(model: CamClassifier, images: ImageList, work: Work, advance: Advanc
 
 def _views_of(
     part: slice,
-    scores: np.ndarray,
-    threshold: float,
+    above: np.ndarray,
     model: CamClassifier,
     clip: PromptedClip,
     images: ImageList,
     work: Work,
     advance: Advance,
 ) -> Arrays:
-    """The views of the images `part`: image and class index, CAM box, view box and CLIP's probabilities of
-    each.
+    """The views of the images `part`, with CLIP's probabilities.
+
+    above: [N, C] bool, whether a class is above the view threshold. Returns `image` and `class_index` [V]
+    int, `cam_box` and `box` [V, 4] int in pixels of the frame, and `p` [V, C] float32.
     """
     config = work.config
     frame = (config.views.frame, config.views.frame)
     rng = np.random.default_rng([config.seed, part.start])
     found: dict[str, list[np.ndarray]] = {key: [] for key in ("image", "class_index", "cam_box", "box", "p")}
-    frames: list[Tensor] = []  # whose views CLIP has not been asked about
-    views: list[tuple[int, Box]] = []
+    frames: list[Tensor] = []  # those whose views have not gone to CLIP yet
+    views: list[tuple[int, Box]] = []  # the index in `frames`, and the box
 
     done = len(images) + part.start
     rows = range(part.start, part.stop)
@@ -105,13 +109,14 @@ def _views_of(
         _, cams = class_maps_of(model, pixels, config.classifier.cam_size, work.accelerator)
         done += len(indices)
         advance(done)
-        chosen = choose_views(scores[indices] > threshold, cams, frame, config.views, rng)
-        places = zip(chosen.image.tolist(), chosen.box.tolist(), strict=True)
-        views += [(len(frames) + row, box) for row, box in places]
+        chosen = choose_views(above[indices], cams, frame, config.views, rng)
+        boxes = zip(chosen.image.tolist(), chosen.box.tolist(), strict=True)
+        views += [(len(frames) + row, box) for row, box in boxes]
         frames += pixels.to(clip.teacher.device, non_blocking=True)
         if sum(frame.nbytes for frame in frames) > WAITING_BYTES:
             found["p"].append(clip_probabilities(clip, frames, views))
-            frames, views = [], []
+            frames = []
+            views = []
         found["image"].append(np.array(indices)[chosen.image])
         found["class_index"].append(chosen.class_index)
         found["cam_box"].append(chosen.cam_box)
@@ -123,7 +128,10 @@ def _views_of(
 def write_views(
     target: Path, ids: tuple[str, ...], classes: tuple[str, ...], scores: np.ndarray, parts: Iterable[Arrays]
 ) -> None:
-    """views.parquet, one row group a part; `parts` as `_views_of` gives them, scores [N, C] float32."""
+    """Write views.parquet with one row group for each of `parts`, which `_views_of` returned.
+
+    scores: [N, C] float32. Each view gets the score of its image and class.
+    """
     probabilities = pa.list_(pa.float32(), len(classes))
     columns = [("image", pa.string()), ("class", pa.string()), ("score", pa.float32())]
     boxes = [(name, pa.int32()) for side in SIDES for name in (f"cam_{side}", side)]

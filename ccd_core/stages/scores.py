@@ -1,6 +1,4 @@
-"""Stage `scores`: what the kept model predicts and, where there is ground truth, how good that and the labels
-are.
-"""
+"""Stage `scores`: predictions of the kept model and, with ground truth, the AP of predictions and labels."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from ccd_core.training.trainer import Trainer, Validate, predict_scores
 
 
 def validation(scorer: Scorer, images: DecodedImages, work: Work) -> Validate:
-    """A function that scores a model on the validation images [N]: mAP in [0, 1], None without ground truth."""
+    """A function that returns a model's mAP in [0, 1] on the validation images; None without ground truth."""
 
     def validate(model: CamClassifier, team: Team) -> float | None:
         if not len(images):
@@ -33,8 +31,10 @@ def validation(scorer: Scorer, images: DecodedImages, work: Work) -> Validate:
 def write_scores(
     trainer: Trainer, splits: dict[str, DecodedImages], scorer: Scorer, p_global: np.ndarray, work: Work
 ) -> None:
-    """Predictions of the kept model on every split to scores/, and AP of predictions and labels to
-    scores/ap.json.
+    """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
+
+    p_global: [N, C] CLIP's probabilities of the whole training images. ap.json has the APs of the predictions
+    and of the labels. It is not written without ground truth.
     """
     run = work.folder
     best = run.load_json("checkpoints", "best.json")
