@@ -68,3 +68,11 @@ def workspace(tmp_path, monkeypatch) -> Iterator[Path]:
     for job in jobs.list_jobs(folder):
         if job.active and job.state["pid"] != os.getpid():
             jobs.end_group(job.state)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (`make test`), a file stays on one, and all browser tests share one browser."""
+    for item in items:
+        folder = item.path.parent
+        group = folder.name if folder.name == "browser" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
