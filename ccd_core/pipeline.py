@@ -2,8 +2,9 @@
 
     run = run_ccd(CCDConfig.preset("demo"), out="runs/first")
 
-Who reads `learn` has read the method. Every step leaves its result in the run's folder and is skipped where
-that is there already. So a killed run goes on where it was, and any step can be looked at.
+`learn` is the whole method. Each of its steps writes its result to the run's folder, and is skipped if the
+result is there already. So a stopped run goes on where it stopped, and the result of every step can be
+examined.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ log = logging.getLogger("ccd")
 def run_ccd(
     config: CCDConfig, out: str | Path, reporter: Reporter | None = None, same_images: bool = False
 ) -> Run:
-    """Run CCD, or go on with the run that is in `out`. Raises UserError for what the user can put right.
+    """Run CCD in the folder `out`, or go on with the run that is there. Returns the finished run.
 
-    reporter(stage, done, total, detail) is called as work proceeds. same_images: go on without the images
-    that are gone or have changed since the run began.
+    reporter(stage, done, total, detail) is called as the work proceeds. same_images: leave out images that
+    are gone or have changed since the run began. Raises UserError for a mistake that the user can correct.
     """
     drawing = (lambda done, total: reporter("drawing", done, total, "")) if reporter else None
     dataset = open_dataset(config.data.spec, config.data.classes, progress=drawing)
@@ -57,7 +58,7 @@ def run_ccd(
         if same_images:
             forget_changed(dataset, run)
         if len(devices) > 1:
-            launch(run, devices, reporter)  # `learn` in a process for each
+            launch(run, devices, reporter)  # calls `learn` in one process for each device
         else:
             accelerator = make_accelerator(config.device, config.precision)
             learn(dataset, Work(config, accelerator, run, Progress(run, reporter)))
@@ -65,33 +66,41 @@ def run_ccd(
 
 
 def learn(dataset: Dataset, work: Work) -> None:
-    """The method. Each process of the run's team goes through it; the first one writes."""
+    """The method (Sec. 3). Every process of the run executes it, and only the first one writes files."""
     config = work.config
     dataset = same_dataset(dataset, work)
-    scorer = Scorer(dataset)
+    scorer = Scorer(dataset)  # the only part that reads ground truth; nothing below depends on its results
     log.info("%s: %d classes, on %s", config.data.spec, len(dataset.classes), describe(work.accelerator))
+    for note in dataset.notes:  # what was understood of the data set's files, and what is left out
+        log.info("%s", note)
     train, val = usable_images(dataset, work)
 
+    # Sec. 3.1: probabilities of whole images, Eq. 1-3
     work.progress.preparing("loading CLIP")
     clip = load_teacher(config.clip, dataset.classes, work.accelerator)
-    global_clip = global_outputs(clip, train.images, work)  # Sec. 3.1, Eq. 1-3
-    bias = measure_bias(global_clip.p, work)  # Sec. 3.3
-    none = find_none_images(global_clip, work)  # supplement, Sec. 8
+    global_clip = global_outputs(clip, train.images, work)
+
+    # Sec. 3.3: initial labels, debiased; images that show no class (supplement, Sec. 8)
+    bias = measure_bias(global_clip.p, work)
+    none = find_none_images(global_clip, work)
     initial = zero_none_images(initial_labels(global_clip.p, bias, config), none)
 
+    # Sec. 3.4: warm-up
     work.progress.preparing("loading the classifier")
     torch.manual_seed(config.seed)
     trainer = Trainer(make_classifier(config.classifier, len(dataset.classes)), work)
-    validate = validation(scorer, val, work)  # logged, never acted on
-    trainer.warm_up(train, initial, validate)  # Sec. 3.4
+    validate = validation(scorer, val, work)
+    trainer.warm_up(train, initial, validate)
 
     if config.labels.update:
-        find_views(trainer.plain_model, clip, train.images, work)  # Sec. 3.2, Eq. 4
-        p_local, n_views = read_local_probabilities(work.folder, train.ids)  # Eq. 5-6
+        # Sec. 3.2: local views, Eq. 4; local labels, Eq. 5-6; final labels, Eq. 7
+        find_views(trainer.plain_model, clip, train.images, work)
+        p_local, n_views = read_local_probabilities(work.folder, train.ids)
         local = debiased_local(p_local, bias, config)
-        final = zero_none_images(final_labels(initial, local, config), none)  # Eq. 7
+        final = zero_none_images(final_labels(initial, local, config), none)
         write_labels(work, train.ids, initial, local, final, n_views)
-        trainer.train(train, final, validate)  # Eq. 8
+        # Sec. 3.4: main phase, Eq. 8
+        trainer.train(train, final, validate)
     else:
         write_labels(work, train.ids, initial)
 
