@@ -11,8 +11,8 @@ import streamlit as st
 
 from app import state
 from app.components.cam_boxes import BoxState, cam_box_view
-from app.components.view_cards import marked_image
-from app.components.view_components import cam_methods_view, view_cards
+from app.components.marked_image import marked_image
+from app.components.view_cards import cam_methods_view, view_cards
 from app.reading.browsing import view_steps
 from app.reading.ground_truth import image_truth
 from app.reading.labels import debiasing

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import state
 from app.choices import pick_image
-from app.components.view_cards import crops, marked_image, view_cards
+from app.components.marked_image import crops, marked_image, view_cards
 from app.figures import labels as figures
 from app.reading.cached import mtime_ns
 from app.reading.ground_truth import image_truth

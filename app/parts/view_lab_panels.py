@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import state
 from app.components.clip_progress import asking
-from app.components.view_cards import crops, picture_strip
+from app.components.marked_image import crops, picture_strip
 from app.figures.view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
 from app.parts.cam_boxes import grown
 from app.reading.cached import mtime_ns

@@ -210,7 +210,7 @@ def test_the_view_lab_sweeps_around_true_objects(app, tiny_run):
 
 def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
     def page():
-        from app.components.view_cards import marked_image
+        from app.components.marked_image import marked_image
 
         marked_image("x.jpg", "x", [(0.1, 0.1, 0.5, 0.5), (0.1, 0.1, 0.9, 0.9), (0.1, 0.12, 0.5, 0.9)])
 
