@@ -1,8 +1,9 @@
-"""The predictor alone, as a Gradio page with an API: `ccd gradio RUN`, or the `app_file` of a Hugging Face Space.
+"""The predictor alone, as a Gradio page with an API: `ccd gradio RUN`, or a Hugging Face Space.
 
-On a Space (`ccd space` writes one) this file runs as it is, with `ccd_core/` and a run's folder named `run` beside `app/`; $CCD_RUN names
-another folder. Thresholds that are saved with the run are read at every question, so new ones need no restart.
-Images in `RUN/examples` are offered as examples, else some of the run's own where its data set is on this machine.
+On a Space (`ccd space` writes one) this file runs as it is, with `ccd_core/` and a run's folder named `run`
+beside `app/`; $CCD_RUN names another folder. Thresholds that are saved with the run are read at every
+question, so new ones need no restart. Images in `RUN/examples` are offered as examples, else some of the
+run's own where its data set is on this machine.
 """
 
 # ruff: noqa: E402
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,14 +23,24 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # a Space runs this file without installing the project
     sys.path.insert(0, str(ROOT))
 
+if not os.environ.get("GRADIO_TEMP_DIR"):
+    # Gradio's own folder belongs to whoever came first on this machine. It is read when Gradio is imported.
+    UPLOADS = tempfile.TemporaryDirectory(prefix="ccd-gradio-")  # mode 0700; it goes with this process
+    os.environ["GRADIO_TEMP_DIR"] = UPLOADS.name
+os.makedirs(os.environ["GRADIO_TEMP_DIR"], mode=0o700, exist_ok=True)
+
 import gradio as gr
 from PIL import Image
+from starlette.middleware import Middleware
 
+from app.gradio_inputs import image_input, threshold_input, truth_of
+from app.hosts import HostCheck
 from ccd_core.data import open_dataset
 from ccd_core.data.folder import find_images
 from ccd_core.data.images import image_size
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
+from ccd_core.machine.host_names import given_names, own_names
 from ccd_core.paths import demo_root
 from ccd_core.predict.overlay import overlay, picture
 from ccd_core.predict.predictor import Predictor
@@ -36,20 +48,12 @@ from ccd_core.runs.run import Run
 
 MOST_OVERLAYS = 12
 LONGER_SIDE = 640  # pixels of the overlays
-TILES = "#overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)) !important}"  # one alone would be cut off
+# One overlay alone would be cut off in Gradio's own grid.
+TILES = (
+    "#overlays .grid-container "
+    "{grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)) !important}"
+)
 HOUR = 3600  # seconds between sweeps of uploaded files, and their age when they go
-
-
-def upload() -> gr.Image:
-    """An image as the file that was uploaded: `read_image` decodes it, whose sentence says what is wrong with a bad one."""
-    image = gr.Image(
-        type="filepath", image_mode=None, label="Image", sources=["upload", "clipboard", "webcam"], height=360
-    )
-    decode = image.preprocess
-    image.preprocess = lambda payload: (
-        payload.path if payload is not None and payload.path else decode(payload)
-    )  # type: ignore[method-assign]
-    return image
 
 
 @contextmanager
@@ -76,7 +80,11 @@ class Answers:
     def predict(
         self, image: str | None, threshold: float, use_saved: bool
     ) -> tuple[dict[str, float], list[tuple[Image.Image, str]], dict[str, Any]]:
-        """Scores of all classes; overlays; and {"labels": [{label, score, threshold, box}], "scores": {...}}, boxes [x0, y0, x1, y1] in pixels."""
+        """Scores of all classes, overlays, and both as one record.
+
+        The record is {"labels": [{label, score, threshold, box}, ...], "scores": {...}, "size": [w, h]};
+        boxes are [x0, y0, x1, y1] in pixels of the upright image.
+        """
         if not image:
             raise gr.Error("Choose an image first.", print_exception=False)
         if not 0 <= threshold <= 1:
@@ -86,12 +94,12 @@ class Answers:
             raise gr.Error(answer.error or "The image cannot be read.", print_exception=False)
         classes = self.run.classes
         with sentences_shown():
-            limits = (use_saved and self.saved) or thresholds.Thresholds.same(classes, threshold)
+            saved = self.saved if truth_of(use_saved) else None
+            limits = saved or thresholds.Thresholds.same(classes, threshold)
         labels = limits.labels(classes, answer.scores)
         chosen = [classes.index(label) for label in labels]
-        seen = self.predictor.attend(
-            image, chosen, clip=False
-        )  # CLIP may be a gigabyte that a Space does not have
+        # CLIP may be a gigabyte that a Space does not have.
+        seen = self.predictor.attend(image, chosen, clip=False)
         width, height = image_size(image)
         small = picture(image, LONGER_SIDE)
         overlays: list[tuple[Image.Image, str]] = []
@@ -118,7 +126,7 @@ class Answers:
         return scores, overlays, details
 
     def examples(self, count: int = 6) -> list[str]:
-        """Images to try: those shipped with the run, else some of its own; none where they are not on this machine."""
+        """Images to try: those shipped with the run, else some of its own where they are on this machine."""
         folder = self.run.file("examples")
         if folder.is_dir():
             return [str(folder / name) for name in find_images(folder)][:count]
@@ -148,19 +156,19 @@ def saved_choice(answers: Answers) -> gr.Checkbox:
 
 def build(answers: Answers) -> gr.Blocks:
     run = answers.run
+    examples = answers.examples()
     with gr.Blocks(title=f"CCD: {run.name}", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
         gr.Markdown(
-            f"# What is in the picture?\nA multi-label classifier of {len(run.classes)} classes, trained without labels "
-            f"(CCD, CVPR 2025): {', '.join(run.classes[:30])}{' ...' if len(run.classes) > 30 else ''}."
+            f"# What is in the picture?\nA multi-label classifier of {len(run.classes)} classes, trained "
+            f"without labels (CCD, CVPR 2025): {', '.join(run.classes[:30])}"
+            f"{' ...' if len(run.classes) > 30 else ''}."
         )
         with gr.Row():
             with gr.Column(scale=2):
-                image = upload()
-                threshold = gr.Slider(
-                    0,
-                    1,
-                    0.5,
-                    step=0.01,
+                image = image_input(
+                    examples, label="Image", sources=["upload", "clipboard", "webcam"], height=360
+                )
+                threshold = threshold_input(
                     label="Threshold",
                     info="A class scored at or above it is a label.",
                     interactive=True,
@@ -176,7 +184,8 @@ def build(answers: Answers) -> gr.Blocks:
                     format="jpeg",
                 )
                 gr.Markdown(
-                    "Heat: what in the picture speaks for the label (its class activation map). Frame: the part above half of the map's range."
+                    "Heat: what in the picture speaks for the label (its class activation map). Frame: the "
+                    "part above half of the map's range."
                 )
                 scores = gr.Label(label="Scores", num_top_classes=8, show_heading=False)
         with gr.Accordion(
@@ -196,7 +205,6 @@ def build(answers: Answers) -> gr.Blocks:
         image.upload(answers.predict, **asked, api_visibility="private")
         threshold.release(_only_with_image(answers), **asked, api_visibility="private")
         use_saved.input(_only_with_image(answers), **asked, api_visibility="private")
-        examples = answers.examples()
         if examples:
             shown = gr.Examples(
                 [[path] for path in examples], [image], cache_examples=False, api_visibility="private"
@@ -212,6 +220,17 @@ def _only_with_image(answers: Answers):
     )
 
 
+def checks() -> list[Middleware]:
+    """What stands before the page and its API: the check of names, as in the browser app.
+
+    A Space and a public link (--share) are reached by names that are not known here.
+    """
+    if os.environ.get("SPACE_ID") or os.environ.get("GRADIO_SHARE", "").lower() == "true":
+        return []
+    own = own_names(os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1")
+    return [Middleware(HostCheck, own=own, named=given_names())]
+
+
 def main() -> None:
     try:
         page = build(
@@ -219,9 +238,8 @@ def main() -> None:
         )
     except UserError as error:
         sys.exit(f"Error: {error}")
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # as Ctrl-C: the server ends in order and removes what was uploaded
+    # SIGTERM is then as Ctrl-C: the server ends in order and removes what was uploaded.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     page.launch(
         max_file_size="20mb",
         show_error=True,
@@ -229,6 +247,7 @@ def main() -> None:
         footer_links=["api"],
         theme=gr.themes.Soft(primary_hue="blue"),
         css=TILES,
+        app_kwargs={"middleware": checks()},
     )
 
 

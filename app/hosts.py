@@ -93,7 +93,7 @@ def _of_one_origin(scope: Scope, host: str) -> Scope:
         return scope
     scheme = _values(scope, b"origin")[0].partition("://")[0]
     others = [(name, value) for name, value in scope["headers"] if name != b"origin"]
-    return scope | {"headers": [*others, (b"origin", f"{scheme}://{host}".encode("latin-1"))]}
+    return {**scope, "headers": [*others, (b"origin", f"{scheme}://{host}".encode("latin-1"))]}
 
 
 def _values(scope: Scope, header: bytes) -> list[str]:

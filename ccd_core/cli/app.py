@@ -14,9 +14,9 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from ccd_core.cli.options import Workspace
+from ccd_core.cli.options import AllowedHosts, Workspace, name_hosts
 from ccd_core.errors import UserError
-from ccd_core.machine.host_names import ANY_ADDRESS, LOOPBACK, given_name, given_names, own_names
+from ccd_core.machine.host_names import ANY_ADDRESS, LOOPBACK, given_name, own_names
 from ccd_core.machine.users import other_people
 from ccd_core.paths import ROOT
 
@@ -51,15 +51,7 @@ def browser_app(
             "asks who it is."
         ),
     ] = None,
-    allowed_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allowed-host",
-            metavar="NAME",
-            help="A name by which people reach the app through a proxy, such as ccd.example.org. Repeatable; "
-            "names in $CCD_ALLOWED_HOSTS count as well.",
-        ),
-    ] = None,
+    allowed_host: AllowedHosts = None,
     base_path: Annotated[
         str,
         typer.Option(
@@ -72,8 +64,7 @@ def browser_app(
     ] = True,
 ) -> None:
     """Open the browser app."""
-    names = list(dict.fromkeys([*given_names(), *map(given_name, allowed_host or [])]))
-    os.environ["CCD_ALLOWED_HOSTS"] = ",".join(names)
+    names = name_hosts(allowed_host)
     base = _base(base_path)
     if address not in ANY_ADDRESS:
         given_name(address)

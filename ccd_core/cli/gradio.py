@@ -1,4 +1,4 @@
-"""`ccd gradio` and `ccd space`: the predictor alone, on this machine or as a folder that is a Hugging Face Space."""
+"""`ccd gradio` and `ccd space`: the predictor alone, on this machine or as a Hugging Face Space."""
 
 from __future__ import annotations
 
@@ -12,17 +12,31 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ccd_core.cli.options import RunPath
+from ccd_core.cli.options import AllowedHosts, RunPath, name_hosts
 from ccd_core.errors import UserError
 from ccd_core.paths import ROOT
 
 console = Console()
 
 OF_RUN = ("checkpoints/best.safetensors", "checkpoints/best.json", "thresholds.json")
-NEEDED = (  # of the project's packages; the Space brings gradio
-    "torch", "torchvision", "open_clip_torch", "timm", "accelerate", "safetensors", "numpy", "pillow", "pyarrow", "scikit-learn", "pydantic", "PyYAML",
-    "psutil", "filelock",
-)  # fmt: skip
+OF_APP = ("app/gradio_app.py", "app/gradio_inputs.py", "app/hosts.py")
+# Of the project's packages; the Space brings gradio.
+NEEDED = (
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "timm",
+    "accelerate",
+    "safetensors",
+    "numpy",
+    "pillow",
+    "pyarrow",
+    "scikit-learn",
+    "pydantic",
+    "PyYAML",
+    "psutil",
+    "filelock",
+)
 README = """---
 title: What is in the picture?
 sdk: gradio
@@ -45,6 +59,7 @@ def gradio_app(
         bool, typer.Option("--share", help="Ask gradio.live for a public link; it ends with this command.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    allowed_host: AllowedHosts = None,
 ) -> None:
     """Open the predictor alone: a page to send to a colleague, and an HTTP API.
 
@@ -52,6 +67,7 @@ def gradio_app(
     """
     from ccd_core.runs.run import Run
 
+    name_hosts(allowed_host)
     Run.open(path)
     settings = {
         "CCD_RUN": str(path.resolve()),
@@ -66,7 +82,7 @@ def gradio_app(
 def space(
     path: RunPath, folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or an empty folder.")]
 ) -> None:
-    """Write a folder that is a Hugging Face Space as it stands: the page of `ccd gradio` with the run's classifier.
+    """Write a folder that is a Hugging Face Space: the page of `ccd gradio` with the run's classifier.
 
     ccd space runs/photos my-space
 
@@ -82,9 +98,8 @@ def space(
     shutil.copytree(ROOT / "ccd_core", folder / "ccd_core", ignore=shutil.ignore_patterns("__pycache__"))
     if run.config.classifier.backbone == "clip:demo":  # its architecture is read from there
         shutil.copytree(ROOT / "assets" / "demo_clip", folder / "assets" / "demo_clip")
-    wanted = {"app/gradio_app.py": ROOT / "app" / "gradio_app.py"} | {
-        f"run/{name}": run.file(name) for name in OF_RUN if run.has(name)
-    }
+    wanted = {name: ROOT / name for name in OF_APP}
+    wanted |= {f"run/{name}": run.file(name) for name in OF_RUN if run.has(name)}
     for name, source in wanted.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)

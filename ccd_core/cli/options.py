@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ccd_core.machine.host_names import given_name, given_names
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
@@ -26,3 +29,22 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable."),
 ]
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-host",
+        metavar="NAME",
+        help="A name by which people reach this app through a proxy, such as ccd.example.org. Repeatable; "
+        "names in $CCD_ALLOWED_HOSTS count as well.",
+    ),
+]
+
+
+def name_hosts(given: list[str] | None) -> list[str]:
+    """The names of `--allowed-host` and of $CCD_ALLOWED_HOSTS, which holds them all from now on.
+
+    Raises UserError for what is no name.
+    """
+    names = list(dict.fromkeys([*given_names(), *map(given_name, given or [])]))
+    os.environ["CCD_ALLOWED_HOSTS"] = ",".join(names)
+    return names

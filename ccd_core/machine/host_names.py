@@ -55,10 +55,10 @@ def given_names() -> list[str]:
     return [given_name(text) for text in re.split(r"[,\s]+", os.environ.get("CCD_ALLOWED_HOSTS", "")) if text]
 
 
-def own_names(address: str) -> set[str]:
+def own_names(address: str) -> frozenset[str]:
     """Names under which an app that listens on `address` is reached without a proxy."""
     if address in LOOPBACK:
-        return set(LOOPBACK)
+        return LOOPBACK
     machine = {socket.gethostname().lower(), socket.getfqdn().lower()} - {""}
     named = set() if address in ANY_ADDRESS else {given_name(address)}
     return LOOPBACK | machine | {f"{name}.local" for name in machine if "." not in name} | named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -247,14 +248,52 @@ def test_an_upload_of_more_than_20_mb_is_refused(server, tmp_path):
     assert answer.status_code == 413 and "exceeded maximum allowed size" in answer.text
 
 
+def told(server: SimpleNamespace, *data: object) -> str:
+    """What the API streams to somebody who sends exactly these values."""
+    sent = httpx.post(f"{server.url}/gradio_api/call/predict", json={"data": list(data)})
+    event = sent.json()["event_id"]
+    return httpx.get(f"{server.url}/gradio_api/call/predict/{event}", timeout=60).text
+
+
 def test_nothing_else_of_the_machine_is_served(server):
     for path in (server.run.file("config.yaml"), "run/config.yaml", "/etc/hostname"):
         assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
     image = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
-    event = httpx.post(f"{server.url}/gradio_api/call/predict", json={"data": [image, 0.5, False]}).json()[
-        "event_id"
-    ]
-    assert "was not uploaded by a user" in httpx.get(f"{server.url}/gradio_api/call/predict/{event}").text
+    assert "was not uploaded by a user" in told(server, image, 0.5, False)
+
+
+def test_an_image_of_the_machine_is_not_labelled_however_it_is_named(server, photos, tmp_path):
+    """The answer is the same whether or not there is such a file."""
+    link = server.uploads / "link.jpg"
+    link.symlink_to(photos[0])
+    within = server.uploads / ".." / ".." / photos[0].relative_to("/")
+    answers = set()
+    for path in (photos[0], tmp_path / "nobody.jpg", tmp_path, link, within, "x\0y", "~/x.jpg", "a" * 5000):
+        for more in ({}, {"meta": {}}, {"meta": {"_type": "other"}}, {"url": "data:,", "orig_name": "a.svg"}):
+            answers.add(told(server, {"path": str(path)} | more, 0.0, False))
+    link.unlink()
+    answers |= {told(server, image, 0.0, False) for image in (str(photos[0]), [str(photos[0])], 7)}
+    answers.add(told(server, {"url": "http://127.0.0.1:1/x.png"}, 0.0, False))
+    assert len(answers) == 1, [one[:300] for one in answers]
+    (answer,) = answers
+    assert "reads only images that were uploaded to it" in answer and "event: error" in answer
+
+
+def test_an_upload_and_an_address_that_holds_the_image_are_labelled(server, photos):
+    with open(photos[0], "rb") as file:
+        (path,) = httpx.post(f"{server.url}/gradio_api/upload", files={"files": file}).json()
+    held = "data:image/jpeg;base64," + base64.b64encode(photos[0].read_bytes()).decode()
+    for image in ({"path": path}, {"path": path, "meta": {"_type": "gradio.FileData"}}, {"url": held}):
+        assert "event: complete" in told(server, image, 0.5, False)
+    assert "data: address is damaged" in told(server, {"url": "data:image/jpeg;base64,%%%"}, 0.5, False)
+
+
+def test_values_may_be_text_as_scripts_send_them(server, photos):
+    held = {"url": "data:image/jpeg;base64," + base64.b64encode(photos[0].read_bytes()).decode()}
+    assert told(server, held, "0.25", "false") == told(server, held, 0.25, False)
+    for threshold in ("much", None, [], True):
+        assert "The threshold is a number from 0 to 1." in told(server, held, threshold, False)
+    assert "saved thresholds is true or false" in told(server, held, 0.5, "perhaps")
 
 
 def test_only_prediction_is_public(server):

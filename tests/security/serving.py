@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -60,21 +61,28 @@ class Served:
 
 
 @contextmanager
-def app_on(workspace: Path, *options: str, log: Path) -> Iterator[Served]:
-    """`ccd app` on `workspace`, until the block ends."""
-    port = free_port()
-    command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port)]
+def command_on(port: int, *arguments: str, log: Path, **environment: str) -> Iterator[Served]:
+    """`ccd ARGUMENTS`, which listens on `port`, until the block ends."""
     with open(log, "w") as file:
         process = subprocess.Popen(
-            [*command, "--workspace", str(workspace), *options],
+            [sys.executable, "-m", "ccd_core.cli", *arguments, "--port", str(port)],
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=os.environ | environment,
         )
     try:
-        wait_for(lambda: listens(port) or process.poll() is not None, why=log.read_text)
+        wait_for(lambda: listens(port) or process.poll() is not None, 120, log.read_text)
         assert process.poll() is None, log.read_text()
         yield Served(port, process, log)
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@contextmanager
+def app_on(workspace: Path, *options: str, log: Path, **environment: str) -> Iterator[Served]:
+    """`ccd app` on `workspace`, until the block ends."""
+    arguments = ["app", "--no-browser", "--workspace", str(workspace), *options]
+    with command_on(free_port(), *arguments, log=log, **environment) as served:
+        yield served
