@@ -25,9 +25,10 @@ from ccd_core.evaluation.metrics import average_precision, summary
 from ccd_core.files import write_arrays, write_atomic, write_json
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.bias import entropy
+from ccd_core.method.boxes import add_offset
 from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import final_labels, initial_labels, local_labels
-from ccd_core.method.views import add_offset, view_threshold
+from ccd_core.method.views import view_threshold
 from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
 from ccd_core.stages.labels import measure_bias, write_labels

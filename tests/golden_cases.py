@@ -22,12 +22,13 @@ from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.evaluation.metrics import average_precision
 from ccd_core.method.bias import Bias, clip_bias, entropy
+from ccd_core.method.boxes import add_offset
 from ccd_core.method.classifier import class_maps
 from ccd_core.method.early_stop import first_local_minimum
 from ccd_core.method.labels import final_labels, initial_labels, local_labels
 from ccd_core.method.local_views import choose_views
 from ccd_core.method.losses import ccd_loss
-from ccd_core.method.views import add_offset, cam_boxes, crop_shape, crop_views
+from ccd_core.method.views import cam_boxes, crop_shape, crop_views
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 REFERENCE = CCDConfig.preset("reference")

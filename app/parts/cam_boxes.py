@@ -22,6 +22,7 @@ from app.routes import image_url
 from app.widgets import literal
 from ccd_core.data.images import image_size
 from ccd_core.data.types import Box
+from ccd_core.method.boxes import add_offset
 from ccd_core.runs.run import Run
 
 THRESHOLDS = [round(0.3 + 0.01 * i, 2) for i in range(70)]
@@ -45,8 +46,7 @@ def cam_thresholds(run: Run) -> list[float]:
 
 def grown(box: list[int], offset: int, frame: int) -> list[int]:
     """The local view of a CAM box: `offset` wider on every side, within the frame."""
-    x0, y0, x1, y1 = box
-    return [max(0, x0 - offset), max(0, y0 - offset), min(frame, x1 + offset), min(frame, y1 + offset)]
+    return add_offset(np.array([box]), offset, (frame, frame))[0].tolist()
 
 
 # -- the image with its boxes --------------------------------------------------------------------------

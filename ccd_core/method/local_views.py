@@ -14,9 +14,9 @@ from torch import Tensor
 from ccd_core.clip.teacher import PromptedClip, batches_of_equal, normalise
 from ccd_core.config import MeanViews, SearchedViews, ViewSettings
 from ccd_core.data.types import Box
+from ccd_core.method.boxes import add_offset
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.views import (
-    add_offset,
     cam_boxes,
     crop_shape,
     crop_views,

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ccd_core.data.types import Box
+from ccd_core.method.boxes import add_offset
 
 SMALLEST_SIDE = 32  # pixels; CLIP's image towers need that many, so a thinner view is stretched
 EPSILON = 1e-5  # added to a map's range before the division by it; keeps a constant map free of boxes
@@ -97,16 +98,6 @@ class _Axis:
 def _first_and_last(above: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each row of [M, L]: index of the first True, one past the last True, and whether there is any."""
     return above.argmax(1), above.shape[1] - above[:, ::-1].argmax(1), np.asarray(above.any(1))
-
-
-def add_offset(boxes: np.ndarray, offset: int, size: tuple[int, int]) -> np.ndarray:
-    """Boxes [M, 4] grown by `offset` pixels on every side and clipped to the frame `size` (H, W).
-
-    Rows of -1, which stand for no box, stay as they are.
-    """
-    grown = boxes + np.array([-offset, -offset, offset, offset])
-    clipped = np.clip(grown, 0, [size[1], size[0], size[1], size[0]])
-    return np.where(boxes[:, :1] < 0, -1, clipped)
 
 
 def cam_boxes(
