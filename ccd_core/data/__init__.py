@@ -7,6 +7,7 @@ This package may import `toy`, `paths`, `files` and `errors`. It knows neither m
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ccd_core.data.types import Dataset, Progress
@@ -34,7 +35,17 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
     for split, images in dataset.splits.items():
         if not images:
             raise UserError(f"The data set {spec} has no images in its split {split}.")
-    return dataset
+    return _with_depth(dataset)
+
+
+def _with_depth(dataset: Dataset) -> Dataset:
+    """The data set with one `Depth` for all its splits, so that all of its pictures are scaled alike."""
+    from ccd_core.data.depth import Depth
+    from ccd_core.data.images import largest_value
+
+    depth = Depth(dataset.spec, [images.paths for images in dataset.splits.values()], largest_value)
+    splits = {split: replace(images, depth=depth) for split, images in dataset.splits.items()}
+    return replace(dataset, splits=splits)
 
 
 # An opener takes the spec, the folder in it, a file of classes or None, and a progress callback or None. Each

@@ -25,17 +25,22 @@ from ccd_core.files import replacing, write_json
 from ccd_core.paths import home
 
 log = logging.getLogger("ccd")
+DECODER = b"decoder 2\n"  # of files other than JPEGs, some of which an earlier version decoded to other pixels
 LIMIT_BYTES = 4_000_000_000  # for all embeddings together
 
 
 def _cache_key(images: ImageList, depends_on: dict[str, Any]) -> str:
+    if images.bits is not None:
+        depends_on = depends_on | {"bits": images.bits}
     digest = hashlib.blake2b(json.dumps(depends_on, sort_keys=True).encode(), digest_size=16)
     real_folder = functools.cache(os.path.realpath)  # one look-up for each folder, not for each image
     for path in map(os.fspath, images.paths):
         folder, name = os.path.split(path)
         real = os.path.realpath(path) if os.path.islink(path) else os.path.join(real_folder(folder), name)
         facts = _file_status(path)
-        digest.update(f"{real}\0{facts and facts.st_size}\0{facts and facts.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(f"{real}\0{facts and facts.st_size}\0{facts and facts.st_mtime_ns}\n"))
+        if not real.lower().endswith((".jpg", ".jpeg")):
+            digest.update(DECODER)
     return digest.hexdigest()
 
 

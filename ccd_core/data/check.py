@@ -198,7 +198,7 @@ def _broken_images(dataset: Dataset, progress: Progress | None) -> dict[str, dic
     try:
         for split, images in dataset.splits.items():
             broken[split] = {}
-            reasons = pool.map(_what_is_wrong, map(str, images.paths), chunksize=32)
+            reasons = pool.map(_what_is_wrong, map(os.fspath, images.paths), chunksize=32)
             for name, reason in zip(images.ids, reasons, strict=True):
                 if reason:
                     broken[split][name] = reason

@@ -26,13 +26,15 @@ class _SquareImages(Dataset):
     def __init__(self, images: ImageList, size: int):
         self.images = images
         self.size = size
+        self.bits = images.bits  # measured here, before there are worker processes
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
         try:
-            pixels = resize(read_image(self.images.paths[index], at_least=self.size), self.size, self.size)
+            image = read_image(self.images.paths[index], at_least=self.size, bits=self.bits)
+            pixels = resize(image, self.size, self.size)
         except ImageError as error:
             return index, str(error)
         return index, torch.from_numpy(np.array(pixels)).permute(2, 0, 1).contiguous()

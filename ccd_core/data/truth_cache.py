@@ -80,9 +80,9 @@ def _digest(sources: Iterable[Path], how: str) -> str:
     for path in map(os.path.abspath, sources):
         try:
             facts = os.stat(path)
-            digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n"))
         except OSError:
-            digest.update(f"{path}\0missing\n".encode())
+            digest.update(os.fsencode(f"{path}\0missing\n"))
     return digest.hexdigest()
 
 

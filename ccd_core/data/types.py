@@ -7,14 +7,17 @@ and the app's pages call `Dataset.ground_truth`, which returns a `GroundTruth`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from ccd_core.errors import UserError
+
+if TYPE_CHECKING:
+    from ccd_core.data.depth import Depth
 
 # (x0, y0, x1, y1) in whole pixels, half-open: x1 and y1 are the first column and row outside the box.
 Box = tuple[int, int, int, int]
@@ -48,10 +51,19 @@ class Paths(Sequence[Path]):
 
 @dataclass(frozen=True)
 class ImageList:
-    """Names and paths of N images. Label making and training see nothing else of a data set."""
+    """Names and paths of N images. Label making and training see nothing else of a data set.
+
+    `depth` tells how many bits the data set's pictures of 16 bits use. It is None where that is not measured.
+    """
 
     ids: tuple[str, ...]
     paths: Sequence[Path]
+    depth: Depth | None = None
+
+    @property
+    def bits(self) -> int | None:
+        """The bits that pictures of 16 bits use, for `read_image`. None if there are no such pictures."""
+        return None if self.depth is None else self.depth.bits
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,12 +74,12 @@ class ImageList:
         rows = [row for row, name in enumerate(self.ids) if name not in dropped]
         remaining = tuple(self.ids[row] for row in rows)
         if not isinstance(self.paths, Paths):
-            return ImageList(remaining, tuple(self.paths[row] for row in rows))
+            return replace(self, ids=remaining, paths=tuple(self.paths[row] for row in rows))
         if self.paths.names is self.ids:
             names = remaining  # the two tuples stay one object, which saves memory
         else:
             names = tuple(self.paths.names[row] for row in rows)
-        return ImageList(remaining, Paths(self.paths.folder, names, self.paths.suffix))
+        return replace(self, ids=remaining, paths=Paths(self.paths.folder, names, self.paths.suffix))
 
     def path(self, image: str) -> Path | None:
         """The path of the image with this name, or None if the list does not have it."""
