@@ -9,7 +9,6 @@ examined.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.data.types import Dataset
 from ccd_core.evaluation.scorer import Scorer
-from ccd_core.machine.device import check_device, describe, make_accelerator
+from ccd_core.machine.device import check_device, make_accelerator
 from ccd_core.machine.gpus import devices_of
 from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
@@ -36,8 +35,6 @@ from ccd_core.stages.local_views import find_views
 from ccd_core.stages.scores import validation, write_scores
 from ccd_core.training.distributed import launch
 from ccd_core.training.trainer import Trainer
-
-log = logging.getLogger("ccd")
 
 
 def run_ccd(
@@ -70,9 +67,6 @@ def learn(dataset: Dataset, work: Work) -> None:
     config = work.config
     dataset = same_dataset(dataset, work)
     scorer = Scorer(dataset)  # the only part that reads ground truth; nothing below depends on its results
-    log.info("%s: %d classes, on %s", config.data.spec, len(dataset.classes), describe(work.accelerator))
-    for note in dataset.notes:  # what was understood of the data set's files, and what is left out
-        log.info("%s", note)
     train, val = usable_images(dataset, work)
 
     # Sec. 3.1: probabilities of whole images, Eq. 1-3
@@ -99,8 +93,7 @@ def learn(dataset: Dataset, work: Work) -> None:
         local = debiased_local(p_local, bias, config)
         final = zero_none_images(final_labels(initial, local, config), none)
         write_labels(work, train.ids, initial, local, final, n_views)
-        # Sec. 3.4: main phase, Eq. 8
-        trainer.train(train, final, validate)
+        trainer.train(train, final, validate)  # Sec. 3.4: main phase, Eq. 8
     else:
         write_labels(work, train.ids, initial)
 

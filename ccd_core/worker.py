@@ -1,6 +1,8 @@
-"""One process of a run on several devices, started by `training.distributed.launch` and never by hand.
+"""One process of a run on several devices. `training.distributed.launch` starts it; nobody starts it by hand.
 
-python -m ccd_core.worker RUN cpu|cuda PID
+    python -m ccd_core.worker RUN cpu|cuda PID
+
+PID is the process that launched it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from ccd_core.runs.work import Work
 from ccd_core.training.distributed import team_of
 
 
-@record  # what went wrong goes to the launcher
+@record  # sends an exception to the launcher
 def main(path: str, device: str, launcher: str) -> None:
     end_with_launcher(int(launcher))
     run = Run.open(path)

@@ -8,6 +8,7 @@ from ccd_core.data.loading import DecodedImages
 from ccd_core.data.types import Dataset, ImageList
 from ccd_core.errors import UserError
 from ccd_core.files import write_json
+from ccd_core.machine.device import describe
 from ccd_core.runs.progress import Advance
 from ccd_core.runs.work import Work
 
@@ -24,6 +25,9 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
     training image can be read.
     """
     settings = work.config.data
+    log.info("%s: %d classes, on %s", settings.spec, len(dataset.classes), describe(work.accelerator))
+    for note in dataset.notes:  # how the data set's files were understood, and what is left out
+        log.info("%s", note)
     run = work.folder
     size = work.config.classifier.image_size
     splits: dict[str, DecodedImages] = {}
