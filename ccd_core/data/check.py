@@ -74,6 +74,7 @@ class DatasetReport:
     classes: list[str] = field(default_factory=list)
     splits: dict[str, SplitReport] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # {name: why} of what looks like an image
     advice: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
@@ -103,7 +104,8 @@ def examine_dataset(
         parts=parts,
         classes=list(dataset.classes),
         splits=splits,
-        notes=_notes(dataset, splits),
+        notes=[*dataset.notes, *_notes(dataset, splits)],
+        left_out=dataset.left_out,
         advice=advice,
     )
 
