@@ -46,7 +46,26 @@ def test_an_unknown_run_in_a_link_is_said(app):
         ("train_01.jpg", "train_01.jpg"),
         (":red[x]", r"\:red\[x\]"),
         ("a\\b", r"a\\b"),
+        ("![x](https://e.vil/x.png)", r"!\[x\](https\://e.vil/x.png)"),
+        ("two\nlines", "two lines"),
     ],
 )
 def test_a_name_in_markdown_is_no_formula_and_ends_no_badge(name, written):
     assert literal(name) == written
+
+
+@pytest.mark.parametrize(
+    ("sentence", "written"),
+    [
+        ("No *run*; use `ccd run --out a*b`.", r"No \*run\*; use `ccd run --out a*b`."),
+        ("``![x](y)`` is no run", r"\`\`!\[x\](y)\`\` is no run"),
+        ("`![x](y)", r"\`!\[x\](y)"),
+    ],
+)
+def test_in_a_sentence_code_stays_code_and_nothing_else_does(sentence, written):
+    assert literal(sentence, keep_code=True) == written
+
+
+def test_a_name_from_a_link_loads_no_image(app):
+    test = app("overview", run="![x](https://e.vil/x.png)")
+    assert r"\[x\](https\://e.vil" in test.error[0].value and "![x](" not in test.error[0].value
