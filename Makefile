@@ -1,7 +1,8 @@
 # make app   sets everything up and opens the browser app on the finished demo run
-# make test  sets everything up and runs the tests
+# make test  sets everything up and runs the tests, in two processes (make JOBS=4 test: in four)
 PYTHON ?= python3
 PORT ?= 8501
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 export CCD_RUNS ?= $(CURDIR)/runs
@@ -16,10 +17,10 @@ app: setup
 setup: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow and not browser"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
