@@ -1,31 +1,57 @@
 """Every setting of a run, with its unit, its source and its presets; YAML in and out.
 
-Numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025); "code" is the authors' public implementation.
-Each preset's values, with their sources, are in presets.py.
+Numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025); "code" is the authors' public
+implementation. Each preset's values, with their sources, are in presets.py.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from types import UnionType
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ccd_core.errors import UserError
 from ccd_core.presets import FOR_DATASET, PRESET_VALUES
 from ccd_core.prompts import check
+from ccd_core.yaml_files import NotYaml, parse_yaml, read_yaml
 
 PRESETS = tuple(PRESET_VALUES)
+
+# Numbers beyond these are slips of the hand: they would fill the memory, or take for ever.
+MOST_SIDE = 8192  # pixels of a side of an image or a view
+MOST_BATCH = 65_536  # images or views a step
+MOST_SEED = 9 * 10**12  # the trainer multiplies it by a million, and torch takes 63 bits
+MOST_PARTS = 4  # of a setting's name, such as views.threshold.mean_views
+MOST_SHOWN = 80  # characters of a wrong value that a sentence repeats
 
 
 class Section(BaseModel):
     """Some of the settings; `title` is what people read above them."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
     title: ClassVar[str] = "General"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_what_it_says(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic would take true for 1, and a NUL in a path would fail only when the path is opened."""
+        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            raise ValueError(f"is a number, not {str(value).lower()}")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("has a character that no name has")
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types that a setting may have: {int, NoneType} of `int | None`."""
+    return set(get_args(annotation)) if get_origin(annotation) is UnionType else {annotation}
 
 
 class DataSettings(Section):
@@ -37,10 +63,13 @@ class DataSettings(Section):
     )
     classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
     workers: int = Field(
-        -1, ge=-1, description="Processes that decode images; -1 picks by the number of cores."
+        -1, ge=-1, le=1024, description="Processes that decode images; -1 picks by the number of cores."
     )
     cache_gb: float = Field(
-        8.0, ge=0, description="Decoded images are kept on disk, in $CCD_HOME, up to this size (GB); 0: none."
+        8.0,
+        ge=0,
+        le=1e6,
+        description="Decoded images are kept on disk, in $CCD_HOME, up to this size (GB); 0: none.",
     )
 
 
@@ -50,28 +79,36 @@ class ClipSettings(Section):
     model: str = Field("RN50x64", description="open_clip model name, local-dir:PATH, hf-hub:NAME, or demo.")
     pretrained: str | None = Field("openai", description="open_clip tag, or path of a local checkpoint.")
     size: int = Field(
-        640, ge=32, description="Side of the global view and longer side of a local view, pixels (4.1)."
+        640,
+        ge=32,
+        le=MOST_SIDE,
+        description="Side of the global view and longer side of a local view, pixels (4.1).",
     )
     normalisation: Literal["clip", "imagenet"] = Field(
         "clip", description="Mean and std of CLIP's input; imagenet is the code's."
     )
     prompt: str | list[str] = Field(
         "a photo of the {}",
-        description="Prompt with {} for the class name (3.1; NUS-WIDE: a photo of a {}), a list of prompts to average, imagenet7 or imagenet80 (OpenAI's sets).",
+        description="Prompt with {} for the class name (3.1; NUS-WIDE: a photo of a {}), a list of "
+        "prompts to average, imagenet7 or imagenet80 (OpenAI's sets).",
     )
     names: dict[str, str | list[str]] = Field(
         default_factory=dict,
-        description="Other words for a class in prompts, several are averaged: {tvmonitor: [tv monitor, television]}.",
+        description="Other words for a class in prompts, several are averaged: {tvmonitor: [tv monitor, "
+        "television]}.",
     )
     probabilities: Literal["softmax", "sigmoid"] = Field(
         "softmax",
-        description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, of sigmoid-trained models only.",
+        description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, "
+        "of sigmoid-trained models only.",
     )
-    batch_size: int = Field(32, ge=1, description="Views in one CLIP forward pass.")
+    batch_size: int = Field(32, ge=1, le=MOST_BATCH, description="Views in one CLIP forward pass.")
     round_to: int | None = Field(
         None,
         ge=1,
-        description="Sides of local views are rounded to multiples of this, so that they batch; null: the tower's stride; 1: exact.",
+        le=MOST_SIDE,
+        description="Sides of local views are rounded to multiples of this, so that they batch; null: "
+        "the tower's stride; 1: exact.",
     )
 
     @field_validator("prompt")
@@ -86,10 +123,11 @@ class BiasSettings(Section):
 
     mode: Literal["class", "constant", "none"] = Field(
         "class",
-        description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a control); none: no debiasing.",
+        description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a "
+        "control); none: no debiasing.",
     )
     entropy_threshold: float = Field(
-        0.5, gt=0, description="Only images with less entropy than this (natural log) count (4.1)."
+        0.5, gt=0, le=1e6, description="Only images with less entropy than this (natural log) count (4.1)."
     )
     floor: float = Field(
         0.05, ge=0, lt=1, description="Probabilities are raised to this before debiasing (code: 1/20)."
@@ -101,11 +139,13 @@ class NoneImageSettings(Section):
 
     filter: Literal["off", "similarity", "entropy"] = Field(
         "off",
-        description="Images without any class get labels of zero (supplement, 8); told by the best class's similarity, or by entropy.",
+        description="Images without any class get labels of zero (supplement, 8); told by the best "
+        "class's similarity, or by entropy.",
     )
     threshold: float | None = Field(
         None,
-        description="Cosine below, or entropy (nats) above which an image shows no class; null: Otsu's split.",
+        description="Cosine below, or entropy (nats) above which an image shows no class; null: Otsu's "
+        "split.",
     )
 
 
@@ -119,11 +159,13 @@ class ClassifierSettings(Section):
     weights: str | None = Field(
         "imagenet", description="imagenet, a local file (safetensors or torch), or null for random weights."
     )
-    image_size: int = Field(448, ge=32, description="Side of a training image, pixels.")
+    image_size: int = Field(448, ge=32, le=MOST_SIDE, description="Side of a training image, pixels.")
     cam_size: int = Field(
-        640, ge=32, description="Side of the image that CAMs are computed from, pixels (4.1)."
+        640, ge=32, le=MOST_SIDE, description="Side of the image that CAMs are computed from, pixels (4.1)."
     )
-    cam_boost: float = Field(1.0, gt=0, description="Positive activations are multiplied by this (code: 3).")
+    cam_boost: float = Field(
+        1.0, gt=0, le=1e6, description="Positive activations are multiplied by this (code: 3)."
+    )
 
     @field_validator("backbone_options")
     @classmethod
@@ -136,22 +178,42 @@ class ClassifierSettings(Section):
             raise ValueError(
                 f"{', '.join(files)} would load files unseen; name a file in classifier.weights instead"
             )
+        if not all(map(math.isfinite, _numbers(options))):
+            raise ValueError("a number in it is not finite")
         return options
 
 
+def _numbers(value: Any) -> Iterator[float]:
+    """All fractions in nested lists and dictionaries."""
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
+
+
 class MeanViews(Section):
-    mean_views: float = Field(10.0, gt=0, description="Mean number of views an image (4.3).")
+    mean_views: float = Field(10.0, gt=0, le=1e6, description="Mean number of views an image (4.3).")
 
 
 class SearchedViews(Section):
-    """The code's search: another `images` images at each threshold, until their mean number of views lies in between."""
+    """The code's search: each threshold is tried on another `images` images, until their mean number of views
+    lies in between.
+    """
 
     between: tuple[float, float] = Field(
         (4.0, 6.0), description="Mean number of views an image, both ends excluded."
     )
-    images: int = Field(100, ge=1, description="Shuffled images at each threshold.")
+    images: int = Field(100, ge=1, le=10**9, description="Shuffled images at each threshold.")
     start: float = Field(0.05, ge=0, le=1, description="The first threshold.")
-    step: float = Field(0.001, gt=0, description="What the threshold rises by.")
+    step: float = Field(0.001, ge=1e-6, le=1, description="What the threshold rises by.")
+
+    @field_validator("between")
+    @classmethod
+    def _has_something_between(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= ends[0] < ends[1]:
+            raise ValueError("the first number is below the second, and neither is below zero")
+        return ends
 
     @property
     def mean_views(self) -> float:
@@ -164,7 +226,8 @@ class ViewSettings(Section):
 
     policy: Literal["cam", "random", "moved"] = Field(
         "cam",
-        description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to random places.",
+        description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to "
+        "random places.",
     )
     threshold: float | MeanViews | SearchedViews = Field(
         default_factory=MeanViews,
@@ -174,10 +237,13 @@ class ViewSettings(Section):
         0.95, gt=0, lt=1, description="A CAM box holds the pixels above this share of the map's range (4.1)."
     )
     offset: int = Field(
-        80, ge=0, description="A view reaches this far beyond the CAM box, pixels of the frame (4.1)."
+        80,
+        ge=0,
+        le=MOST_SIDE,
+        description="A view reaches this far beyond the CAM box, pixels of the frame (4.1).",
     )
     frame: int = Field(
-        640, ge=32, description="Side of the square frame in which boxes are cut, pixels (4.1)."
+        640, ge=32, le=MOST_SIDE, description="Side of the square frame in which boxes are cut, pixels (4.1)."
     )
     box: Literal["extent", "first_last"] = Field(
         "extent", description="first_last is the code's: first and last pixel in row order."
@@ -203,33 +269,40 @@ class LabelSettings(Section):
 class TrainingSettings(Section):
     title = "Training"
 
-    epochs: int = Field(10, ge=1, description="Epochs in all, warm-up included (4.1).")
-    warmup_epochs: int = Field(2, ge=0, description="Epochs on the initial labels (4.1).")
+    epochs: int = Field(10, ge=1, le=10**6, description="Epochs in all, warm-up included (4.1).")
+    warmup_epochs: int = Field(2, ge=0, le=10**6, description="Epochs on the initial labels (4.1).")
     batch_size: int = Field(
-        16, ge=1, description="Images a step (4.1), in all where several devices share them."
+        16, ge=1, le=MOST_BATCH, description="Images a step (4.1), in all where several devices share them."
     )
     warmup_on: Literal["one", "all"] = Field(
         "one",
-        description="With several devices. one: a single one warms up, so that the labels are one device's to the bit; all: faster.",
+        description="With several devices. one: a single one warms up, so that the labels are one "
+        "device's to the bit; all: faster.",
     )
     optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser (code: Adam).")
-    learning_rate: float = Field(1e-5, gt=0, description="Learning rate of the backbone (4.1).")
-    head_factor: float = Field(10.0, gt=0, description="The last layer learns this many times faster (code).")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay (none in paper or code).")
+    learning_rate: float = Field(1e-5, gt=0, le=1e3, description="Learning rate of the backbone (4.1).")
+    head_factor: float = Field(
+        10.0, gt=0, le=1e6, description="The last layer learns this many times faster (code)."
+    )
+    weight_decay: float = Field(0.0, ge=0, le=1e3, description="Weight decay (none in paper or code).")
     schedule: Literal["constant", "cosine"] = Field("constant", description="Learning rate over the epochs.")
-    beta: float = Field(1.0, ge=0, description="Weight of the consistency loss after warm-up (Eq. 8).")
+    beta: float = Field(
+        1.0, ge=0, le=1e6, description="Weight of the consistency loss after warm-up (Eq. 8)."
+    )
     jitter: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue (code: 0.5).",
+        description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue "
+        "(code: 0.5).",
     )
     shared_flip: bool = Field(
         True, description="Weak and strong copy are flipped alike; the code flips them independently."
     )
     keep: Literal["first_local_minimum", "first_local_minimum_of_all", "last"] = Field(
         "first_local_minimum",
-        description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP after the labels were updated (4.1), or "
+        description="Which epoch's model is kept: the first local minimum of the gain in train-label "
+        "mAP after the labels were updated (4.1), or "
         "of all gains, that of the update included (code); or the last.",
     )
     positive_label: float = Field(
@@ -244,7 +317,7 @@ class CCDConfig(Section):
     """The settings of one run. `CCDConfig.preset("paper")` is the default."""
 
     preset_name: str = Field("paper", description="The preset these settings started from.")
-    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, le=MOST_SEED, description="Seed of everything random.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N, or several: cuda:0,1 or cuda:all.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 where the device is fast at it."
@@ -260,7 +333,9 @@ class CCDConfig(Section):
 
     @classmethod
     def preset(cls, name: str, dataset: str | None = None) -> CCDConfig:
-        """Settings of preset `name` (demo, paper, reference or best) for the data set of spec `dataset`. Raises UserError for any other.
+        """Settings of preset `name` (demo, paper, reference or best) for the data set of spec `dataset`.
+
+        Raises UserError for any other name.
 
         >>> CCDConfig.preset("paper", "nuswide:/data/NUS-WIDE").clip.prompt
         'a photo of a {}'
@@ -342,7 +417,17 @@ def _sentence(problem: Any) -> str:
     name = setting_name(problem)
     if problem["type"] == "extra_forbidden":
         return f"there is no setting {name}; `ccd settings` lists them"
-    return f"setting {name}: {problem['msg'].lower()} (got {problem['input']!r})"
+    said = problem["msg"].removeprefix("Value error, ").lower()
+    return f"setting {name}: {said} (got {_shown(problem['input'])})"
+
+
+def _shown(value: Any) -> str:
+    """A wrong value as a sentence repeats it: not more than fits into a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python prints
+        return "a number of thousands of digits"
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "..."
 
 
 def differences(one: CCDConfig, other: CCDConfig) -> list[str]:
@@ -366,10 +451,13 @@ def load_config(
     dataset: str | None = None,
     classes: str | Path | None = None,
 ) -> CCDConfig:
-    """Preset (as it is for the data set), then file, then `section.key=value` changes, then data set; each overrides what came before."""
+    """The preset, as it is for the data set; then the file, the changes (`section.key=value`), the data set.
+
+    Each overrides what came before. Raises UserError for what is no setting.
+    """
     given: dict[str, Any] = {}
     if config_file is not None:
-        given = _read_yaml(Path(config_file))
+        given = _settings_in(Path(config_file))
         given.pop("recorded", None)
         if preset is None and given.get("preset_name") in PRESETS:
             preset = given["preset_name"]
@@ -382,13 +470,8 @@ def load_config(
     return build(_merge(base.model_dump(), given))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"The settings file {path} is not YAML: {' '.join(str(error).split())}.") from None
+def _settings_in(path: Path) -> dict[str, Any]:
+    loaded = read_yaml(path)
     if not isinstance(loaded, dict):
         raise UserError(f"The settings file {path} holds no settings; write lines such as `seed: 1`.")
     return loaded
@@ -396,24 +479,29 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _parse_change(change: str) -> dict[str, Any]:
     key, separator, text = change.partition("=")
-    if not separator or not key.strip():
-        raise UserError(f"--set takes KEY=VALUE, for example labels.alpha=0.2, and got {change!r}.")
+    parts = key.strip().split(".")
+    if not separator or not all(parts):
+        raise UserError(f"--set takes KEY=VALUE, for example labels.alpha=0.2, and got {_shown(change)}.")
+    if len(parts) > MOST_PARTS:
+        raise UserError(f"there is no setting {_shown(key)}; `ccd settings` lists them")
     try:
-        value: Any = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"The value in --set {change!r} is not YAML.") from None
+        value: Any = parse_yaml(text)
+    except NotYaml as error:
+        raise UserError(f"The value in --set {_shown(change)} is not YAML: {error}") from None
     if isinstance(value, str):
         value = _number(value)
-    for part in reversed(key.strip().split(".")):
+    for part in reversed(parts):
         value = {part: value}
     return value
 
 
 def _number(text: str) -> str | float:
+    """`1e-4` as a number, which YAML reads as text."""
     try:
-        return float(text)  # YAML reads 1e-4 as a string
+        number = float(text)
     except ValueError:
         return text
+    return number if math.isfinite(number) else text
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

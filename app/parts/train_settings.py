@@ -23,6 +23,7 @@ from ccd_core.config import (
     differences,
     setting_name,
 )
+from ccd_core.yaml_files import NotYaml, parse_yaml
 
 # What most people change; the rest is folded. Data set, device and name have places of their own on the page.
 COMMON = ("training.epochs", "views.threshold", "labels.alpha", "bias.entropy_threshold", "seed")
@@ -253,6 +254,6 @@ def _yaml(value: Any) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return _NotYaml("This is not YAML; write {} for nothing, or {name: value}.")
+        return parse_yaml(text)
+    except NotYaml as error:
+        return _NotYaml(f"This is not YAML ({error}) Write {{}} for nothing, or {{name: value}}.")

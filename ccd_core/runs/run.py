@@ -7,6 +7,7 @@ chunk or epoch it was in. This module needs neither torch nor a browser.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,14 @@ import yaml
 from ccd_core.config import CCDConfig, build, differences
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, reading, write_atomic, write_json
-from ccd_core.jobs import slurm
-from ccd_core.machine.processes import claim, process_alive, this_process
+from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
+from ccd_core.runs.documents import BiasFile, RunState, ScoresFile, is_state
 from ccd_core.runs.provenance import surroundings
+from ccd_core.runs.slurm_state import is_this_job
+from ccd_core.yaml_files import NotYaml, load_yaml
+
+ACTIVE = ("running", "queued")
+DAMAGED_STATE = "Its state.json is damaged; resume the run and it is written anew."
 
 
 class Run:
@@ -67,16 +73,9 @@ class Run:
     def open(cls, path: str | Path) -> Run:
         """Read a run's folder. Raises UserError where `path` is no run."""
         path = Path(path)
-        try:
-            settings = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-            recorded = settings.pop("recorded")
-            return cls(path, build(settings), tuple(recorded["classes"]))
-        except (FileNotFoundError, NotADirectoryError):
-            raise UserError(f"{path} is not a run: it has no config.yaml.") from None
-        except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, UnicodeDecodeError):
-            raise UserError(
-                f"{path / 'config.yaml'} is damaged: it does not hold the settings of a run."
-            ) from None
+        settings = _settings(path / "config.yaml")
+        recorded = settings.pop("recorded")
+        return cls(path, build(settings), tuple(recorded["classes"]))
 
     @property
     def name(self) -> str:
@@ -85,7 +84,7 @@ class Run:
     @cached_property
     def recorded(self) -> dict[str, Any]:
         """Versions, commit and machine that the run was made with."""
-        return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))["recorded"]
+        return _settings(self.path / "config.yaml")["recorded"]
 
     def settings_to_share(self) -> str:
         """config.yaml without the name of the machine."""
@@ -97,30 +96,44 @@ class Run:
     # -- state -------------------------------------------------------------------------------
 
     @property
-    def state(self) -> dict[str, Any]:
-        """state.json: status, stage, progress, ETA, heartbeat, skipped images, exit reason; {} before the start."""
+    def state(self) -> RunState:
+        """state.json; {} before the start. Of a damaged one it says that it failed, so that resuming writes
+        it anew.
+        """
         try:
-            return json.loads((self.path / "state.json").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            state = json.loads((self.path / "state.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
             return {}
+        except (OSError, ValueError, RecursionError):
+            state = None
+        return state if is_state(state) else {"status": "failed", "error": DAMAGED_STATE}
 
     def update_state(self, **changes: Any) -> None:
         write_json(self.path / "state.json", self.state | changes | {"heartbeat": time.time()})
 
     @property
     def status(self) -> str:
-        """created, queued, running, finished, stopped, or failed (also where the process has died unasked)."""
+        """created, queued, running, finished, stopped, or failed (also where the process has died unasked).
+
+        Only files and this machine's processes are looked at, and nothing is written. What a cluster says of
+        the run's job is asked by `jobs.look`.
+        """
         state = self.state
-        if state.get("place") == "slurm":
-            return slurm.status_of(self, state)
         status = state.get("status", "created")
-        if status in ("running", "queued") and not process_alive(state | {"heartbeat": self.heartbeat}):
-            return "stopped" if self.stop_asked(state) is not None else "failed"
-        return status
+        if status not in ACTIVE:
+            return status
+        if state.get("place") == "slurm":
+            return "failed" if status == "running" and not is_recent(self.heartbeat) else status
+        if process_alive({**state, "heartbeat": self.heartbeat}):
+            return status
+        return "stopped" if self.stop_asked(state) is not None else "failed"
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """The right to work on this run, for one process at a time. Raises UserError where another one works on it or is about to."""
+        """The right to work on this run, for one process at a time.
+
+        Raises UserError where another process works on it or is about to.
+        """
         self._refuse_if_active()
         with claim(self.path):
             self._refuse_if_active()
@@ -128,45 +141,49 @@ class Run:
             yield
 
     def _sweep(self) -> None:
-        """Drop what a killed process was in the middle of writing; a request to stop may be written by anybody, at any time."""
+        """Remove what a killed process was in the middle of writing."""
         for partial in self.path.rglob(".*.partial"):
-            if not partial.name.startswith(".stop.json"):
+            if not partial.name.startswith(".stop.json"):  # any process may be writing a request to stop
                 partial.unlink(missing_ok=True)
 
     def _refuse_if_active(self) -> None:
-        state, own = self.state, this_process()
-        if slurm.is_this_job(state):
+        state = self.state
+        own = this_process()
+        is_mine = (state.get("pid"), state.get("host")) == (own["pid"], own["host"])
+        if is_mine or is_this_job(state):
             return
-        if self.status in ("running", "queued") and any(
-            state.get(key) != own[key] for key in ("pid", "host")
-        ):
+        status = self.status
+        if status in ACTIVE:
+            where = state.get("host") or "the cluster"
             raise UserError(
-                f"Run {self.name} is {self.status} already, on {state.get('host')}; stop it first, or wait for it."
+                f"Run {self.name} is {status} already, on {where}; stop it first, or wait for it."
             )
 
     @property
     def heartbeat(self) -> float:
-        """When the run's process last showed that it lives: it touches state.json also where it has nothing to write."""
+        """When the run's process last showed that it lives: it touches state.json every few seconds."""
         try:
             return (self.path / "state.json").stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
     def ask_to_stop(self) -> None:
-        """Leave a request for the process that works on this run, wherever it is; a later process does not heed it."""
-        write_json(
-            self.path / "stop.json",
-            {"asked": time.time()} | {key: self.state.get(key) for key in ("pid", "host")},
-        )
+        """Leave a request for the process that works on this run, on any host; later processes ignore it."""
+        state = self.state
+        request = {"asked": time.time(), "pid": state.get("pid"), "host": state.get("host")}
+        write_json(self.path / "stop.json", request)
 
-    def stop_asked(self, state: dict[str, Any] | None = None) -> float | None:
+    def stop_asked(self, state: RunState | None = None) -> float | None:
         """When the process that `state` names was asked to stop, or None."""
         if not self.has("stop.json"):
             return None
-        state, request = self.state if state is None else state, self.load_json("stop.json")
-        return (
-            request["asked"] if all(request.get(key) == state.get(key) for key in ("pid", "host")) else None
-        )
+        state = self.state if state is None else state
+        try:
+            request = self.load_json("stop.json")
+            is_for_it = (request["pid"], request["host"]) == (state.get("pid"), state.get("host"))
+            return float(request["asked"]) if is_for_it else None
+        except (UserError, KeyError, TypeError, ValueError):
+            return None  # a damaged request asks for nothing
 
     # -- artefacts ---------------------------------------------------------------------------
 
@@ -194,7 +211,9 @@ class Run:
         return self._arrays("global.npz")
 
     def load_labels(self) -> dict[str, np.ndarray]:
-        """ids [N], initial / local / final [N, C] float32 (local: NaN where an image has no view), n_views [N]."""
+        """ids [N], initial / local / final [N, C] float32 (local: NaN where an image has no view), n_views
+        [N].
+        """
         return self._arrays("labels.npz")
 
     def load_scores(self, split: str) -> dict[str, np.ndarray]:
@@ -202,7 +221,10 @@ class Run:
         return self._arrays(f"scores/{split}.npz")
 
     def load_views(self) -> pd.DataFrame:
-        """One row a local view: image and class (categories), score, cam_x0..cam_y1 and x0..y1 in pixels of the frame."""
+        """One row a local view: image and class (categories), score, CAM box and view.
+
+        The boxes are cam_x0..cam_y1 and x0..y1, in pixels of the frame.
+        """
         path = self._views_file()
         with reading(path):
             names = [name for name in pq.read_schema(path).names if name != "probabilities"]
@@ -212,48 +234,48 @@ class Run:
         """[V, C] float32 what CLIP says of each local view, in the order of `load_views`."""
         path = self._views_file()
         with reading(path), pq.ParquetFile(path) as file:
-            values, done = np.empty((file.metadata.num_rows, len(self.classes)), np.float32), 0
+            values = np.empty((file.metadata.num_rows, len(self.classes)), np.float32)
+        done = 0
         for _, p in self.view_probabilities():  # the whole column at once would be held three times over
             values[done : done + len(p)] = p
             done += len(p)
         return values
 
     def view_probabilities(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(image ids [v], probabilities [v, C] float32) part by part, in the order of `load_views`, without holding them all."""
+        """(image ids [v], probabilities [v, C] float32) part by part, in the order of `load_views`.
+
+        One part is in memory at a time.
+        """
         path = self._views_file()
         with reading(path), pq.ParquetFile(path) as file:
             for part in file.iter_batches(columns=["image", "probabilities"]):
-                yield (
-                    part.column("image").to_numpy(zero_copy_only=False),
-                    self._matrix(part.column("probabilities")),
-                )
+                images = part.column("image").to_numpy(zero_copy_only=False)
+                yield images, self._matrix(part.column("probabilities"))
 
     def views_of(self, image: str) -> tuple[pd.DataFrame, np.ndarray]:
-        """Rows of `load_views` of one image, and their probabilities [v, C]; only the part of the file that may hold it is read."""
+        """Rows of `load_views` of one image, and their probabilities [v, C] float32.
+
+        Only the parts of the file that may hold the image are read.
+        """
         path = self._views_file()
         with reading(path):
             table = pq.read_table(path, filters=[("image", "=", image)])
-        return table.drop_columns(["probabilities"]).to_pandas(), self._matrix(
-            table.column("probabilities").combine_chunks()
-        )
+        p = self._matrix(table.column("probabilities").combine_chunks())
+        return table.drop_columns(["probabilities"]).to_pandas(), p
 
     def _matrix(self, column: pa.Array) -> np.ndarray:
         """[v, C] float32 of a column of probabilities, a list a row."""
-        return (
-            column.flatten()
-            .to_numpy(zero_copy_only=False)
-            .astype(np.float32, copy=False)
-            .reshape(-1, len(self.classes))
-        )
+        flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+        return flat.reshape(-1, len(self.classes))
 
     def _views_file(self) -> Path:
         if not self.has("views.parquet"):
             raise UserError(f"Run {self.name} has no views.parquet yet; it is made after warm-up.")
         return self.file("views.parquet")
 
-    def load_bias(self) -> dict[str, Any]:
-        """bias.json: per class value, count, mean probability, estimated; and the entropy threshold."""
-        return self.load_json("bias.json")
+    def load_bias(self) -> BiasFile:
+        """bias.json: the bias of each class, and how it was measured."""
+        return cast(BiasFile, self.load_json("bias.json"))
 
     def load_json(self, *parts: str) -> dict[str, Any]:
         if not self.has(*parts):
@@ -261,16 +283,18 @@ class Run:
         with reading(self.file(*parts)):
             return json.loads(self.file(*parts).read_text())
 
-    def load_ap(self) -> dict[str, Any]:
+    def load_ap(self) -> ScoresFile:
         """scores/ap.json: AP of each class in percent per split, where there is ground truth; {} where not.
 
-        What was scored against labels without a single class, so has no mAP, is None like what was not scored.
+        What was scored against labels without a single class, so has no mAP, is None like what was not
+        scored.
         """
         if not self.has("scores", "ap.json"):
             return {}
         stored = self.load_json("scores", "ap.json")
         labels = {kind: _scored(report) for kind, report in (stored.get("labels") or {}).items()}
-        return stored | {split: _scored(stored.get(split)) for split in ("train", "val")} | {"labels": labels}
+        splits = {split: _scored(stored.get(split)) for split in ("train", "val")}
+        return cast(ScoresFile, {**stored, **splits, "labels": labels})
 
     def load_metrics(self) -> pd.DataFrame:
         """metrics.csv: one row an epoch."""
@@ -291,14 +315,56 @@ def _scored(report: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def list_runs(workspace: str | Path) -> list[Run]:
-    """The runs directly below `workspace`, newest first; folders that are no runs are left out."""
-    workspace = Path(workspace)
-    if not workspace.is_dir():
-        return []
+    """The runs directly below `workspace`, newest first; folders that are no runs, and damaged ones, are left
+    out.
+    """
     found = []
-    for path in workspace.iterdir():
+    for path in _folders_with_settings(workspace):
         try:
             found.append(Run.open(path))
         except UserError:
             continue
-    return sorted(found, key=lambda run: run.file("config.yaml").stat().st_mtime, reverse=True)
+    return found
+
+
+def damaged_runs(workspace: str | Path) -> dict[str, str]:
+    """Name -> sentence of each folder directly below `workspace` that has a config.yaml and cannot be opened.
+    """
+    found = {}
+    for path in _folders_with_settings(workspace):
+        try:
+            Run.open(path)
+        except UserError as error:
+            found[path.name] = str(error)
+    return found
+
+
+def _folders_with_settings(workspace: str | Path) -> list[Path]:
+    """Folders directly below `workspace` that hold a config.yaml, newest first."""
+    dated = []
+    with contextlib.suppress(OSError):  # no workspace yet
+        for path in Path(workspace).iterdir():
+            with contextlib.suppress(OSError):
+                dated.append(((path / "config.yaml").stat().st_mtime, path))
+    return [path for _, path in sorted(dated, reverse=True)]
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """What a run's config.yaml holds; its "recorded" has the names of the classes.
+
+    Raises UserError where there is no such file, or it does not hold that.
+    """
+    damaged = f"{file} is damaged: it does not hold the settings of a run"
+    try:
+        settings = load_yaml(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{file.parent} is not a run: it has no config.yaml.") from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
+    except NotYaml as error:
+        raise UserError(f"{damaged} ({error.args[0].rstrip('.')}).") from None
+    recorded = settings.get("recorded") if isinstance(settings, dict) else None
+    classes = recorded.get("classes") if isinstance(recorded, dict) else None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise UserError(f"{damaged}.")
+    return settings

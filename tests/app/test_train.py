@@ -82,6 +82,8 @@ def test_forged_and_wrong_values_are_sentences_beside_their_fields(app):
     assert "less than 1" not in captions(test) and not test.button(key="start").disabled
     labelled(test.text_input, "backbone options").set_value("{a: [").run()
     assert "not YAML" in captions(test) and test.button(key="start").disabled
+    labelled(test.text_input, "backbone options").set_value("{a: &a [1], b: [*a, *a]}").run()
+    assert "anchors and aliases" in captions(test) and test.button(key="start").disabled
     forged = {"training.epochs": -3, "training.optimizer": "rm -rf", "labels.alpha": "0.1; ls"}
     config, problems = train_settings.checked(CCDConfig.preset("demo"), forged)
     assert config is None and set(problems) == set(forged)
