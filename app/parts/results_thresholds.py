@@ -175,8 +175,8 @@ def _numbers_of_all(measured: Measures, images: int, positives: int) -> None:
     """positives: how many (image, class) entries are truly there."""
     labelled = int(measured.labelled.sum())
     numbers: list[Metric] = [("Labels an image", f"{labelled / max(images, 1):.2f}", "mean over the images")]
-    if measured.right is not None and measured.f1 is not None:
-        right = int(measured.right.sum())
+    if measured.true_positives is not None and measured.f1 is not None:
+        right = int(measured.true_positives.sum())
         numbers += [
             (
                 "Precision, all labels",

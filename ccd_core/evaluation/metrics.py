@@ -1,6 +1,6 @@
-"""How good scores are: average precision per class, and measures that compare classes with each other.
+"""Measures of multi-label scores: average precision of each class, and measures that compare classes.
 
-Only this module and the pages ever see ground truth. Values are fractions; files and pages show percent.
+All values are fractions in [0, 1]; files and pages show percent.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import numpy as np
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Average precision of each class.
 
-    scores: [N, C] float, the higher the surer; targets: [N, C] of 0 and 1. Returns [C] float64, NaN for a
-    class without a positive (left out of means). Raises ValueError if the shapes differ.
+    scores: [N, C] float; targets: [N, C] of 0 and 1. Returns [C] float64, with NaN for a class without a
+    positive. Raises ValueError if the shapes differ.
     """
-    from sklearn.metrics import (
-        average_precision_score,
-    )  # here: who only predicts, or only looks, need not wait for it
+    from sklearn.metrics import average_precision_score  # takes a second to load, so it is loaded when needed
 
-    scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
+    scores = np.asarray(scores, np.float64)
+    targets = np.asarray(targets)
     if scores.shape != targets.shape or scores.ndim != 2:
         raise ValueError(f"scores {scores.shape} and targets {targets.shape} must both be [N, C]")
     values = np.full(scores.shape[1], np.nan)
@@ -34,16 +33,18 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Mean of `average_precision` over the classes that have a positive; NaN if none has."""
+    """The mean of `average_precision` over the classes that have a positive, or NaN if none has."""
     values = average_precision(scores, targets)
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def summary(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """mAP, micro-AP over all entries, and macro F1 at 0.5.
+    """mAP, micro-AP over all N * C entries, and macro F1 at the threshold 0.5.
 
-    Dividing a class by a constant does not change its ranking, so mAP cannot show what debiasing does; micro-AP
-    and F1 compare classes with each other and can.
+    scores: [N, C] float; targets: [N, C] of 0 and 1. Classes without a positive are left out.
+
+    Debiasing divides each class by a constant, which does not change the order within a class. So mAP cannot
+    show the effect of debiasing. micro-AP and F1 compare scores of different classes and do show it.
     """
     from sklearn.metrics import average_precision_score, f1_score
 
@@ -51,27 +52,26 @@ def summary(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     if not present.any():
         return {"mAP": float("nan"), "micro_AP": float("nan"), "F1": float("nan")}
     truth = np.asarray(targets)[:, present] == 1
-    kept = np.asarray(scores, np.float64)[:, present]
+    values = np.asarray(scores, np.float64)[:, present]
+    average = "macro" if truth.shape[1] > 1 else "binary"
     return {
         "mAP": mean_average_precision(scores, targets),
-        "micro_AP": float(average_precision_score(truth.ravel(), kept.ravel())),
-        "F1": float(
-            f1_score(truth, kept > 0.5, average="macro" if truth.shape[1] > 1 else "binary", zero_division=0)
-        ),
+        "micro_AP": float(average_precision_score(truth.ravel(), values.ravel())),
+        "F1": float(f1_score(truth, values > 0.5, average=average, zero_division=0)),
     }
 
 
 @dataclass(frozen=True)
 class ClassMeasures:
-    """ap, f1 [C] (NaN for a class without a positive), micro_ap, and the means `mAP` and `F1` over classes that have one; fractions."""
+    """Measures of C classes, as fractions. A class without a positive has NaN and is left out of means."""
 
-    ap: np.ndarray
-    f1: np.ndarray
+    ap: np.ndarray  # [C] float64
+    f1: np.ndarray  # [C] float64, at the threshold 0.5
     micro_ap: float
 
     @property
     def summary(self) -> dict[str, float]:
-        """What `summary` returns."""
+        """mAP, micro-AP and macro F1, as the function `summary` returns them."""
         known = np.isfinite(self.ap)
         if not known.any():
             return dict.fromkeys(("mAP", "micro_AP", "F1"), float("nan"))
@@ -82,48 +82,59 @@ class ClassMeasures:
         }
 
 
-BINS = 1 << 14
+BINS = 1 << 14  # of equal width, in which labels count as ties for micro-AP
 
 
 def quick_measures(labels: np.ndarray, positives: Sequence[np.ndarray]) -> ClassMeasures:
-    """`average_precision` and `summary` quickly enough for a slider: 80 classes of 50,000 images in some 60 ms.
+    """`average_precision` and `summary`, fast enough for a slider.
 
-    labels: [C, N] float32 in [0, 1], a class's images side by side in memory; positives: for each class the rows of the images that
-    have it. AP and F1 are exact. micro-AP takes labels within 1/16384 of each other for ties, which moves it by less than 0.0002 where
-    there are thousands of labels.
+    80 classes of 50,000 images take about 60 ms.
+
+    labels: [C, N] float32 in [0, 1], contiguous for each class; positives: for each class, the indices of the
+    images that have it. AP and F1 are exact. For micro-AP, labels that differ by less than 1/16384 count as
+    ties. With thousands of labels that changes it by less than 0.0002.
     """
-    ap, f1 = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
-    everything, hits = np.zeros(BINS, np.int64), []
-    with ThreadPoolExecutor(
-        min(4, os.cpu_count() or 1)
-    ) as pool:  # numpy sorts without holding the interpreter
+    ap = np.full(len(labels), np.nan)
+    f1 = np.full(len(labels), np.nan)
+    count_of_all = np.zeros(BINS, np.int64)
+    count_of_positives = np.zeros(BINS, np.int64)
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy sorts without Python's lock
         sorted_labels = list(pool.map(_sorted, labels, positives))
-    for index, (ranked, right) in enumerate(sorted_labels):
-        if not len(right):
+    for index, (ranked, positive) in enumerate(sorted_labels):
+        if not len(positive):
             continue
-        ap[index] = _precision_at_positives(ranked, right)
-        chosen, found = (len(values) - np.searchsorted(values, 0.5, "right") for values in (ranked, right))
-        f1[index] = 2 * found / (chosen + len(right))
-        everything += np.bincount(_bins(ranked), minlength=BINS)
-        hits.append(_bins(right))
-    if not hits:
+        ap[index] = _precision_at_positives(ranked, positive)
+        predicted = len(ranked) - np.searchsorted(ranked, 0.5, "right")
+        true_positives = len(positive) - np.searchsorted(positive, 0.5, "right")
+        f1[index] = 2 * true_positives / (predicted + len(positive))
+        count_of_all += np.bincount(_bins(ranked), minlength=BINS)
+        count_of_positives += np.bincount(_bins(positive), minlength=BINS)
+    if not count_of_positives.any():
         return ClassMeasures(ap, f1, float("nan"))
-    right = np.bincount(np.concatenate(hits), minlength=BINS)
-    precision = right[::-1].cumsum() / np.maximum(everything[::-1].cumsum(), 1)
-    return ClassMeasures(ap, f1, float((right[::-1] * precision).sum() / right.sum()))
+    highest_first = count_of_positives[::-1]
+    precision = highest_first.cumsum() / np.maximum(count_of_all[::-1].cumsum(), 1)
+    return ClassMeasures(ap, f1, float((highest_first * precision).sum() / highest_first.sum()))
 
 
 def _sorted(label: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of all images and of the positives, each in ascending order; sorting values is several times quicker than indices."""
-    return (np.sort(label), np.sort(label[rows])) if len(rows) else (label[:0], label[:0])
+    """The labels of all images and those of the positives `rows`, each in ascending order.
+
+    Sorting values is several times faster than sorting indices.
+    """
+    if not len(rows):
+        return label[:0], label[:0]
+    return np.sort(label), np.sort(label[rows])
 
 
 def _bins(labels: np.ndarray) -> np.ndarray:
     return (labels * (BINS - 1)).astype(np.uint16)
 
 
-def _precision_at_positives(ranked: np.ndarray, right: np.ndarray) -> float:
-    """AP, which is the mean over positives of the precision at their own score, from sorted scores of all images and of positives."""
-    above = len(ranked) - np.searchsorted(ranked, right, "left")
-    right_above = len(right) - np.searchsorted(right, right, "left")
-    return float((right_above / above).mean())
+def _precision_at_positives(ranked: np.ndarray, positive: np.ndarray) -> float:
+    """AP, which is the mean over all positives of the precision at their own score.
+
+    ranked: scores of all images; positive: scores of the positives. Both are in ascending order.
+    """
+    above = len(ranked) - np.searchsorted(ranked, positive, "left")
+    positives_above = len(positive) - np.searchsorted(positive, positive, "left")
+    return float((positives_above / above).mean())

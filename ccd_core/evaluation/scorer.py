@@ -1,6 +1,7 @@
-"""Scores against ground truth, where a data set has any: the only place of a run that sees it.
+"""Scores of a run compared with ground truth, if the data set has any.
 
-Labels, views, thresholds and the kept epoch are decided without this module; what it returns is only written down.
+This is the only place where a run reads ground truth. Its results are logged and written to files. Labels,
+views and the kept epoch do not depend on them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ccd_core.evaluation.metrics import average_precision, mean_average_precisio
 
 
 class Scorer:
-    """Holds the ground truth of a data set and compares predictions with it."""
+    """The ground truth of a data set, with which labels and predictions are compared."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -23,7 +24,7 @@ class Scorer:
     def _matched(
         self, split: str, ids: tuple[str, ...], values: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Values and targets of the images that have ground truth."""
+        """Values and targets [M, C] of the images that have ground truth, or None if no image has."""
         truth = self._truth.get(split)
         if truth is None:
             return None
@@ -31,11 +32,15 @@ class Scorer:
         return (values[rows], targets) if len(rows) else None
 
     def mean_ap(self, split: str, ids: tuple[str, ...], values: np.ndarray) -> float | None:
+        """mAP in [0, 1] of scores or labels `values` [N, C] of the images `ids`; None without truth."""
         matched = self._matched(split, ids, values)
         return mean_average_precision(*matched) if matched else None
 
     def report(self, split: str, ids: tuple[str, ...], values: np.ndarray) -> dict[str, Any] | None:
-        """mAP, micro-AP, F1 and AP of each class in percent; None without ground truth."""
+        """mAP, micro-AP, F1 and the AP of each class in percent; None without ground truth.
+
+        values: scores or labels [N, C] of the images `ids`.
+        """
         matched = self._matched(split, ids, values)
         if matched is None:
             return None

@@ -1,8 +1,9 @@
-"""From scores to labels: which threshold each class has, how it was chosen, and the file that remembers it.
+"""Thresholds turn scores into labels. This module chooses them, and writes and reads their file.
 
-Choosing happens after a run, on its finished scores; nothing of it flows back into training. A choice that needs ground truth
-("best F1", "precision") says so in the file. Without ground truth there is the label rate. (A precision estimated from the
-classifier's own probabilities is not offered: on the demo run it is between 38 points too low and 15 too high, class by class.)
+Thresholds are chosen after a run, from its final scores. Training does not depend on them. The methods `f1`
+and `precision` need ground truth, and the file says so. The method `rate` does not. (A precision estimated
+from the classifier's own probabilities is not offered, because on the demo run it is up to 38 points too low
+and up to 15 points too high, depending on the class.)
 """
 
 from __future__ import annotations
@@ -32,86 +33,90 @@ FILE = "thresholds.json"
 
 @dataclass(frozen=True)
 class Thresholds:
-    """A threshold a class and how it was chosen; an image has a label from its threshold on (score >= threshold)."""
+    """The threshold of each class, and how it was chosen.
 
-    values: dict[str, float]
+    An image gets a label if its score is at or above the threshold of the class.
+    """
+
+    values: dict[str, float]  # {class: threshold}
     method: str = "hand"  # one of METHODS
-    target: float | None = None  # the precision (fraction) or the labels an image that were asked for
+    target: float | None = None  # the precision (a fraction) or the labels an image that the user asked for
     per_class: bool = False
-    split: str | None = None  # the split whose scores decided, and how many images it has
-    images: int | None = None
+    split: str | None = None  # the split whose scores the method used
+    images: int | None = None  # the number of its images
 
     @property
     def in_words(self) -> str:
         """How the thresholds were chosen, in one line."""
-        aim = (
-            ""
-            if self.target is None
-            else f" of {self.target:.0%}"
-            if self.method == "precision"
-            else f" of {self.target:g}"
-        )
-        where = (
-            f", on {self.images:,} images of the split {self.split}"
-            if self.split and self.method != "hand"
-            else ""
-        )
-        return (
-            f"{'per class' if self.per_class else 'one for all classes'}, {METHODS[self.method]}{aim}{where}"
-        )
+        scope = "per class" if self.per_class else "one for all classes"
+        line = f"{scope}, {METHODS[self.method]}"
+        if self.target is not None:
+            line += f" of {self.target:.0%}" if self.method == "precision" else f" of {self.target:g}"
+        if self.split and self.method != "hand":
+            line += f", on {self.images:,} images of the split {self.split}"
+        return line
 
     def array(self, classes: Sequence[str]) -> np.ndarray:
-        """[C] in the order of `classes`; a class that is not named has 0.5."""
+        """[C] float64, in the order of `classes`. A class without a threshold has 0.5."""
         return np.array([self.values.get(name, DEFAULT) for name in classes])
 
     def labels(self, classes: Sequence[str], scores: np.ndarray) -> list[str]:
-        """Names of the classes of one image's scores [C] at or above their threshold, surest first."""
-        # compared as float32, the type of the scores: a threshold that is somebody's score stays equal to it
-        limits = self.array(classes).astype(np.float32)
+        """The labels of an image with scores [C], the highest score first."""
+        # Scores are float32. A threshold that equals a score must stay equal to it, so it becomes float32,
+        # too.
+        thresholds = self.array(classes).astype(np.float32)
         scores = np.asarray(scores, np.float32)
-        return [classes[i] for i in np.argsort(-scores, kind="stable") if scores[i] >= limits[i]]
+        return [classes[i] for i in np.argsort(-scores, kind="stable") if scores[i] >= thresholds[i]]
 
     @classmethod
     def same(cls, classes: Sequence[str], value: float) -> Thresholds:
+        """One threshold for all classes."""
         return cls(dict.fromkeys(classes, float(value)))
 
 
 def choose(
     method: str,
-    ranking: SortedScores,
+    sorted_scores: SortedScores,
     classes: Sequence[str],
     target: float | None = None,
     shares: np.ndarray | None = None,
     split: str | None = None,
 ) -> Thresholds:
-    """Thresholds by `method`: "f1", "precision" (target: a fraction) or "rate" (target: mean labels an image).
+    """Choose thresholds by `method`, which is `f1`, `precision` or `rate`.
 
-    ranking: of every class, or `Ranking.of_all_entries` for one threshold for all. shares: [C] adding up to 1, how the labels of a
-    rate are divided among the classes, evenly without it. A class that cannot be decided (no positive, or the precision out of
-    reach) keeps 0.5, or 1 where a precision is out of reach: rather no label than wrong ones.
+    sorted_scores: `SortedScores` for one threshold a class, `SortedScores.of_all_entries` for one threshold
+    for all. target: for `precision` the least precision as a fraction, for `rate` the mean number of labels
+    an image. shares: [C] adding up to 1, the share of each class in the labels of `rate`; without it, all
+    have the same share.
+
+    With `f1`, a class without a positive gets 0.5. With `precision`, a class that cannot reach the target
+    gets 1, because no label is better than wrong labels. Raises ValueError for another method.
     """
-    per_class = len(ranking.scores) > 1 or len(classes) == 1
-    images = ranking.images if per_class else ranking.images // len(classes)
+    per_class = len(sorted_scores.scores) > 1 or len(classes) == 1
+    images = sorted_scores.images if per_class else sorted_scores.images // len(classes)
     if method == "f1":
-        limits = np.nan_to_num(ranking.best_f1(), nan=DEFAULT)
+        thresholds = np.nan_to_num(sorted_scores.best_f1(), nan=DEFAULT)
     elif method == "precision":
         assert target is not None
-        limits = np.nan_to_num(ranking.at_precision(target), nan=1.0)
+        thresholds = np.nan_to_num(sorted_scores.at_precision(target), nan=1.0)
     elif method == "rate":
         assert target is not None
-        parts = np.full(len(classes), 1 / len(classes)) if shares is None else shares
-        counts = np.rint(target * images * (parts if per_class else np.ones(1)))
-        limits = ranking.at_count(np.minimum(counts, ranking.images))
+        if not per_class:
+            shares = np.ones(1)
+        elif shares is None:
+            shares = np.full(len(classes), 1 / len(classes))
+        counts = np.rint(target * images * shares)
+        thresholds = sorted_scores.at_count(np.minimum(counts, sorted_scores.images))
     else:
         raise ValueError(f"no method {method!r}")
-    values = np.broadcast_to(limits, len(classes))
+    values = np.broadcast_to(thresholds, len(classes))
     return Thresholds(
         dict(zip(classes, map(float, values), strict=True)), method, target, per_class, split, images
     )
 
 
 def save(run: Run, thresholds: Thresholds) -> Path:
-    """Write thresholds.json into the run's folder, for the page Predict, `ccd predict` and Gradio."""
+    """Write thresholds.json to the run's folder. Raises UserError if it cannot be written."""
     path = run.file(FILE)
     record = asdict(thresholds)
     uses_truth = thresholds.method in ("f1", "precision")
@@ -133,43 +138,47 @@ def save(run: Run, thresholds: Thresholds) -> Path:
 
 
 def load(path: str | Path, classes: Sequence[str]) -> Thresholds:
-    """Read what `save` wrote, or a plain {"cat": 0.4, "dog": 0.6}; a class that is not named has 0.5. Raises UserError."""
+    """Read a file that `save` wrote, or a plain one such as {"cat": 0.4, "dog": 0.6}.
+
+    A class that the file does not name has 0.5. Raises UserError if the file is missing or damaged, or if it
+    names a class that is not in `classes`.
+    """
     path = Path(path)
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        known = {
-            key: stored[key]
-            for key in ("method", "target", "per_class", "split", "images")
-            if "thresholds" in stored and key in stored
-        }
-        values = {
-            str(name): float(value)
-            for name, value in (
-                stored["thresholds"] if isinstance(stored.get("thresholds"), dict) else stored
-            ).items()
-        }
+        is_ours = "thresholds" in stored
+        table = stored["thresholds"] if is_ours and isinstance(stored["thresholds"], dict) else stored
+        values = {str(name): float(value) for name, value in table.items()}
     except FileNotFoundError:
         raise UserError(f"There is no thresholds file {path}.") from None
     except (OSError, ValueError, AttributeError, TypeError):
         raise UserError(
-            f'The thresholds file {path} must be JSON such as {{"cat": 0.4, "dog": 0.6}}, or what the page Results saved.'
+            f"The thresholds file {path} must be one that the page Results saved, or JSON such as "
+            '{"cat": 0.4, "dog": 0.6}.'
         ) from None
+    how = {}
+    if is_ours:
+        keys = ("method", "target", "per_class", "split", "images")
+        how = {key: stored[key] for key in keys if key in stored}
     unknown = sorted(set(values) - set(classes))
     if unknown:
         raise UserError(
-            f"The thresholds file {path} names {unknown[0]!r}, which is no class of the run; its classes are {', '.join(classes)}."
+            f"The thresholds file {path} names {unknown[0]!r}, which is no class of the run; its classes are "
+            f"{', '.join(classes)}."
         )
-    wrong = [name for name, value in values.items() if not 0 <= value <= 1.001]
-    if wrong or known.get("method", "hand") not in METHODS:
+    for name, value in values.items():
+        if not 0 <= value <= 1.001:
+            raise UserError(
+                f"The thresholds file {path} gives {name} the threshold {value}; it must be from 0 to 1."
+            )
+    if how.get("method", "hand") not in METHODS:
         raise UserError(
-            f"The thresholds file {path} gives {wrong[0] if wrong else 'its method'} something else than a threshold of 0 to 1."
+            f"The thresholds file {path} has the method {how['method']!r}; there are {', '.join(METHODS)}."
         )
-    known.setdefault(
-        "per_class", len({values.get(name, DEFAULT) for name in classes}) > 1
-    )  # a plain file does not say
-    return Thresholds(values, **known)
+    how.setdefault("per_class", len({values.get(name, DEFAULT) for name in classes}) > 1)
+    return Thresholds(values, **how)
 
 
 def of_run(run: Run) -> Thresholds | None:
-    """The thresholds saved in the run's folder; None where none are."""
+    """The thresholds saved in the run's folder, or None if there are none."""
     return load(run.file(FILE), run.classes) if run.has(FILE) else None

@@ -34,7 +34,7 @@ def test_measures_are_scikit_learns(scores, targets, limit):
         predicted = scores[:, c] >= limit
         assert (
             measured.labelled[c] == predicted.sum()
-            and measured.right[c] == (predicted & (targets[:, c] == 1)).sum()
+            and measured.true_positives[c] == (predicted & (targets[:, c] == 1)).sum()
         )
         if targets[:, c].any():
             assert measured.recall[c] == pytest.approx(recall_score(targets[:, c], predicted))
