@@ -1,4 +1,4 @@
-"""The teacher: the authors' features at every recorded size, and clear words for what cannot be loaded."""
+"""The teacher: what it says of images and of classes, and clear words for what cannot be loaded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from tests.clip.small_models import TOWERS, write_model
 
 
 def test_openai_weights_get_quick_gelu(recorded_teachers):
-    assert "QuickGELU" in {
-        type(part).__name__ for part in recorded_teachers["clip_rn"].model.transformer.modules()
-    }
+    parts = recorded_teachers["clip_rn"].model.transformer.modules()
+    assert "QuickGELU" in {type(part).__name__ for part in parts}
 
 
 def test_too_small_an_image_is_refused(recorded_teachers):
@@ -31,7 +30,7 @@ def test_too_small_an_image_is_refused(recorded_teachers):
         ("local-dir:/nowhere", None, "could not be loaded"),
     ],
 )
-def test_what_cannot_be_loaded_is_said_in_one_sentence(model, pretrained, sentence):
+def test_what_cannot_be_loaded_is_one_sentence(model, pretrained, sentence):
     with pytest.raises(UserError, match=sentence) as error:
         ClipTeacher.load(model, pretrained)
     assert "\n" not in str(error.value)
@@ -71,7 +70,7 @@ def test_names_of_a_class_that_is_not_there(demo):
         demo.encode_text(CLASSES, names={"dog": "puppy"})
 
 
-def test_of_a_sigmoid_model_softmax_ignores_the_bias_and_sigmoid_is_what_it_was_trained_to_say(siglip):
+def test_a_sigmoid_model_gives_a_softmax_or_the_probability_of_each_class_by_itself(siglip):
     image = torch.randn(2, 3, 160, 160)
     soft, each = ClipTeacher.load(siglip), ClipTeacher.load(siglip, sigmoid=True)
     text = soft.encode_text(["cat", "dog", "bird"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from ccd_core.errors import ImageError
-from ccd_core.predict.overlay import BOX, overlay, picture
+from ccd_core.predict.overlay import HEAT, HEAT_OPACITY, VERMILION, overlay, picture
 
 
 def test_an_image_is_made_small_and_stays_upright(tmp_path):
@@ -27,9 +27,23 @@ def test_heat_is_where_the_map_is_high_and_nowhere_else():
     assert drawn[4, 4, 0] > 180 and drawn[4, 4, 2] < 60  # red
 
 
+def test_heat_goes_from_blue_over_red_to_yellow():
+    assert HEAT.shape == (256, 3)
+    assert HEAT[0].tolist() == [0, 0, 128]
+    assert HEAT[128].tolist() == [255, 78, 0]
+    assert HEAT[255].tolist() == [255, 255, 0]
+    red, green, blue = np.diff(HEAT.astype(int), axis=0).T
+    assert (red >= 0).all() and (green >= 0).all() and (blue <= 0).all()
+
+
+def test_the_highest_value_has_the_last_colour_as_opaque_as_heat_gets():
+    drawn = np.asarray(overlay(Image.new("RGB", (8, 8)), np.ones((2, 2)), None)).astype(int)
+    assert np.abs(drawn - HEAT_OPACITY * HEAT[255]).max() <= 1
+
+
 def test_a_box_is_drawn_at_its_fractions_of_the_image():
     black = Image.new("RGB", (100, 100))
     drawn = np.asarray(overlay(black, np.zeros((2, 2)), (0.2, 0.3, 0.8, 0.9)))
-    vermilion = np.argwhere((drawn == BOX).all(2))
+    vermilion = np.argwhere((drawn == ImageColor.getrgb(VERMILION)).all(2))
     assert vermilion.min(0).tolist() == [31, 21] and vermilion.max(0).tolist() == [88, 78]
     assert not drawn[40:80, 40:70].any()  # the inside stays as it is

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
+from ccd_core.predict.predictor import SHOWN_THRESHOLD
 from ccd_core.predict.server import PredictorClient
+from tests.support import is_gone, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +29,9 @@ def images(tiny_run):
     return dict(zip(split.ids, split.paths, strict=True))
 
 
-def test_a_view_asked_again_gets_the_runs_own_answer(client, tiny_run, images):
-    views, recorded = tiny_run.load_views(), tiny_run.load_view_probabilities()
+def test_clips_answer_about_a_view_is_the_one_that_the_run_kept(client, tiny_run, images):
+    views = tiny_run.load_views()
+    recorded = tiny_run.load_view_probabilities()
     image = views["image"].iloc[0]
     mine = views[views["image"] == image]
     boxes = mine[["x0", "y0", "x1", "y1"]].to_numpy() / tiny_run.config.views.frame
@@ -34,21 +39,40 @@ def test_a_view_asked_again_gets_the_runs_own_answer(client, tiny_run, images):
     np.testing.assert_allclose(answer["p"], recorded[mine.index], atol=1e-5)
 
 
-def test_a_predictor_is_ready_once_it_has_answered_and_none_starts_after_its_end(tiny_run, images):
-    client = PredictorClient(tiny_run.path)
+def predictors_of(run_path: Path) -> list[psutil.Process]:
+    """The predictor processes that this process has started for a run."""
+    children = psutil.Process().children()
+    return [child for child in children if not is_gone(child) and str(run_path) in child.cmdline()]
+
+
+def test_a_predictor_is_ready_when_it_has_answered_and_ends_when_it_is_closed(copied_run):
+    client = PredictorClient(copied_run().path)
     client.wake(after=0.05)
-    client.close()  # before the time has come
-    time.sleep(0.3)
-    assert client._process is None and not client.ready
-    client.wake(after=0.05)
-    deadline = time.monotonic() + 20
-    while client._process is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert client._process is not None and not client.ready  # it starts
+    wait_for(lambda: predictors_of(client.run_path))
+    assert not client.ready  # it loads its models
     client.ask("predict", paths=[])
     assert client.ready
     client.close()
+    assert not client.ready and not predictors_of(client.run_path)
+
+
+def test_a_predictor_that_is_closed_before_it_was_to_start_does_not_start(copied_run):
+    client = PredictorClient(copied_run().path)
+    client.wake(after=0.05)
+    client.close()
+    time.sleep(0.3)
+    assert not client.ready and not predictors_of(client.run_path)
+
+
+def test_a_predictor_that_was_killed_is_started_again_by_the_next_question(copied_run):
+    client = PredictorClient(copied_run().path)
+    client.ask("predict", paths=[])
+    (process,) = predictors_of(client.run_path)
+    process.kill()
+    wait_for(lambda: is_gone(process))
     assert not client.ready
+    assert client.ask("predict", paths=[])["scores"] == []
+    client.close()
 
 
 def test_a_thin_box_is_answered_and_one_without_area_is_a_sentence(client, images):
@@ -61,11 +85,9 @@ def test_a_thin_box_is_answered_and_one_without_area_is_a_sentence(client, image
     assert client.ask("clip_views", path=path, boxes=[])["p"] == []
 
 
-def test_attending_gives_the_boxes_that_explaining_gives(client, tiny_run, images):
-    from ccd_core.predict.predictor import SHOWN_THRESHOLD as threshold
-
+def test_the_maps_of_some_classes_are_those_of_all(client, tiny_run, images):
     path = str(next(iter(images.values())))
-    whole = client.ask("explain", path=path, thresholds=[threshold])
+    whole = client.ask("explain", path=path, thresholds=[SHOWN_THRESHOLD])
     part = client.ask("attend", path=path, classes=[3, 0])
     frame = tiny_run.config.views.frame
     for place, c in enumerate([3, 0]):
@@ -73,7 +95,6 @@ def test_attending_gives_the_boxes_that_explaining_gives(client, tiny_run, image
         assert min(map(min, part["cam"][place])) >= 0 and max(map(max, part["cam"][place])) <= 1
         box = part["boxes"][place]
         assert box is not None and 0 <= box[0] < box[2] <= 1
-        np.testing.assert_allclose(
-            np.array(box) * frame, whole["boxes"][c][0], atol=frame / 8
-        )  # the image reaches the model at another size
+        # The image reaches the model at another size, so boxes are alike and not equal.
+        np.testing.assert_allclose(np.array(box) * frame, whole["boxes"][c][0], atol=frame / 8)
     np.testing.assert_allclose(part["clip"], whole["clip"], atol=1e-5)
