@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ccd_core.errors import UserError
+from ccd_core.paths import absolute_place
 from ccd_core.presets import FOR_DATASET, PRESET_VALUES
 from ccd_core.prompts import check
 from ccd_core.yaml_files import NotYaml, parse_yaml, read_yaml
@@ -27,6 +28,7 @@ PRESETS = tuple(PRESET_VALUES)
 MOST_SIDE = 8192  # pixels of a side of an image or a view
 MOST_BATCH = 65_536  # images or views a step
 MOST_SEED = 9 * 10**12  # the trainer multiplies it by a million, and torch takes 63 bits
+TAKEN_OUT = "taken-out"  # stands for a path of the machine in the settings of a shared run
 MOST_PARTS = 4  # of a setting's name, such as views.threshold.mean_views
 MOST_SHOWN = 80  # characters of a wrong value that a sentence repeats
 
@@ -361,6 +363,40 @@ class CCDConfig(Section):
         """A copy with nested changes, validated: `config.changed(labels={"alpha": 0.2}, seed=1)`."""
         return build(_merge(self.model_dump(), sections))
 
+    def named_paths(self) -> dict[str, str]:
+        """Setting -> the file or folder that it names, of all settings that name one.
+
+        Names of models of open_clip, torchvision, timm and the hub are not paths.
+        """
+        found = {}
+        if place := self.data.spec.partition(":")[2]:
+            found["data.spec"] = place
+        if self.data.classes:
+            found["data.classes"] = str(self.data.classes)
+        if self.clip.model.startswith("local-dir:"):
+            found["clip.model"] = self.clip.model.removeprefix("local-dir:")
+        tag = self.clip.pretrained or ""
+        if Path(tag).suffix or "/" in tag or os.path.lexists(tag):
+            found["clip.pretrained"] = tag
+        if self.classifier.weights not in (None, "imagenet"):
+            found["classifier.weights"] = str(self.classifier.weights)
+        return found
+
+    def without_paths(self) -> CCDConfig:
+        """A copy that names no file of this machine, for a run that is shared."""
+        named = self.named_paths()
+        kind = self.data.spec.partition(":")[0]
+        data: dict[str, Any] = {"classes": None}
+        clip: dict[str, Any] = {}
+        if "data.spec" in named:
+            data["spec"] = f"{kind}:{TAKEN_OUT}"
+        if "clip.model" in named:
+            clip["model"] = f"local-dir:{TAKEN_OUT}"
+        if "clip.pretrained" in named:
+            clip["pretrained"] = TAKEN_OUT
+        classifier = {"weights": TAKEN_OUT} if "classifier.weights" in named else {}
+        return self.changed(data=data, clip=clip, classifier=classifier)
+
     def with_absolute_paths(self) -> CCDConfig:
         """A copy whose paths do not depend on the current folder, as a run's folder keeps them."""
         kind, _, place = self.data.spec.partition(":")
@@ -371,7 +407,7 @@ class CCDConfig(Section):
         clip: dict[str, Any] = {}
         classifier: dict[str, Any] = {}
         if place:
-            data["spec"] = f"{kind}:{_absolute(place)}"
+            data["spec"] = f"{kind}:{absolute_place(place) if kind == 'coco' else _absolute(place)}"
         if self.data.classes is not None:
             data["classes"] = _absolute(self.data.classes)
         if name == "local-dir" and folder:

@@ -16,6 +16,31 @@ def home() -> Path:
     return Path(os.environ.get("CCD_HOME") or "~/.cache/ccd").expanduser()
 
 
+def state_home() -> Path:
+    """Where the project remembers what this user has said: $XDG_STATE_HOME/ccd, or ~/.local/state/ccd.
+
+    It is in `home()` for a user without a folder of their own, as in a container.
+    """
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "ccd"
+    except RuntimeError:
+        return home()
+
+
 def demo_root() -> Path:
     """Where the demo's images are drawn."""
     return home() / "toy-scenes-v2"
+
+
+def split_place(place: str) -> tuple[str, str | None]:
+    """The two paths of a place such as ANNOTATIONS.json,IMAGES. The second is None if there is one path only."""
+    first, comma, second = place.rpartition(",")
+    if not comma or not first or Path(place).expanduser().exists():
+        return place, None
+    return first, second
+
+
+def absolute_place(place: str) -> str:
+    """A data set's place with its paths made independent of the current folder."""
+    paths = [path for path in split_place(place) if path]
+    return ",".join(os.path.abspath(Path(path).expanduser()) for path in paths)
