@@ -25,7 +25,9 @@ from ccd_core.files import replacing, write_json
 from ccd_core.paths import home
 
 log = logging.getLogger("ccd")
-DECODER = b"decoder 2\n"  # of files other than JPEGs, some of which an earlier version decoded to other pixels
+DECODER = (
+    b"decoder 2\n"  # of files other than JPEGs, some of which an earlier version decoded to other pixels
+)
 LIMIT_BYTES = 4_000_000_000  # for all embeddings together
 
 

@@ -3,29 +3,24 @@
 As in the field's benchmarks (82,081 / 40,137 images), an image belongs to a split if it has at least one
 annotation. A class is positive in an image that has an annotation of the class, crowds included. Boxes are
 those of single objects; the box of a crowd is left out.
-
-A large annotation file is parsed in a process of its own:
-
-    python -m ccd_core.data.coco ANNOTATIONS.json OUT.npz
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import logging
-import subprocess
-import sys
-import tempfile
+import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
+from ccd_core.data.coco_file import EDITION, CocoFile, read_coco
+from ccd_core.data.find import find_images
+from ccd_core.data.label_table import ImageFinder
+from ccd_core.data.names import as_text, shown
 from ccd_core.data.sources import archives_in_words, find_base
-from ccd_core.data.truth_cache import cached_truth, load, save
-from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
+from ccd_core.data.truth_cache import cached_truth
+from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
 
 log = logging.getLogger("ccd")
@@ -94,88 +89,62 @@ def annotations_file(base: Path, split: str) -> Path:
 def read_split(base: Path, split: str) -> GroundTruth:
     """Ground truth of all images with an annotation, in the order of their numbers. It is cached."""
     path = annotations_file(base, split)
-
-    def read() -> GroundTruth:
-        return _read_in_process(path) if path.stat().st_size > LARGE_BYTES else read_annotations(path)
-
-    truth = cached_truth([path], "coco 1", read)
-    ids = tuple(f"{FOLDERS[split]}/{name}" for name in truth.ids)
+    truth = cached_truth([path], f"coco {EDITION}", lambda: read_annotations(path))
+    names = _names_on_disk(_image_folder(base, split), truth.ids)
+    ids = tuple(f"{FOLDERS[split]}/{name}" for name in names)
     return GroundTruth(ids, truth.targets, truth.boxes)
 
 
 def read_annotations(path: Path) -> GroundTruth:
-    """Parse an instances_*.json file. The ids are file names. Raises UserError if it cannot be parsed."""
-    from pycocotools.coco import COCO
-
-    api = COCO()
+    """Parse an instances_*.json file. The ids are file names. Raises UserError if it is damaged or another file."""
     try:
-        with open(path, encoding="utf-8") as file, contextlib.redirect_stdout(io.StringIO()):
-            api.dataset = json.load(file, object_pairs_hook=_without_outlines)
-            api.createIndex()
-        return _ground_truth(api)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"The annotations {path} {_what_is_wrong(api, error)}; unpack annotations_trainval2014.zip again."
-        ) from None
-
-
-def _ground_truth(api: Any) -> GroundTruth:
-    class_index = {number: CLASSES.index(category["name"]) for number, category in api.cats.items()}
-    numbers = sorted(number for number, found in api.imgToAnns.items() if found)
-    targets = np.zeros((len(numbers), len(CLASSES)), np.float32)
-    objects = []
-    for row, number in enumerate(numbers):
-        annotations = api.imgToAnns[number]
-        targets[row, [class_index[one["category_id"]] for one in annotations]] = 1
-        objects.append(
-            [
-                (class_index[one["category_id"]], _box(one["bbox"], api.imgs[number]))
-                for one in annotations
-                if not one.get("iscrowd")
-            ]
-        )
-    names = tuple(PurePosixPath(api.imgs[number]["file_name"]).name for number in numbers)
-    return GroundTruth(names, targets, Boxes.of(objects))
-
-
-def _what_is_wrong(api: Any, error: Exception) -> str:
-    for category in api.cats.values():
-        if isinstance(category, dict) and category.get("name") not in CLASSES:
-            return f"names a class that COCO does not have: {category.get('name')!r}"
-    return f"is damaged or no instances file of COCO ({error!r:.80})"
-
-
-def _without_outlines(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without its outlines, which are nine tenths of the file's numbers and are not used."""
-    return {key: value for key, value in pairs if key != "segmentation"}
-
-
-def _box(bbox: list[float], image: dict[str, Any]) -> Box:
-    """The half-open box of all pixels touched by COCO's (x, y, width, height), which has fractions."""
-    x, y, width, height = bbox
-    x1 = min(int(np.ceil(x + width)), int(image["width"]))
-    y1 = min(int(np.ceil(y + height)), int(image["height"]))
-    return max(int(x), 0), max(int(y), 0), x1, y1
-
-
-def _read_in_process(path: Path) -> GroundTruth:
-    """Parse `path` in another process, which gives its memory back when it ends."""
-    log.info("Reading %s; the result is cached.", path)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "truth.npz"
-        command = [sys.executable, "-m", __name__, str(path), str(out)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            output = done.stderr.strip().splitlines()
-            if done.returncode == 2 and output:  # the process printed the sentence of its UserError
-                raise UserError(output[-1])
-            raise UserError(f"The annotations {path} could not be read: {output[-1:]}")
-        return load(out)
-
-
-if __name__ == "__main__":
-    try:
-        save(Path(sys.argv[2]), read_annotations(Path(sys.argv[1])))
+        found = read_coco(path, in_process=path.stat().st_size > LARGE_BYTES)
+        return _in_classes_of_coco(found, path)
     except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        raise UserError(f"{str(error).rstrip('.')}; unpack annotations_trainval2014.zip again.") from None
+
+
+def _in_classes_of_coco(found: CocoFile, path: Path) -> GroundTruth:
+    """The annotated images, with COCO's 80 classes. Categories that no object has may be any."""
+    for note in found.notes:
+        log.warning("%s", note)
+    if any("without a usable box" in note for note in found.notes):
+        raise UserError(f"The annotations {shown(path)} are damaged or no instances file: boxes are missing.")
+    strange = [
+        name
+        for column, name in enumerate(found.classes)
+        if name not in CLASSES and found.truth.targets[:, column].any()
+    ]
+    if strange:
+        raise UserError(
+            f"The annotations {shown(path)} name a class that COCO does not have: {strange[0]!r}."
+        )
+    new_index = np.array([CLASSES.index(name) if name in CLASSES else -1 for name in found.classes], np.int16)
+    rows = np.flatnonzero(found.annotated)
+    targets = np.zeros((len(rows), len(CLASSES)), np.float32)
+    known = np.flatnonzero(new_index >= 0)
+    targets[:, new_index[known]] = found.truth.targets[rows][:, known]
+    boxes = found.truth.boxes
+    assert isinstance(boxes, Boxes)
+    chosen = (
+        Boxes.of([boxes[int(row)] for row in rows]).reindexed(new_index)
+        if len(known)
+        else Boxes.none(len(rows))
+    )
+    return GroundTruth(tuple(found.truth.ids[row] for row in rows), targets, chosen)
+
+
+def _names_on_disk(folder: Path, names: Sequence[str]) -> list[str]:
+    """The names below `folder` of listed images, which may lie in sub-folders or have another suffix."""
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    if all(name in there for name in names):
+        return list(names)
+    finder: ImageFinder | None = None
+    found = []
+    for name in names:
+        if name not in there:
+            finder = finder or ImageFinder(map(as_text, find_images(folder)))
+            image = finder(name)
+            name = image if isinstance(image, str) else PurePosixPath(name).name
+        found.append(name)
+    return found

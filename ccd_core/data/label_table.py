@@ -60,7 +60,7 @@ class LabelTable:
 
 
 # Returns the image that a cell names, None if there is none, or the images among which the cell does not decide.
-Resolver = Callable[[str], str | None | list[str]]
+Resolver = Callable[[str], str | list[str] | None]
 
 
 def read_label_table(path: Path, classes: Sequence[str], resolve: Resolver) -> LabelTable:
@@ -645,7 +645,7 @@ class ImageFinder:
         path = _plain(cell)
         if path in self.ids:
             return path
-        for form in dict.fromkeys((cell, path, _of_address(path), clean(path))):
+        for form in dict.fromkeys((cell, path, path_of_address(path), clean(path))):
             found = self._similar(form)
             if found:
                 return found[0] if len(found) == 1 else found
@@ -698,7 +698,7 @@ def _windows_form(image: str) -> str:
     return os.fsencode(as_name(image)).decode("cp1252", "replace") if "\\x" in image else image
 
 
-def _of_address(path: str) -> str:
+def path_of_address(path: str) -> str:
     """The path of a web address: https:/host/a%20b.jpg?w=5 gives host/a b.jpg."""
     if not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:/+[^/]", path):
         return path

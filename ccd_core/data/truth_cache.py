@@ -7,12 +7,14 @@ from. So a cached file can never be out of date.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import time
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,26 +33,33 @@ def cached_truth(sources: Iterable[Path], how: str, read: Callable[[], GroundTru
 
     `how` names everything else that the result depends on, such as the parser's version and the class names.
     """
+    return cached_facts(sources, how, lambda: (read(), {}))[0]
+
+
+def cached_facts(
+    sources: Iterable[Path], how: str, read: Callable[[], tuple[GroundTruth, dict[str, Any]]]
+) -> tuple[GroundTruth, dict[str, Any]]:
+    """The same for `read()` that also returns facts, which can be written as JSON."""
     path = home() / "ground_truth" / f"{_digest(sources, how)}.npz"
     try:
-        truth = load(path)
+        result = load(path), load_facts(path)
         os.utime(path)
-        return truth
+        return result
     except UNREADABLE:
         pass
     began = time.perf_counter()
-    truth = read()
+    truth, facts = read()
     if time.perf_counter() - began > WORTH_CACHING_SECONDS:
         try:
-            save(path, truth)
+            save(path, truth, facts)
             _drop_oldest(path.parent)
         except OSError as error:  # a full disk costs time later, but it does not stop the run
             log.warning("Parsed annotations could not be cached for the next time: %s", error)
-    return truth
+    return truth, facts
 
 
-def save(path: Path, truth: GroundTruth) -> None:
-    """Write `truth` to an .npz file."""
+def save(path: Path, truth: GroundTruth, facts: dict[str, Any] | None = None) -> None:
+    """Write `truth` and `facts` to an .npz file."""
     boxes = truth.boxes if isinstance(truth.boxes, Boxes) else Boxes.of(truth.boxes)
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(
@@ -61,6 +70,7 @@ def save(path: Path, truth: GroundTruth) -> None:
             offsets=boxes.offsets,
             classes=boxes.classes,
             corners=boxes.corners,
+            facts=np.frombuffer(json.dumps(facts or {}).encode(), np.uint8),
         )
 
 
@@ -73,6 +83,12 @@ def load(path: Path) -> GroundTruth:
             np.unpackbits(file["targets"], count=rows * columns).reshape(rows, columns).astype(np.float32)
         )
         return GroundTruth(ids, targets, Boxes(file["offsets"], file["classes"], file["corners"]))
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """The facts in a file that `save` wrote; none in one of an earlier version."""
+    with np.load(path, allow_pickle=False) as file:
+        return json.loads(file["facts"].tobytes()) if "facts" in file.files else {}
 
 
 def _digest(sources: Iterable[Path], how: str) -> str:

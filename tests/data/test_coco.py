@@ -58,7 +58,7 @@ def test_coco_read_in_another_process_is_the_same(tmp_path, monkeypatch):
         (lambda content: content["annotations"][0].pop("bbox"), "damaged or no instances file"),
     ],
 )
-def test_coco_annotations_that_are_not_right(tmp_path, monkeypatch, change, sentence, large):
+def test_damaged_or_foreign_annotations_are_one_sentence(tmp_path, monkeypatch, change, sentence, large):
     make_coco(tmp_path, n=6)
     content = coco_annotations("train", 6)
     change(content)
@@ -68,7 +68,7 @@ def test_coco_annotations_that_are_not_right(tmp_path, monkeypatch, change, sent
         open_dataset(f"coco2014:{tmp_path}")
 
 
-def test_coco_that_is_half_there(tmp_path):
+def test_coco_opens_with_one_split_and_says_where_a_missing_one_is(tmp_path):
     make_coco(tmp_path, n=6)
     os.rename(tmp_path / "val2014", tmp_path / "elsewhere")
     assert set(open_dataset(f"coco2014:{tmp_path}").splits) == {"train"}

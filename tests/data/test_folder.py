@@ -10,7 +10,7 @@ from ccd_core.errors import UserError
 from tests.make_datasets import photos
 
 
-def test_a_folder_in_any_nesting(tmp_path):
+def test_images_are_found_in_any_nesting_and_hidden_ones_left_out(tmp_path):
     photos(tmp_path, "b.jpg", "deep/er/a.PNG", ".hidden/c.jpg", ".d.jpg")
     (tmp_path / "classes.txt").write_text("\ufeffcat\n# a comment\n\nbig dog\n", encoding="utf-8")
     dataset = open_dataset(f"folder:{tmp_path}")
@@ -59,7 +59,7 @@ def test_a_split_column_holds_images_out(tmp_path):
         ("cat\n", "file,dog\na.jpg,1\n", "column 'dog' is no class"),
     ],
 )
-def test_a_folder_that_is_not_right(tmp_path, classes, labels, sentence):
+def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path, classes, labels, sentence):
     photos(tmp_path, "a.jpg")
     if classes is not None:
         (tmp_path / "classes.txt").write_text(classes)

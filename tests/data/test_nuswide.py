@@ -15,7 +15,7 @@ from tests.make_datasets import (
 
 
 @pytest.mark.parametrize("layout", ["official", "benchmark"])
-def test_nuswide_in_both_forms(tmp_path, layout):
+def test_both_layouts_hold_the_same_images_and_labels(tmp_path, layout):
     make_nuswide(tmp_path, n=10, layout=layout)
     dataset = open_dataset(f"nuswide:{tmp_path}")
     assert dataset.splits["train"].ids == tuple(nuswide_name(index) for index in range(10))
@@ -27,7 +27,7 @@ def test_nuswide_in_both_forms(tmp_path, layout):
     )  # a "none image" stays, with nothing true of it
 
 
-def test_nuswide_prefers_the_papers_split(tmp_path):
+def test_the_papers_split_is_preferred(tmp_path):
     make_nuswide(tmp_path, n=10, layout="official")
     make_nuswide(tmp_path, n=4, layout="benchmark")
     assert len(open_dataset(f"nuswide:{tmp_path}").splits["train"]) == 4
@@ -44,11 +44,11 @@ def test_nuswide_prefers_the_papers_split(tmp_path):
         "../../actor/1.jpg",
     ],
 )
-def test_nuswide_lists_from_anywhere(line):
+def test_paths_that_were_written_on_any_machine_are_found_below_flickr(line):
     assert nuswide.below_flickr(line) == "actor/1.jpg"
 
 
-def test_nuswide_that_is_not_right(tmp_path):
+def test_lists_that_do_not_fit_are_one_sentence_each(tmp_path):
     make_nuswide(tmp_path, n=10)
     labels = tmp_path / "Groundtruth" / "TrainTestLabels" / "Labels_cat_Train.txt"
     labels.write_text("0\n1\n")

@@ -8,7 +8,7 @@ from ccd_core.data import coco, nuswide, open_dataset, voc
 from ccd_core.errors import UserError
 
 
-def test_the_class_names_are_clips():
+def test_class_names_are_words_that_clip_can_read():
     assert {"tv monitor", "dining table", "potted plant"} < set(voc.CLASSES)
     assert (len(voc.CLASSES), len(coco.CLASSES), len(nuswide.CLASSES)) == (20, 80, 81)
     assert [coco.CLASSES[i] for i in (0, 9, 79)] == ["person", "traffic light", "toothbrush"] and tuple(
