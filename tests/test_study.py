@@ -12,7 +12,7 @@ from ccd_core.errors import UserError
 from ccd_core.study import around_boxes, grid_boxes, in_frame, study
 
 
-def test_what_the_policies_cut():
+def test_policies_cut_the_grid_the_boxes_and_what_is_around_them():
     cells = grid_boxes(640)
     assert len(cells) == 9 and sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in cells) == 640 * 640
     boxes = in_frame([(0, (0, 0, 100, 50)), (1, (199, 99, 200, 100))], (200, 100), 640)
@@ -23,12 +23,12 @@ def test_what_the_policies_cut():
 
 
 @pytest.mark.parametrize("policy", ["boxes", "around_boxes"])
-def test_no_run_can_use_the_truth(policy):
+def test_no_run_can_use_the_policies_that_need_ground_truth(policy):
     with pytest.raises(UserError, match="setting views.policy"):
         load_config("demo", None, [f"views.policy={policy}"])
 
 
-def test_what_a_policy_lacks_is_said(tiny_run, tmp_path):
+def test_a_policy_without_its_run_or_its_ground_truth_is_refused(tiny_run, tmp_path):
     with pytest.raises(UserError, match="takes the views of a run"):
         study(tiny_run.config, ["cam"])
     (tmp_path / "classes.txt").write_text("house\n")

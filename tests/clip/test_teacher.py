@@ -10,6 +10,8 @@ from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.errors import UserError
 from tests.clip.small_models import TOWERS, write_model
 
+CLASSES = ("cat", "tvmonitor")
+
 
 def test_openai_weights_get_quick_gelu(recorded_teachers):
     parts = recorded_teachers["clip_rn"].model.transformer.modules()
@@ -41,9 +43,6 @@ def test_a_prompt_needs_a_place_for_the_class(recorded_teachers):
         recorded_teachers["clip_rn"].encode_text(["cat"], "a photo")
 
 
-CLASSES = ("cat", "tvmonitor")
-
-
 @pytest.fixture(scope="module")
 def demo():
     return ClipTeacher.load("demo")
@@ -71,15 +70,19 @@ def test_names_of_a_class_that_is_not_there(demo):
 
 
 def test_a_sigmoid_model_gives_a_softmax_or_the_probability_of_each_class_by_itself(siglip):
+    """The bias of such a model is the same for all classes, so a softmax ignores it."""
     image = torch.randn(2, 3, 160, 160)
-    soft, each = ClipTeacher.load(siglip), ClipTeacher.load(siglip, sigmoid=True)
-    text = soft.encode_text(["cat", "dog", "bird"])
-    cosine = soft.encode_image(image) @ text.T
-    scale, bias = float(soft.model.logit_scale.exp()), float(soft.model.logit_bias)
+    softmax = ClipTeacher.load(siglip)
+    sigmoid = ClipTeacher.load(siglip, sigmoid=True)
+    text = softmax.encode_text(["cat", "dog", "bird"])
+    cosine = softmax.encode_image(image) @ text.T
+    scale = float(softmax.model.logit_scale.exp())
+    bias = float(softmax.model.logit_bias)
     assert bias == -10
-    torch.testing.assert_close(soft.probabilities(image, text), (scale * cosine + bias).softmax(1))
-    torch.testing.assert_close(each.probabilities(image, text), torch.sigmoid(scale * cosine + bias))
-    torch.testing.assert_close(each.probabilities(image, text[:1]), each.probabilities(image, text)[:, :1])
+    torch.testing.assert_close(softmax.probabilities(image, text), (scale * cosine).softmax(1))
+    each = sigmoid.probabilities(image, text)
+    torch.testing.assert_close(each, torch.sigmoid(scale * cosine + bias))
+    torch.testing.assert_close(sigmoid.probabilities(image, text[:1]), each[:, :1])
 
 
 def test_a_softmax_model_has_no_sigmoid(demo):

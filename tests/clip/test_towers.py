@@ -102,7 +102,7 @@ def bare_tower(embed_dim: int, vision: str):
 
 
 @pytest.mark.parametrize("name", open_clip.list_models())
-def test_every_listed_model_is_decided(name):
+def test_every_model_of_open_clip_takes_any_size_or_is_known_not_to(name):
     config = open_clip.get_model_config(name)
     tower = bare_tower(config["embed_dim"], json.dumps(config["vision_cfg"]))
     assert tower.any_size == (name not in ONE_SIZE)

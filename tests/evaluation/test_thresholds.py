@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from sklearn.metrics import f1_score
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.sorted_scores import SortedScores
-from ccd_core.runs.run import Run
 
 N = 24
 C = 3
@@ -82,13 +80,8 @@ def test_a_label_rate_is_met_as_closely_as_ties_allow(scores, rate):
     assert ((scores >= each.astype(np.float32)).sum(0) <= np.rint(rate * N * shares)).all()
 
 
-@pytest.fixture
-def run(tiny_run, tmp_path) -> Run:
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    return Run.open(tmp_path / "run")
-
-
-def test_what_is_saved_comes_back_and_says_where_it_is_from(run):
+def test_what_is_saved_comes_back_and_says_where_it_is_from(copied_run):
+    run = copied_run()
     assert thresholds.of_run(run) is None
     scores = run.load_scores("val")["scores"]
     chosen = thresholds.choose("rate", SortedScores(scores), run.classes, 1.5, split="val")
@@ -117,12 +110,10 @@ def test_a_bad_file_is_one_sentence(tmp_path, text):
         thresholds.load(tmp_path / "t.json", ("cat", "dog"))
 
 
-def test_a_plain_mapping_will_do_and_the_rest_is_a_half(tmp_path):
+def test_thresholds_may_be_a_plain_mapping_and_a_class_without_one_has_a_half(tmp_path):
     (tmp_path / "t.json").write_text('{"cat": 0.2}')
     loaded = thresholds.load(tmp_path / "t.json", ("cat", "dog"))
-    assert (
-        loaded.labels(("cat", "dog"), np.array([0.3, 0.4])) == ["cat"]
-        and loaded.in_words == "per class, set by hand"
-    )
+    assert loaded.labels(("cat", "dog"), np.array([0.3, 0.4])) == ["cat"]
+    assert loaded.in_words == "per class, set by hand"
     (tmp_path / "t.json").write_text('{"cat": 0.2, "dog": 0.2}')
     assert thresholds.load(tmp_path / "t.json", ("cat", "dog")).in_words == "one for all classes, set by hand"

@@ -85,6 +85,6 @@ def test_weights_of_another_network_are_refused_with_what_differs(tmp_path, chan
         ("resnet18", "/nowhere.safetensors", "no file of weights /nowhere.safetensors"),
     ],
 )
-def test_what_is_no_backbone_is_said(name, weights, sentence):
+def test_what_is_no_backbone_is_one_sentence(name, weights, sentence):
     with pytest.raises(UserError, match=sentence):
         CamClassifier(name, 3, weights)
