@@ -1,4 +1,6 @@
-"""The `ccd` command, one file a group of verbs. May import everything else of the library; nothing imports it."""
+"""The `ccd` command, one file a group of verbs. May import everything else of the library; nothing imports
+it.
+"""
 
 
 def main() -> None:

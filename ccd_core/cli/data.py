@@ -78,7 +78,9 @@ def fetch(
 
 @contextmanager
 def _bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
-    """`report(what, done, total)` with a bar and an ETA for each thing done; silent where there is no terminal."""
+    """`report(what, done, total)` with a bar and an ETA for each thing done; silent where there is no
+    terminal.
+    """
     from rich.progress import (
         BarColumn,
         DownloadColumn,

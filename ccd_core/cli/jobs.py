@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
+from ccd_core.cli.text import console, say
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:
     from ccd_core.jobs.control import Job
+    from ccd_core.runs.documents import RunState
 
 jobs_app = typer.Typer(
     no_args_is_help=True, help="Runs in the background: start, list, show, logs, watch, stop, resume."
 )
-console = Console()
-
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its name in the workspace.")]
 
 
@@ -31,10 +31,10 @@ def _folder(run: Path, workspace: Path) -> Path:
 
 
 def _look(run: Path, workspace: Path) -> Job:
-    from ccd_core.jobs import control as jobs
+    from ccd_core.jobs import control
     from ccd_core.runs.run import Run
 
-    return jobs.look(Run.open(_folder(run, workspace)))
+    return control.look(Run.open(_folder(run, workspace)))
 
 
 @jobs_app.command()
@@ -69,32 +69,30 @@ def start(
 
     ccd jobs start --preset paper --dataset voc2012:/data/VOCdevkit --set device=cuda:1
 
-    ccd jobs start --preset paper --dataset voc2012:/data/VOCdevkit --place slurm --partition gpu --gpus 4 --sbatch account=vision
+    ccd jobs start --preset paper --dataset voc2012:/data/VOCdevkit --place slurm --gpus 4 --sbatch
+    account=vision
     """
     from pydantic import ValidationError
 
     from ccd_core.config import load_config
-    from ccd_core.jobs import control as jobs
-    from ccd_core.jobs import slurm
+    from ccd_core.jobs import control, slurm
 
-    if place not in jobs.LAUNCHERS:
-        raise UserError(f"There is no place {place!r} for a job; use {' or '.join(jobs.LAUNCHERS)}.")
+    if place not in control.LAUNCHERS:
+        raise UserError(f"There is no place {place!r} for a job; use {' or '.join(control.LAUNCHERS)}.")
     asked = {"partition": partition, "gpus": gpus, "cpus": cpus, "memory_gb": memory, "hours": hours}
-    try:
-        cluster = (
-            slurm.SlurmOptions.model_validate(asked | {"more": slurm.parse_more(more or [])})
-            if place == "slurm"
-            else None
-        )
-    except ValidationError as error:
-        raise UserError(
-            f"SLURM option {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg'].removeprefix('Value error, ')}."
-        ) from None
+    cluster = None
+    if place == "slurm":
+        try:
+            cluster = slurm.SlurmOptions.model_validate(asked | {"more": slurm.parse_more(more or [])})
+        except ValidationError as error:
+            first = error.errors()[0]
+            why = first["msg"].removeprefix("Value error, ")
+            raise UserError(f"SLURM option {first['loc'][0]}: {why}.") from None
 
     default = "demo" if config is None and dataset in (None, "demo") else None
     settings = load_config(preset or default, config, changes, dataset, classes)
-    out = jobs.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))
-    jobs.start(settings, out, place, cluster)
+    out = control.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))
+    control.start(settings, out, place, cluster)
     print(out)
 
 
@@ -105,24 +103,27 @@ def list_all(
     active: Annotated[bool, typer.Option(help="Only jobs that run or wait.")] = False,
 ) -> None:
     """The jobs of the workspace, newest first."""
-    from ccd_core.jobs import control as jobs
+    from ccd_core.jobs import control
+    from ccd_core.runs.run import damaged_runs
 
-    found = [job for job in jobs.list_jobs(workspace) if job.active or not active]
+    found = [job for job in control.list_jobs(workspace) if job.active or not active]
+    damaged = {} if active else damaged_runs(workspace)
     if as_json:
         print(json.dumps([_facts(job) for job in found]))
         return
+    if not found and not damaged:
+        say("There are no jobs in {}; `ccd jobs start --preset demo` starts one.", workspace)
+        return
     table = Table("job", "status", "where", "progress", "left")
     for job in found:
-        table.add_row(
-            job.run.name,
-            _status(job),
-            f"{job.place}, {job.run.config.device}",
-            _progress(job.state) if job.active else "",
-            _left(job.state) if job.active else "",
-        )
-    console.print(
-        table if found else f"There are no jobs in {workspace}; `ccd jobs start --preset demo` starts one."
-    )
+        words = [job.run.name, _status(job), f"{job.place}, {job.run.config.device}"]
+        words += [_progress(job.state), _left(job.state)] if job.active else ["", ""]
+        table.add_row(*map(escape, words))
+    for name in damaged:
+        table.add_row(escape(name), "damaged", "", "", "")
+    console.print(table)
+    for name, error in damaged.items():
+        say("{}: {}", name, error)
 
 
 @jobs_app.command()
@@ -135,7 +136,7 @@ def show(run: RunPath, workspace: Workspace = Path("runs"), as_json: Json = Fals
     else:
         for key, value in facts.items():
             if value not in (None, "", []):
-                console.print(f"[bold]{key:<10}[/] {value}", soft_wrap=True, highlight=False)
+                say("[bold]{}[/] {}", f"{key:<10}", value)
     if job.status == "failed":
         raise typer.Exit(1)
 
@@ -170,19 +171,21 @@ def logs(
 
 @jobs_app.command()
 def watch(run: RunPath, workspace: Workspace = Path("runs")) -> None:
-    """Wait until a job ends, showing how far it is; the bell rings at the end. Exit code 0: finished, 1: stopped or failed."""
+    """Wait until a job ends, showing how far it is; the bell rings at the end. Exit code 0: finished, 1:
+    stopped or failed.
+    """
     last = ""
     job = _look(run, workspace)
     with console.status("") as line:
         for job in _until_it_ends(run, workspace):
             text = f"{job.run.name}: {_status(job)} {_progress(job.state)} {_left(job.state)}".rstrip()
-            line.update(text)
+            line.update(escape(text))
             if not console.is_terminal and text.partition(":")[0] + str(job.state.get("stage")) != last:
                 last = text.partition(":")[0] + str(job.state.get("stage"))
-                console.print(text, soft_wrap=True, highlight=False)
+                say("{}", text)
     if console.is_terminal:
         console.bell()
-    console.print(f"{job.run.name}: {_status(job)}. {job.reason or ''}", soft_wrap=True, highlight=False)
+    say("{}: {}. {}", job.run.name, _status(job), job.reason or "")
     _exit(job)
 
 
@@ -211,13 +214,13 @@ def stop(
     ] = True,
 ) -> None:
     """Ask jobs to write a checkpoint and leave; one that has not left after 20 s is ended."""
-    from ccd_core.jobs import control as jobs
+    from ccd_core.jobs import control
 
     for run in runs:
-        jobs.stop(_folder(run, workspace), wait=False)
+        control.stop(_folder(run, workspace), wait=False)
     for run in runs if wait else []:
         *_, job = _until_it_ends(run, workspace, 0.1)
-        console.print(f"{job.run.name}: {_status(job)}", highlight=False)
+        say("{}: {}", job.run.name, _status(job))
 
 
 @jobs_app.command()
@@ -228,36 +231,46 @@ def resume(
     workspace: Workspace = Path("runs"),
 ) -> None:
     """Go on with jobs that were stopped or failed, in the background, from their last checkpoint."""
-    from ccd_core.jobs import control as jobs
+    from ccd_core.jobs import control
 
     for run in runs:
-        jobs.resume(_folder(run, workspace))
-        console.print(f"{run.name}: queued", highlight=False)
+        control.resume(_folder(run, workspace))
+        say("{}: queued", run.name)
 
 
 def _facts(job: Job) -> dict[str, Any]:
     state = job.state
     kept = ("stage", "detail", "done", "total", "eta_seconds", "seconds", "pid", "host", "launched", "began")
-    return {
-        "run": job.run.name, "path": str(job.run.path), "status": job.status, "stopping": job.asked is not None, "place": job.place,
-        "device": job.run.config.device, "ahead": job.ahead, "reason": job.reason, "skipped": len(state.get("skipped", [])),
-    } | {key: state.get(key) for key in kept}  # fmt: skip
+    facts = {
+        "run": job.run.name,
+        "path": str(job.run.path),
+        "status": job.status,
+        "stopping": job.asked is not None,
+        "place": job.place,
+        "device": job.run.config.device,
+        "ahead": job.ahead,
+        "reason": job.reason,
+        "skipped": len(state.get("skipped", [])),
+    }
+    return facts | {key: state.get(key) for key in kept}
 
 
 def _status(job: Job) -> str:
     if job.asked is not None:
         return "stopping"
-    return f"queued, {job.ahead} before it" if job.status == "queued" and job.ahead else job.status
+    if job.status == "queued" and job.ahead:
+        return f"queued, {job.ahead} before it"
+    return job.status
 
 
-def _progress(state: dict[str, Any]) -> str:
+def _progress(state: RunState) -> str:
     if not state.get("stage"):
         return ""
     detail = f" ({state['detail']})" if state.get("detail") else ""
-    return f"{state['stage']}{detail}" + (
-        f" {state.get('done', 0)}/{state['total']}" if state.get("total") else ""
-    )
+    done = f" {state.get('done', 0)}/{state['total']}" if state.get("total") else ""
+    return f"{state['stage']}{detail}{done}"
 
 
-def _left(state: dict[str, Any]) -> str:
-    return f"{state['eta_seconds']:.0f} s" if state.get("eta_seconds") else ""
+def _left(state: RunState) -> str:
+    seconds = state.get("eta_seconds")
+    return f"{seconds:.0f} s" if seconds else ""

@@ -29,7 +29,8 @@ def study(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Json = False,
 ) -> None:
-    """How good labels are by where the local views are cut (Fig. 3). A measurement: ground-truth boxes reach no training.
+    """How good labels are by where the local views are cut (Fig. 3). A measurement: ground-truth boxes reach
+    no training.
 
     ccd study runs/first
 

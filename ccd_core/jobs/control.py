@@ -1,7 +1,8 @@
-"""Start, watch, stop and resume runs outside the process that asks (Sec. 9-10 of the design).
+"""Start, watch, stop and resume runs outside the process that asks.
 
-A job is `ccd run` in a session of its own: closing the browser, stopping the app or logging out does not stop it. The run's
-folder is the only truth about it, so that any number of apps and terminals may look after the same workspace.
+A job is `ccd run` in a session of its own. Closing the browser, stopping the app or logging out does not stop
+it. All that is known of a job lies in the run's folder, so that any number of apps and terminals may look
+after the same workspace.
 
     run = jobs.start(CCDConfig.preset("demo"), jobs.new_folder("runs", "first"))
     jobs.stop(run.path); jobs.resume(run.path)
@@ -14,7 +15,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,31 +25,38 @@ from typing import Any
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.errors import Stopped, UserError
-from ccd_core.jobs import queue as job_queue
-from ccd_core.jobs import slurm
+from ccd_core.jobs import queue, slurm
 from ccd_core.jobs.slurm import SlurmOptions
-from ccd_core.machine import gpus as gpu_facts
+from ccd_core.machine.gpus import devices_of, gpus
 from ccd_core.machine.processes import (
+    child_environment,
     end_group,
     memory_kills,
     process_alive,
     process_facts,
+    python_command,
     reap,
     this_process,
 )
+from ccd_core.runs.documents import RunState
 from ccd_core.runs.heartbeat import GRACE_SECONDS
-from ccd_core.runs.run import Run, list_runs
+from ccd_core.runs.run import ACTIVE, Run, list_runs
+from ccd_core.runs.slurm_state import waits_for
 
-ACTIVE = ("running", "queued")
+_started: list[subprocess.Popen[bytes]] = []  # jobs that this process started and that may still run
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run as a job. `ahead`: how many jobs it waits for; `asked`: when it was asked to stop; `reason`: why it failed, or waits on a cluster."""
+    """A run as a job.
+
+    place: local or slurm; ahead: how many jobs it waits for; asked: when it was asked to stop, in seconds
+    since 1970; reason: why it failed, or why it waits on a cluster.
+    """
 
     run: Run
     status: str
-    state: dict[str, Any]
+    state: RunState
     place: str
     ahead: int
     asked: float | None
@@ -61,10 +68,13 @@ class Job:
 
 
 def new_folder(workspace: str | Path, name: str) -> Path:
-    """Where a new run named `name` goes. Raises UserError for a name that is none, is taken, or leads out of the workspace."""
+    """Where a new run named `name` goes. Raises UserError for a name that is none, is taken, or leads out of
+    the workspace.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}", name or ""):
         raise UserError(
-            "A run's name has 1 to 81 letters, digits, dots, hyphens and underscores, and begins with a letter or digit."
+            "A run's name has 1 to 81 letters, digits, dots, hyphens and underscores, "
+            "and begins with a letter or digit."
         )
     path = Path(workspace).resolve() / name
     if path.is_symlink() or path.resolve().parent != path.parent:
@@ -75,17 +85,16 @@ def new_folder(workspace: str | Path, name: str) -> Path:
 
 
 def create(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
-    """A run that may wait for its device. Raises UserError, before anything is written, for a data set or a device that is not there.
+    """A run that may wait for its device.
 
-    Whether a GPU is there is asked of NVML, as torch is not loaded; where it knows of none, the run itself finds out.
+    Raises UserError, before anything is written, for a data set or a device that is not there. Which GPUs
+    there are is asked of NVML, as torch is not loaded; where NVML knows of none, the run itself finds out.
     """
     dataset = open_dataset(config.data.spec, config.data.classes)
-    wanted, there = gpu_facts.devices_of(config.device), [gpu.device for gpu in gpu_facts.gpus()]
-    if (
-        place == "local"
-        and there
-        and (missing := [device for device in wanted if device.startswith("cuda") and device not in there])
-    ):
+    wanted = devices_of(config.device)
+    there = [gpu.device for gpu in gpus()]
+    missing = [device for device in wanted if device.startswith("cuda") and device not in there]
+    if place == "local" and there and missing:
         raise UserError(f"There is no device {missing[0]} here; this machine has {', '.join(there)}.")
     return Run.create(out, config, dataset.classes)
 
@@ -93,7 +102,7 @@ def create(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
 def start(
     config: CCDConfig, out: str | Path, place: str = "local", cluster: SlurmOptions | None = None
 ) -> Run:
-    """Start a run in the background, here or on a SLURM cluster with `cluster` as its job's options.
+    """Start a run in the background, here or on a SLURM cluster, with `cluster` as its job's options.
 
     Raises UserError, before anything is written, if it could not run.
     """
@@ -101,16 +110,19 @@ def start(
     if (out / "config.yaml").exists():
         raise UserError(f"{out} already holds a run; choose another name, or resume that one.")
     run = create(config, out, place)
-    run.update_state(
-        status="created", place=place, **({"slurm": {"options": cluster.model_dump()}} if cluster else {})
-    )
+    options = {"slurm": {"options": cluster.model_dump()}} if cluster else {}
+    run.update_state(status="created", place=place, **options)
     resume(out)
     return run
 
 
 def resume(run_path: str | Path) -> None:
-    """Go on with a run that was stopped, failed or was never started, where it was. Raises UserError where somebody works on it."""
+    """Go on with a run that was stopped, failed or was never started, where it was. Raises UserError where
+    somebody works on it.
+    """
     run = Run.open(run_path)
+    if (job := look(run)).active:
+        raise UserError(f"Run {run.name} is {job.status} already; stop it first, or wait for it.")
     with run.claimed():  # two people may press Resume at the same moment
         if is_local(run.state):
             end_group(run.state)  # what a killed run left behind
@@ -118,27 +130,27 @@ def resume(run_path: str | Path) -> None:
 
 
 def launch_local(run: Run) -> None:
-    """`ccd run` in a session of its own, with its place in the queue; the caller holds the claim on the run until both are written."""
+    """`ccd run` in a session of its own, with its place in the queue. The caller claims the run until both
+    are written.
+    """
+    path = str(run.path.resolve())
     with open(run.file("job.log"), "ab") as output:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "ccd_core.cli",
-                "run",
-                "--resume",
-                "--queue",
-                "--out",
-                str(run.path.resolve()),
-            ],
+            python_command("ccd_core.cli", "run", "--resume", "--queue", "--out", path),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=os.environ | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},  # cuda:N is then NVML's N
+            env=child_environment() | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},  # cuda:N is then NVML's N
         )
-    job_queue.take_ticket(run.path.resolve(), gpu_facts.devices_of(run.config.device), process.pid)
+    _started.append(process)
+    queue.take_ticket(run.path.resolve(), devices_of(run.config.device), process.pid)
     run.update_state(**_waiting(), **process_facts(process.pid))
+
+
+def _reap_started() -> None:
+    """Let go of the jobs started by this process that have ended, so that none stays as a zombie."""
+    _started[:] = [process for process in _started if process.poll() is None]
 
 
 def launch_slurm(run: Run) -> None:
@@ -157,9 +169,11 @@ def _waiting() -> dict[str, Any]:
 
 @contextmanager
 def device_queue(run: Run, device: str) -> Iterator[None]:
-    """Hold the run and its device for the block, waiting for older jobs on the device; the run shows as queued meanwhile."""
+    """Hold the run and its device for the block, waiting for older jobs on the device; the run shows as
+    queued meanwhile.
+    """
     with run.claimed():
-        ticket = job_queue.take_ticket(run.path.resolve(), gpu_facts.devices_of(device), os.getpid())
+        ticket = queue.take_ticket(run.path.resolve(), devices_of(device), os.getpid())
         run.update_state(**_waiting(), **this_process())
         beat = time.time()
 
@@ -171,7 +185,7 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
                 beat = time.time()
                 os.utime(run.file("state.json"))
 
-        with job_queue.hold_devices(ticket, waiting):
+        with queue.hold_devices(ticket, waiting):
             run.update_state(
                 status="running",
                 stage="starting",
@@ -190,78 +204,104 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
 
 
 def stop(run_path: str | Path, wait: bool = True) -> None:
-    """Ask a run to write its checkpoint and leave. wait: come back when it is gone, insisting after the grace; otherwise at once."""
+    """Ask a run to write its checkpoint and leave.
+
+    wait: come back when it is gone, ending it after the grace; otherwise come back at once. Raises UserError
+    where the run is not running.
+    """
     run = Run.open(run_path)
-    state = run.state
-    if run.status not in ACTIVE:
-        raise UserError(f"Run {run.name} is not running (status {run.status}).")
-    if state.get("place") == "slurm":
+    job = look(run)
+    if not job.active:
+        raise UserError(f"Run {run.name} is not running (status {job.status}).")
+    if job.place == "slurm":
         slurm.cancel(run)
-    elif run.stop_asked(state) is None:
+    elif run.stop_asked(job.state) is None:
         run.ask_to_stop()
-    if is_local(state):
-        os.kill(state["pid"], signal.SIGTERM)
+    if is_local(job.state):
+        os.kill(job.state["pid"], signal.SIGTERM)
     until = time.time() + GRACE_SECONDS + 10
     while wait and time.time() < until:
-        if look(run).status not in ACTIVE:
+        if not look(run).active:
             return
         time.sleep(0.1)
 
 
-def is_local(state: dict[str, Any]) -> bool:
-    """Whether the process that `state` names is, or was, one of this machine, and ours to look after rather than SLURM's."""
-    return state.get("place") != "slurm" and state.get("host") == this_process()["host"] and "pid" in state
-
-
-def look(run: Run, line: list[job_queue.Ticket] | None = None) -> Job:
-    """The run as a job, now. Whoever looks also insists: a process that was asked to stop and is still there after the grace is ended."""
-    state, asked = run.state, run.stop_asked()
-    here = is_local(state)
-    if here and state.get("status") in ACTIVE:
-        reap(state["pid"])
-        if asked is not None and time.time() - asked > GRACE_SECONDS and process_alive(state):
-            end_group(state)
-    status, place = run.status, state.get("place", "local")
-    state = run.state if place == "slurm" else state  # asking for the status may have put it right
-    ahead = len(job_queue.ahead_of(run.path.resolve(), line)) if status == "queued" and here else 0
-    reason = (
-        slurm.waits_for(state) if status == "queued" and place == "slurm" else why_failed(run, state, status)
+def is_local(state: RunState) -> bool:
+    """Whether the process that `state` names is, or was, one of this machine that SLURM does not look after."""
+    return (
+        state.get("place") != "slurm"
+        and state.get("host") == this_process()["host"]
+        and bool(state.get("pid"))
     )
+
+
+def look(run: Run, line: list[queue.Ticket] | None = None) -> Job:
+    """The run as a job, now.
+
+    Looking also acts: SLURM is asked about a job on a cluster, and what it says of one that is over is
+    written. A process that was asked to stop and is still there after the grace is ended. line: the tickets
+    of this machine, where they are known already.
+    """
+    _reap_started()
+    state = run.state
+    asked = run.stop_asked(state)
+    local = is_local(state)
+    if local and state.get("status") in ACTIVE:
+        reap(state["pid"])
+        is_overdue = asked is not None and time.time() - asked > GRACE_SECONDS
+        if is_overdue and process_alive(state):
+            end_group(state)
+    place = state.get("place", "local")
+    ahead = 0
+    if place == "slurm":
+        status, job = slurm.status_now(run)
+        state = run.state
+        reason = waits_for(state, job) if status == "queued" else why_failed(run, state, status)
+    else:
+        status = run.status
+        reason = why_failed(run, state, status)
+        if status == "queued" and local:
+            ahead = len(queue.ahead_of(run.path.resolve(), line))
     return Job(run, status, state, place, ahead, asked if status in ACTIVE else None, reason)
 
 
-def why_failed(run: Run, state: dict[str, Any], status: str) -> str | None:
-    """What a failed run said, or what is known of how its process ended."""
+def why_failed(run: Run, state: RunState, status: str) -> str | None:
+    """What a failed run said, or what is known of how its process ended; None of a run that has not failed."""
     if status != "failed":
         return None
     if state.get("error"):
         return state["error"]
+    here = this_process()
     where = f"in stage {state['stage']}" if state.get("stage") else "before its first stage"
-    if state.get("boot") == this_process()["boot"] and memory_kills() > state.get(
-        "memory_kills", memory_kills()
-    ):
+    goes_on = "Resume goes on from the last checkpoint."
+    same_boot = state.get("boot", here["boot"]) == here["boot"]
+    kills = memory_kills()
+    if "boot" in state and same_boot and kills > state.get("memory_kills", kills):
         return (
-            f"The process was ended {where}, and since it began the system has ended processes because memory ran out. "
-            "Try less data.cache_gb, fewer data.workers or a smaller batch_size in a new run; Resume goes on from the last checkpoint."
+            f"The process was ended {where}, and since it began the system has ended processes because memory "
+            "ran out. Try less data.cache_gb, fewer data.workers or a smaller batch_size in a new run. "
+            + goes_on
         )
-    if (
-        state.get("boot", this_process()["boot"]) != this_process()["boot"]
-        and state.get("host") == this_process()["host"]
-    ):
-        return f"The machine was started anew while the run was {where}; Resume goes on from the last checkpoint."
-    return f"The process ended {where} without a word, as one that was killed does; Resume goes on from the last checkpoint."
+    if not same_boot and state.get("host") == here["host"]:
+        return f"The machine was started anew while the run was {where}. {goes_on}"
+    return f"The process ended {where} without a word, as one that was killed does. {goes_on}"
 
 
 def list_jobs(workspace: str | Path) -> list[Job]:
     """Every run directly below the workspace as a job, newest first."""
-    line = job_queue.tickets()
+    line = queue.tickets()
     return [look(run, line) for run in list_runs(workspace)]
 
 
 def output_tail(run: Run, lines: int = 40) -> list[str]:
-    """The end of what the run logged and of what its process printed (a traceback, say, that never came to the log)."""
-    log, printed = run.log_tail(lines), _tail(run.file("job.log"), lines)
-    return ([*log, "", "-- job.log --", *printed] if printed else log)[-2 * lines :]
+    """The end of the run's log and of what its process printed, such as a traceback from before the log was
+    open.
+    """
+    log = run.log_tail(lines)
+    printed = _tail(run.file("job.log"), lines)
+    if printed:
+        log = [*log, "", "-- job.log --", *printed]
+    return log[-2 * lines :]
 
 
 def _tail(path: Path, lines: int, most: int = 64_000) -> list[str]:

@@ -1,7 +1,8 @@
-"""How long a run will take and how much disk it will fill: arithmetic, with the speed that finished runs on this machine had.
+"""How long a run will take and how much disk it will fill: arithmetic, with the speed that finished runs on
+this machine had.
 
-The work of a stage is counted in images that pass through a model (Sec. 3 of the paper's order of things); a finished run of the same
-kind (same CLIP, classifier, sizes and device) says how long one of them takes here.
+The work of a stage is counted in images that pass through a model (Sec. 3 of the paper's order of things); a
+finished run of the same kind (same CLIP, classifier, sizes and device) says how long one of them takes here.
 """
 
 from __future__ import annotations
@@ -38,13 +39,18 @@ class Estimate:
 
 def work(config: CCDConfig, train: int, val: int) -> dict[str, float]:
     """Images that each stage passes through its model; the main phase is counted as if no early stop came."""
-    epochs, warm_up = config.training.epochs, min(config.training.warmup_epochs, config.training.epochs)
-    if not config.labels.update:
-        warm_up = epochs
+    epochs = config.training.epochs
+    warm_up = min(config.training.warmup_epochs, epochs) if config.labels.update else epochs
     threshold = config.views.threshold
     views = MEAN_VIEWS if isinstance(threshold, float) else threshold.mean_views
-    counted = {"images": train + val, "global": train, "warm-up": warm_up * train, "views": views * train * config.labels.update,
-               "training": (epochs - warm_up) * train, "scores": train + val}  # fmt: skip
+    counted = {
+        "images": train + val,
+        "global": train,
+        "warm-up": warm_up * train,
+        "views": views * train if config.labels.update else 0,
+        "training": (epochs - warm_up) * train,
+        "scores": train + val,
+    }
     return {stage: float(count) for stage, count in counted.items() if count}
 
 
@@ -62,7 +68,9 @@ def kind(config: CCDConfig) -> tuple[object, ...]:
 
 
 def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Iterable[Run]) -> Estimate:
-    """What `config` will need for `train` and `val` images, from runs that finished on this machine, newest first."""
+    """What `config` will need for `train` and `val` images, from runs that finished on this machine, newest
+    first.
+    """
     finished = [run for run in earlier if run.status == "finished"]
     disk = _disk(
         config,
@@ -94,7 +102,9 @@ def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Ite
 
 
 def _rates(run: Run) -> dict[str, float]:
-    """Seconds an image of each stage; {} where the run's files do not tell, which is no reason to say nothing of other runs."""
+    """Seconds an image of each stage; {} where the run's files do not tell, which is no reason to say nothing
+    of other runs.
+    """
     try:
         train = len(run.load_scores("train")["ids"])
         val = len(run.load_scores("val")["ids"]) if run.has("scores", "val.npz") else 0
@@ -113,7 +123,9 @@ def _rates(run: Run) -> dict[str, float]:
 
 
 def _disk(config: CCDConfig, train: int, val: int, classes: int, alike: Run | None = None) -> float | None:
-    """Bytes: checkpoints with the optimiser's two moments (last, warm-up) and without (best), then what grows with the images."""
+    """Bytes: checkpoints with the optimiser's two moments (last, warm-up) and without (best), then what grows
+    with the images.
+    """
     if alike and alike.has("checkpoints", "best.safetensors"):
         model = float(alike.file("checkpoints", "best.safetensors").stat().st_size)
     elif config.classifier.backbone in PARAMETERS:
@@ -125,7 +137,9 @@ def _disk(config: CCDConfig, train: int, val: int, classes: int, alike: Run | No
 
 
 def time_left(run: Run, expected: dict[str, float] | None) -> float | None:
-    """Seconds until the whole run is over, or None where too little is known: this epoch, epochs to come, then the stages after."""
+    """Seconds until the whole run is over, or None where too little is known: this epoch, epochs to come,
+    then the stages after.
+    """
     state, settings = run.state, run.config.training
     stage, eta = state.get("stage"), state.get("eta_seconds")
     if expected is None or stage not in expected or eta is None:

@@ -1,8 +1,9 @@
 """Jobs for one device wait for each other, in the order in which they were started, without a daemon.
 
-A file lock a device says who works there, and the system frees it whatever happens; but file locks are not first come, first
-served. So every job takes a numbered ticket, and tries the locks of its devices only when no older living ticket wants one of them.
-Tickets and locks lie in a folder of this user and this machine, not in the temporary folder: that is swept while long runs go on.
+A file lock a device says who works there, and the system frees it whatever happens; but file locks are not
+first come, first served. So every job takes a numbered ticket, and tries the locks of its devices only when
+no older living ticket wants one of them. Tickets and locks lie in a folder of this user and this machine, not
+in the temporary folder: that is swept while long runs go on.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def tickets() -> list[Ticket]:
 
 
 def ahead_of(run: Path, line: list[Ticket] | None = None) -> list[Ticket]:
-    """The tickets that the run at `run` waits for: older ones that want one of its devices. Empty where it has none or is next."""
+    """The tickets that the run at `run` waits for: older ones that want one of its devices. Empty where it
+    has none or is next.
+    """
     line = tickets() if line is None else line
     own = next((ticket for ticket in line if ticket.run == run), None)
     return (
@@ -87,7 +90,9 @@ def _file(ticket: Ticket) -> Path:
 
 @contextmanager
 def hold_devices(ticket: Ticket, waiting: Callable[[int], None]) -> Iterator[None]:
-    """Wait for the ticket's devices, hold them, give them back; waiting(jobs before this one) is called now and then."""
+    """Wait for the ticket's devices, hold them, give them back; waiting(jobs before this one) is called now
+    and then.
+    """
     try:
         while True:
             ahead = ahead_of(ticket.run)
@@ -102,7 +107,9 @@ def hold_devices(ticket: Ticket, waiting: Callable[[int], None]) -> Iterator[Non
 
 
 def _acquire(devices: tuple[str, ...], locks: ExitStack) -> bool:
-    """All of the devices' locks or none; in sorted order, so that two jobs never hold one each that the other wants."""
+    """All of the devices' locks or none; in sorted order, so that two jobs never hold one each that the other
+    wants.
+    """
     for device in devices:
         lock = FileLock(queue_folder() / f"{device.replace(':', '-')}.lock")
         try:

@@ -1,30 +1,29 @@
 """Runs on a SLURM cluster: submitted through submitit, followed and stopped through SLURM's own commands.
 
-The job is `ccd run --resume --out RUN`, so all that a job does and keeps is in the run's folder, which must lie on a disk that the
-login node and the compute nodes share. A job that SLURM preempts, or whose time is up, leaves its checkpoint and is queued again.
-submitit keeps the path of the run in a pickle in RUN/slurm; the job that was submitted with it is the only one that reads it.
+The job is `ccd run --resume --out RUN`, so all that a job does and keeps is in the run's folder, which must
+lie on a disk that the login node and the compute nodes share. A job that SLURM preempts, or whose time is up,
+leaves its checkpoint and is queued again. submitit keeps the path of the run in a pickle in RUN/slurm; the
+job that was submitted with it is the only one that reads it.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from ccd_core.config import Section
 from ccd_core.errors import UserError
-from ccd_core.machine.processes import process_alive
-
-if TYPE_CHECKING:
-    from ccd_core.runs.run import Run
+from ccd_core.machine.processes import child_environment, is_recent, python_command
+from ccd_core.runs.documents import RunState
+from ccd_core.runs.run import Run
+from ccd_core.runs.slurm_state import JobState, job_number, needs_slurm, settle
 
 LOOK_SECONDS = 2  # SLURM is asked about a job at most this often
 REQUEUES = 1000  # times that a job whose time is up is queued again
@@ -37,19 +36,6 @@ OURS = (
     "wrap",
 )  # options of sbatch that say where a run is and what it does
 LEAVE_SECONDS = 60  # a run writes what it has within this, then the job is queued again
-
-WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
-WORKING = ("RUNNING", "CONFIGURING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING")
-FAILED = {
-    "TIMEOUT": "the job's time was up before the run could leave",
-    "OUT_OF_MEMORY": "the job used more memory than it had asked for; give it more, or choose a smaller batch",
-    "NODE_FAIL": "the node failed",
-    "BOOT_FAIL": "the node did not boot",
-    "DEADLINE": "the job's deadline passed",
-    "PREEMPTED": "the job had to make room and SLURM did not queue it again",
-    "FAILED": "the job failed",
-    "COMPLETED": "the job is over but the run is not",
-}
 
 
 class SlurmOptions(Section):
@@ -82,22 +68,10 @@ def parse_more(words: list[str]) -> dict[str, str]:
     for word in words:
         if "=" not in word:
             raise UserError(
-                f"Further options of sbatch are written KEY=VALUE, for example account=vision, and {word!r} is not."
+                "Further options of sbatch are written KEY=VALUE, for example account=vision, "
+                f"and {word!r} is not."
             )
     return dict(word.split("=", 1) for word in words)
-
-
-class JobState(NamedTuple):
-    """What SLURM says of a job: PENDING, RUNNING, ...; why it waits; when it will start at the latest, if it knows."""
-
-    name: str
-    reason: str = ""
-    starts: str = ""
-
-
-def is_this_job(state: dict[str, Any]) -> bool:
-    """Whether this process is part of the job that the run's state names."""
-    return "job" in state.get("slurm", {}) and os.environ.get("SLURM_JOB_ID") == state["slurm"]["job"]
 
 
 def available() -> bool:
@@ -109,23 +83,20 @@ class RunJob:
     """What the job does on its node."""
 
     def __init__(self, path: str, device: str | None):
-        self.path, self.device = path, device
+        self.path = path
+        self.device = device
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "ccd_core.cli",
-            "run",
-            "--resume",
-            "--out",
-            self.path,
-            *(["--device", self.device] if self.device else []),
-        ]
+        device = ["--device", self.device] if self.device else []
+        command = python_command("ccd_core.cli", "run", "--resume", "--out", self.path, *device)
         with open(Path(self.path) / "job.log", "ab") as output:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=child_environment(),
             )
             if self.process.wait() != 0:
                 raise RuntimeError(
@@ -133,7 +104,9 @@ class RunJob:
                 )
 
     def checkpoint(self) -> Any:
-        """Called by submitit shortly before the job's time is up: the run leaves, the job is queued again. The folder is the checkpoint."""
+        """Called by submitit shortly before the job's time is up: the run leaves, the job is queued again.
+        The folder is the checkpoint.
+        """
         from submitit.helpers import DelayedSubmission
 
         if self.process is not None:
@@ -176,85 +149,48 @@ def submit(run: Run) -> None:
 
 
 def cancel(run: Run) -> None:
-    """SLURM sends SIGTERM, waits for the run to leave, then SIGKILL. Raises UserError where it says no."""
-    done = subprocess.run(["scancel", run.state["slurm"]["job"]], capture_output=True, text=True, timeout=60)
+    """SLURM sends SIGTERM, waits for the run to leave, then SIGKILL. Raises UserError where SLURM refuses."""
+    job = job_number(run.state)
+    if job is None:
+        raise UserError(f"The state of run {run.name} names no SLURM job, so there is none to cancel.")
+    done = subprocess.run(["scancel", job], capture_output=True, text=True, timeout=60)
     if done.returncode:
-        raise UserError(f"SLURM did not cancel job {run.state['slurm']['job']}: {done.stderr.strip()}")
+        raise UserError(f"SLURM did not cancel job {job}: {done.stderr.strip()}")
 
 
-def ask(job: str) -> JobState | None:
-    """What SLURM says of the job; JobState("") where it has forgotten it, None where it cannot be asked from here."""
-    return _ask(job, int(time.time() / LOOK_SECONDS))
+def query_slurm(state: RunState) -> JobState | None:
+    """What SLURM says of the run's job: JobState("") where it has forgotten it, None where it cannot be asked
+    from here.
+    """
+    job = job_number(state)
+    return None if job is None else _query(job, int(time.time() / LOOK_SECONDS))
 
 
 @lru_cache(maxsize=256)
-def _ask(job: str, moment: int) -> JobState | None:
+def _query(job: str, moment: int) -> JobState | None:
+    squeue = ["squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T|%r|%S"]
+    sacct = ["sacct", "-n", "-P", "-X", "-j", job, "-o", "State"]
     try:
-        told = subprocess.run(
-            ["squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T|%r|%S"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        if told.returncode == 0 and told.stdout.strip():
-            return JobState(*told.stdout.strip().splitlines()[0].split("|"))
-        if told.returncode and "Invalid job id" not in told.stderr:
+        answer = subprocess.run(squeue, capture_output=True, text=True, timeout=20)
+        if answer.returncode == 0 and answer.stdout.strip():
+            return JobState(*answer.stdout.strip().splitlines()[0].split("|"))
+        if answer.returncode and "Invalid job id" not in answer.stderr:
             return None
-        told = subprocess.run(
-            ["sacct", "-n", "-P", "-X", "-j", job, "-o", "State"], capture_output=True, text=True, timeout=20
-        )
+        answer = subprocess.run(sacct, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return JobState(told.stdout.split()[0] if told.returncode == 0 and told.stdout.strip() else "")
+    return JobState(answer.stdout.split()[0] if answer.returncode == 0 and answer.stdout.strip() else "")
 
 
-def status_of(run: Run, state: dict[str, Any]) -> str:
-    """Run.status of a run on a cluster: what its folder says, put right by what SLURM says.
-
-    What SLURM says of a job that is over is written into the state, so that nobody has to ask again.
+def status_now(run: Run) -> tuple[str, JobState | None]:
+    """The status of a run on a cluster, and what SLURM says of its job. What SLURM says of a job that is over
+    is written.
     """
-    status, slurm = state.get("status", "created"), state.get("slurm", {})
-    if status in ("created", "finished", "failed") or "job" not in slurm or slurm.get("over"):
-        return status
-    job = ask(slurm["job"])
-    if job is None:
-        return (
-            status
-            if status != "running" or process_alive(state | {"heartbeat": run.heartbeat, "host": None})
-            else "failed"
-        )
-    if job.name in WAITING:
-        return "queued"
-    if job.name in WORKING:
-        return "running" if status == "running" else "queued"
-    if job.name == "COMPLETING":
-        return status if status == "stopped" else "running"
-    final, error = (
-        ("stopped", None)
-        if status == "stopped" or job.name.startswith("CANCELLED")
-        else ("failed", _why(slurm["job"], job.name, state))
-    )
-    if (
-        run.state.get("status") == status
-    ):  # its last word may have come between our reading and SLURM's answer
-        run.update_state(
-            status=final, error=error, eta_seconds=None, slurm=slurm | {"over": job.name or "forgotten"}
-        )
-    return run.state["status"]
-
-
-def _why(job: str, name: str, state: dict[str, Any]) -> str:
-    how = FAILED.get(name, f"the job ended as {name}" if name else "SLURM no longer knows the job")
-    return f"SLURM job {job}, in stage {state.get('stage', 'start')}: {how}. Resume submits the run again; it goes on from its last checkpoint."
-
-
-def waits_for(state: dict[str, Any]) -> str:
-    """Why a queued job is not running yet, in SLURM's words."""
-    slurm = state.get("slurm", {})
-    job = ask(slurm["job"]) if "job" in slurm else None
-    if job is None or job.name not in WAITING:
-        return f"SLURM job {slurm.get('job')} is starting"
-    when = (
-        f", starts {job.starts.replace('T', ' ')} at the latest" if job.starts and job.starts != "N/A" else ""
-    )
-    return f"SLURM job {slurm['job']} waits: {job.reason}{when}"
+    state = run.state
+    job = query_slurm(state) if needs_slurm(state) else None
+    status, changes = settle(state, is_recent(run.heartbeat), job)
+    if changes:
+        if run.state.get("status") != state.get("status"):  # the run wrote its last word meanwhile
+            return run.state.get("status", "created"), job
+        run.update_state(**changes)
+    return status, job

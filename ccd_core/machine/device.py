@@ -18,10 +18,11 @@ PATIENCE = timedelta(
 
 
 def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerator:
-    """An Accelerator for `device` (auto, cpu, cuda, cuda:N; cpu:N is the CPU, with a queue of its own) and `precision` (auto, fp32, bf16, fp16).
+    """An Accelerator for `device` (auto, cpu, cuda, cuda:N; cpu:N is the CPU, with a queue of its own) and
+    `precision` (auto, fp32, bf16, fp16).
 
-    In a process that `distributed.launch` started, it is one of several that know each other, and cuda is the GPU of its local rank.
-    Raises UserError where the device is not there or cannot do the precision.
+    In a process that `distributed.launch` started, it is one of several that know each other, and cuda is the
+    GPU of its local rank. Raises UserError where the device is not there or cannot do the precision.
     """
     check_device(device)
     on_cpu = device.startswith("cpu") or not torch.cuda.is_available()
@@ -48,7 +49,8 @@ def check_device(device: str) -> None:
         )
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            f"Device {device} was asked for but torch finds no usable CUDA GPU here; use --device cpu, or see `ccd doctor`."
+            f"Device {device} was asked for but torch finds no usable CUDA GPU here; "
+            "use --device cpu, or see `ccd doctor`."
         )
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise UserError(f"Device {device} was asked for but there are only {torch.cuda.device_count()} GPUs.")

@@ -56,11 +56,9 @@ def _gpu() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        names = [
-            f"{torch.cuda.get_device_name(i)} ({torch.cuda.get_device_properties(i).total_memory / 2**30:.0f} GiB)"
-            for i in range(torch.cuda.device_count())
-        ]
-        return Finding("GPU", ", ".join(names))
+        cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        found = ", ".join(f"{card.name} ({card.total_memory / 2**30:.0f} GiB)" for card in cards)
+        return Finding("GPU", found)
     return Finding(
         "GPU",
         "none that torch can use",
@@ -105,5 +103,8 @@ def _weights() -> Finding:
         socket.create_connection(("huggingface.co", 443), timeout=3).close()
         return Finding("weights", "huggingface.co can be reached; downloads are kept in " + str(cache))
     except OSError:
-        advice = "Presets paper and reference need CLIP and ImageNet weights: set clip.pretrained and classifier.weights to local files."
+        advice = (
+            "Presets paper and reference need CLIP and ImageNet weights: "
+            "set clip.pretrained and classifier.weights to local files."
+        )
         return Finding("weights", "huggingface.co cannot be reached", False, False, advice)

@@ -1,4 +1,6 @@
-"""What NVML says of this machine's GPUs, and psutil of its CPUs: no CUDA context is made, no memory taken, torch not loaded."""
+"""What NVML says of this machine's GPUs, and psutil of its CPUs: no CUDA context is made, no memory taken,
+torch not loaded.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from ccd_core.errors import UserError
 
 @dataclass(frozen=True)
 class GpuFacts:
-    """One GPU: memory in bytes, utilisation in percent, temperature in degrees Celsius; None where the driver does not say."""
+    """One GPU: memory in bytes, utilisation in percent, temperature in degrees Celsius; None where the driver
+    does not say.
+    """
 
     device: str
     name: str
@@ -86,8 +90,15 @@ def gpus() -> list[GpuFacts]:
                 ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
             )
             name = name.decode() if isinstance(name, bytes) else name
-            found.append(GpuFacts(f"cuda:{index}", name, int(memory.used) if memory else 0, int(memory.total) if memory else 0,
-                                  int(use.gpu) if use else None, heat))  # fmt: skip
+            facts = GpuFacts(
+                device=f"cuda:{index}",
+                name=name,
+                memory_used=int(memory.used) if memory else 0,
+                memory_total=int(memory.total) if memory else 0,
+                utilisation=int(use.gpu) if use else None,
+                temperature=heat,
+            )
+            found.append(facts)
         return found
 
 
@@ -96,7 +107,8 @@ def gpu_names() -> list[str]:
 
 
 def devices_of(setting: str) -> tuple[str, ...]:
-    """The devices that a run with `device=setting` works on, sorted: "auto" and "cuda" name one, "cuda:0,1" names two, "cuda:all" every GPU.
+    """The devices that a run with `device=setting` works on, sorted: "auto" and "cuda" name one, "cuda:0,1"
+    names two, "cuda:all" every GPU.
 
     Raises UserError for what names no device.
     """
@@ -133,7 +145,9 @@ class ProcessLoad:
 
 
 def load_of(pid: int) -> ProcessLoad | None:
-    """CPU time and resident memory of a process tree; None where the process is gone. Pages that its members share count in each."""
+    """CPU time and resident memory of a process tree; None where the process is gone. Pages that its members
+    share count in each.
+    """
     try:
         root = psutil.Process(pid)
         members = [root, *root.children(recursive=True)]

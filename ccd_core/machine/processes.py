@@ -1,7 +1,9 @@
-"""Which process works on a run: whether it lives, that it is the only one, and how it is ended with all it started.
+"""Which process works on a run: whether it lives, that it is the only one, and how it is ended with all it
+started.
 
-A process is known by its pid AND the time it was created, on its host since that host's last boot: a reused pid, a zombie and a
-rebooted machine are told apart from the process that was there. What another host does is known by its heartbeat alone.
+A process is known by its pid AND the time it was created, on its host since that host's last boot: a reused
+pid, a zombie and a rebooted machine are told apart from the process that was there. What another host does is
+known by its heartbeat alone.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +22,27 @@ import psutil
 from filelock import FileLock, Timeout
 
 from ccd_core.errors import UserError
+from ccd_core.paths import ROOT
 
 HEARTBEAT_LOST = 120  # seconds after which a process of another host counts as dead
 VMSTAT = Path("/proc/vmstat")  # the kernel's counters
 CLAIM_SECONDS = 10  # a claim is free again at most this long after its process was killed
+
+
+def python_command(module: str, *arguments: str) -> list[str]:
+    """Runs a module of the project in a process of its own, with the current folder off the import path (-P).
+
+    A user's random.py or numpy.py in that folder is then not imported.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of such a process: it finds this checkout even where the project is not installed."""
+    if not (ROOT / "pyproject.toml").is_file():
+        return dict(os.environ)
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def this_process() -> dict[str, Any]:
@@ -30,7 +50,9 @@ def this_process() -> dict[str, Any]:
 
 
 def process_facts(pid: int) -> dict[str, Any]:
-    """pid, when it was created, host and boot: what `process_alive` knows it by again. Raises psutil.NoSuchProcess."""
+    """pid, when it was created, host and boot: what `process_alive` knows it by again. Raises
+    psutil.NoSuchProcess.
+    """
     return {
         "pid": pid,
         "pid_created": psutil.Process(pid).create_time(),
@@ -48,9 +70,11 @@ def boot() -> str:
 
 
 def process_alive(facts: dict[str, Any]) -> bool:
-    """Whether the process of `process_facts` still runs: same host, boot, pid and creation time, and not a zombie."""
+    """Whether the process of `process_facts` still runs: same host, boot, pid and creation time, and not a
+    zombie.
+    """
     if facts.get("host") != socket.gethostname():
-        return time.time() - facts.get("heartbeat", 0) < HEARTBEAT_LOST
+        return is_recent(facts.get("heartbeat", 0))
     if facts.get("boot", boot()) != boot():
         return False
     try:
@@ -62,8 +86,17 @@ def process_alive(facts: dict[str, Any]) -> bool:
         return False
 
 
+def is_recent(heartbeat: float) -> bool:
+    """Whether a sign of life, in seconds since 1970, is new. One from the future, of another clock, may be as
+    far off.
+    """
+    return abs(time.time() - heartbeat) < HEARTBEAT_LOST
+
+
 def memory_kills() -> int:
-    """How many processes the kernel has ended on this machine since its boot because memory ran out; 0 where it does not say."""
+    """How many processes the kernel has ended on this machine since its boot because memory ran out; 0 where
+    it does not say.
+    """
     try:
         lines = VMSTAT.read_text().splitlines()
     except OSError:
@@ -78,7 +111,9 @@ def reap(pid: int) -> None:
 
 
 def end_group(facts: dict[str, Any]) -> None:
-    """SIGKILL for a process of this host and all that it started, also where it is dead itself and they are not."""
+    """SIGKILL for a process of this host and all that it started, also where it is dead itself and they are
+    not.
+    """
     pid = int(facts["pid"])
     members = _group(facts)
     if process_alive(facts):
@@ -116,16 +151,18 @@ def _zombie(pid: int) -> bool:
 
 @contextmanager
 def claim(folder: Path, seconds: float = CLAIM_SECONDS) -> Iterator[None]:
-    """The right to work on the run in `folder`, for one process at a time, on every host that sees the folder.
+    """The right to work on the run in `folder`, for one process at a time, on every host that sees the
+    folder.
 
-    Held twice by one process it is one claim. Raises UserError where another process holds it for longer than `seconds`.
+    Held twice by one process it is one claim. Raises UserError where another process holds it for longer than
+    `seconds`.
     """
     lock = FileLock(folder / ".claim", is_singleton=True, thread_local=False)
     try:
         lock.acquire(timeout=seconds)
     except Timeout:
         raise UserError(
-            f"Run {folder.name} is in the hands of another process already; stop that one first, or wait for it."
+            f"Another process works on run {folder.name} already; stop that one first, or wait for it."
         ) from None
     except PermissionError:
         raise UserError(f"You may not write into {folder}; it belongs to another user.") from None

@@ -14,7 +14,9 @@ STOPPING = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends the second when a job
 
 @contextmanager
 def stoppable() -> Iterator[bool]:
-    """A request to stop raises `Stopped` wherever the block is. Yields whether one can come: signals reach a process's main thread alone."""
+    """A request to stop raises `Stopped` wherever the block is. Yields whether one can come: signals reach a
+    process's main thread alone.
+    """
 
     def stop(signum: int, frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being asked twice must not disturb the leaving
@@ -26,7 +28,9 @@ def stoppable() -> Iterator[bool]:
 
 @contextmanager
 def step_by_step() -> Iterator[Callable[[], bool]]:
-    """Yields `asked()`, to be called between two steps: a request to stop, Ctrl-C too, waits until the block is left. A second Ctrl-C does not."""
+    """Yields `asked()`, to be called between two steps: a request to stop, Ctrl-C too, waits until the block
+    is left. A second Ctrl-C does not.
+    """
     requests: list[int] = []
 
     def note(signum: int, frame: object) -> None:

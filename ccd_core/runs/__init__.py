@@ -1,6 +1,7 @@
 """A run's folder, its state and its progress, and the processes that work on it.
 
-May import `machine`, `config`, `files`, `paths` and `errors`. Everything that reads or writes a run is built on it.
+May import `machine`, `config`, `files`, `paths` and `errors`. Everything that reads or writes a run is built
+on it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """While a run works: a sign of life every few seconds, and an ear for the request to stop.
 
-"Is it alive" must not depend on progress, and a request to stop must reach a process on another host, where no signal does.
+"Is it alive" must not depend on progress, and a request to stop must reach a process on another host, where
+no signal does.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def meanwhile(work: Callable[[threading.Event], None], name: str) -> Iterator[No
 
 
 def heartbeat(run: Run, stoppable: bool = True) -> AbstractContextManager[None]:
-    """Touch state.json while the block runs; stoppable: a request to stop becomes SIGTERM and, after the grace, SIGKILL for all it started."""
+    """Touch state.json while the block runs; stoppable: a request to stop becomes SIGTERM and, after the
+    grace, SIGKILL for all it started.
+    """
 
     def beat(over: threading.Event) -> None:
         asked = waited = 0.0

@@ -32,7 +32,9 @@ class Progress:
         self.written = 0.0
 
     def preparing(self, what: str) -> None:
-        """Say what must be done before a stage can begin. Loading a model takes seconds, or minutes where it is fetched first."""
+        """Say what must be done before a stage can begin. Loading a model takes seconds, or minutes where it
+        is fetched first.
+        """
         self._write(stage="starting", detail=what, done=0, total=0, eta_seconds=None)
 
     @contextmanager

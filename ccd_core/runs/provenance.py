@@ -14,7 +14,9 @@ PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-
 
 
 def surroundings() -> dict[str, Any]:
-    """Versions of Python and of the packages that compute, the commit of this checkout, and the machine's name."""
+    """Versions of Python and of the packages that compute, the commit of this checkout, and the machine's
+    name.
+    """
     versions = {name: version for name in PACKAGES if (version := _version(name))}
     return {
         "python": platform.python_version(),

@@ -28,6 +28,7 @@ from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
 from ccd_core.runs.documents import BiasFile, RunState, ScoresFile, is_state
+from ccd_core.runs import known_paths
 from ccd_core.runs.provenance import surroundings
 from ccd_core.runs.slurm_state import is_this_job
 from ccd_core.yaml_files import NotYaml, load_yaml
@@ -67,6 +68,7 @@ class Run:
             raise UserError(f"{path} exists and is not a run; choose another --out.")
         settings = config.model_dump(mode="json") | {"recorded": {"classes": list(classes), **surroundings()}}
         write_atomic(path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        known_paths.remember(config.named_paths().values())
         return run
 
     @classmethod
@@ -87,11 +89,10 @@ class Run:
         return _settings(self.path / "config.yaml")["recorded"]
 
     def settings_to_share(self) -> str:
-        """config.yaml without the name of the machine."""
+        """config.yaml without the name of the machine and without its paths."""
         recorded = {key: value for key, value in self.recorded.items() if key != "host"}
-        return yaml.safe_dump(
-            self.config.model_dump(mode="json") | {"recorded": recorded}, sort_keys=False, allow_unicode=True
-        )
+        settings = self.config.without_paths().model_dump(mode="json") | {"recorded": recorded}
+        return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
     # -- state -------------------------------------------------------------------------------
 
@@ -328,8 +329,7 @@ def list_runs(workspace: str | Path) -> list[Run]:
 
 
 def damaged_runs(workspace: str | Path) -> dict[str, str]:
-    """Name -> sentence of each folder directly below `workspace` that has a config.yaml and cannot be opened.
-    """
+    """Name -> sentence of each folder directly below `workspace` that has a config.yaml and cannot be opened."""
     found = {}
     for path in _folders_with_settings(workspace):
         try:

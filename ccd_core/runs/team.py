@@ -41,7 +41,9 @@ class Team:
         return items[self.rank :: self.size]
 
     def batch_slice(self, count: int) -> slice:
-        """This process's part of a batch of `count` images; the whole batch if it has fewer images than there are processes."""
+        """This process's part of a batch of `count` images; the whole batch if it has fewer images than there
+        are processes.
+        """
         if count < self.size:
             return slice(0, count)
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
@@ -52,7 +54,9 @@ class Team:
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
-        """The first process runs the block alone; the others run it afterwards and find what the first one made."""
+        """The first process runs the block alone; the others run it afterwards and find what the first one
+        made.
+        """
         if not self.first:
             self.wait()
         yield
@@ -64,7 +68,9 @@ ALONE = Team()
 
 
 def end_with_launcher(launcher: int) -> None:
-    """End this process when the one that started it, `launcher`, is gone: a run must not go on where it cannot be stopped."""
+    """End this process when the one that started it, `launcher`, is gone: a run must not go on where it
+    cannot be stopped.
+    """
 
     def watch() -> None:
         while os.getppid() == launcher:

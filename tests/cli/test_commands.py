@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
-from ccd_core.cli.commands import _summary, evaluate, print_runs
+from ccd_core.cli.predict import evaluate
+from ccd_core.cli.run import summary
+from ccd_core.cli.runs import print_runs
 from ccd_core.errors import UserError
 
 
@@ -81,11 +83,11 @@ def test_a_report_without_map_counts_as_not_scored(copied_run, tmp_path, capsys)
     report = run.load_json("scores", "ap.json")
     report["labels"]["final"]["mAP"] = None
     run.file("scores", "ap.json").write_text(json.dumps(report))
-    _summary(run, 1.0)
+    summary(run, 1.0)
     assert f"validation mAP {report['val']['mAP']:.1f} (percent" in capsys.readouterr().out
     report["val"]["mAP"] = None
     run.file("scores", "ap.json").write_text(json.dumps(report))
-    _summary(run, 1.0)
+    summary(run, 1.0)
     print_runs(tmp_path)
     said = capsys.readouterr().out
     assert "Finished" in said and "finished" in said and "mAP 5" not in said

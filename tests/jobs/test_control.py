@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from ccd_core.cli.commands import app
 from ccd_core.errors import UserError
 from ccd_core.jobs import control as jobs
-from ccd_core.machine import gpus as gpu_facts
 from ccd_core.machine import processes
+from ccd_core.machine.gpus import GpuFacts
 from ccd_core.machine.processes import process_facts
 from ccd_core.runs.run import Run
 from tests.support import is_gone, same_result, start_python, tiny_config, wait_for
@@ -27,7 +27,7 @@ def status(path: Path) -> str:
 
 
 def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(workspace, tiny_scenes, monkeypatch):
-    monkeypatch.setattr(gpu_facts, "gpus", lambda: [gpu_facts.GpuFacts("cuda:0", "GPU", 0, 1, None, None)])
+    monkeypatch.setattr(jobs, "gpus", lambda: [GpuFacts("cuda:0", "GPU", 0, 1, None, None)])
     with pytest.raises(UserError, match=r"no device cuda:9 here; this machine has cuda:0\."):
         jobs.start(tiny_config(tiny_scenes, device="cuda:0,9"), workspace / "one")
     assert not (workspace / "one").exists()

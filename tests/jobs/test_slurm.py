@@ -12,8 +12,9 @@ from app.parts import train_data
 from ccd_core.errors import UserError
 from ccd_core.jobs import control as jobs
 from ccd_core.jobs import slurm
-from ccd_core.jobs.slurm import SlurmOptions
+from ccd_core.jobs.slurm import RunJob, SlurmOptions
 from ccd_core.runs.run import Run
+from ccd_core.runs.slurm_state import JobState
 from tests.slurm import cluster
 from tests.support import NAVIGATION, same_result, tiny_config
 
@@ -47,9 +48,14 @@ def until(seen, seconds: float = 240):
     )
 
 
+def said_of(job: str) -> str:
+    """What SLURM says of a job."""
+    return slurm.query_slurm({"slurm": {"job": job}}).name
+
+
 def make_room(job: str) -> None:
     """SLURM waits two minutes before it runs a job again that it queued again; not in a test."""
-    until(lambda: "PENDING" in slurm.ask(job).name)
+    until(lambda: "PENDING" in said_of(job))
     subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True, timeout=20)
 
 
@@ -59,10 +65,14 @@ def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(
 ):
     run = jobs.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SMALL)
     job = run.state["slurm"]["job"]
-    assert run.status == "queued" and jobs.look(run).place == "slurm"
+    assert jobs.look(run).status == "queued" and jobs.look(run).place == "slurm"
     with pytest.raises(UserError, match="queued already"):
         jobs.resume(run.path)
-    until(lambda: run.state.get("stage") in ("global", "warm-up", "views") and run.status == "running")
+    until(
+        lambda: (
+            run.state.get("stage") in ("global", "warm-up", "views") and jobs.look(run).status == "running"
+        )
+    )
 
     subprocess.run(
         [
@@ -76,11 +86,11 @@ def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(
         ],
         check=True,
     )
-    until(lambda: run.status == "queued")
+    until(lambda: jobs.look(run).status == "queued")
     assert f"SLURM job {job}" in jobs.look(run).reason
     make_room(job)
-    until(lambda: run.status == "finished")
-    assert run.state["slurm"]["job"] == job and slurm.ask(job).name in ("COMPLETING", "COMPLETED", "RUNNING")
+    until(lambda: jobs.look(run).status == "finished")
+    assert run.state["slurm"]["job"] == job and said_of(job) in ("COMPLETING", "COMPLETED", "RUNNING")
     assert "stopped" in run.file("log.txt").read_text()  # it left on SIGTERM, not by the kill that follows
     assert same_result(tiny_run, run)
 
@@ -93,16 +103,16 @@ def test_a_job_is_stopped_and_resumed(environment, tiny_scenes, tmp_path):
         SMALL,
     )
     first = run.state["slurm"]["job"]
-    until(lambda: run.state.get("stage") == "warm-up" and run.status == "running")
+    until(lambda: run.state.get("stage") == "warm-up" and jobs.look(run).status == "running")
     jobs.stop(run.path)
-    assert run.status == "stopped"
-    until(lambda: slurm.ask(first).name == "CANCELLED")
+    assert jobs.look(run).status == "stopped"
+    until(lambda: said_of(first) == "CANCELLED")
     with pytest.raises(UserError, match="not running"):
         jobs.stop(run.path)
     jobs.resume(run.path)
-    assert run.status == "queued" and run.state["slurm"]["job"] != first
+    assert jobs.look(run).status == "queued" and run.state["slurm"]["job"] != first
     jobs.stop(run.path)
-    assert run.status == "stopped"
+    assert jobs.look(run).status == "stopped"
 
 
 def test_what_slurm_does_not_take_is_said_in_one_sentence(environment, tiny_scenes, tmp_path):
@@ -134,10 +144,10 @@ def test_what_slurm_does_not_take_is_said_in_one_sentence(environment, tiny_scen
 def test_status_is_what_the_folder_says_put_right_by_what_slurm_says(
     tiny_run, tmp_path, monkeypatch, written, said, status, words
 ):
-    monkeypatch.setattr(slurm, "ask", lambda job: slurm.JobState(said))
+    monkeypatch.setattr(slurm, "query_slurm", lambda state: JobState(said))
     run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
     run.update_state(place="slurm", slurm={"job": "7"}, status=written)
-    assert run.status == status
+    assert jobs.look(run).status == status
     if words:
         assert words in jobs.look(run).reason and "Resume" in run.state["error"]
 
@@ -176,10 +186,45 @@ def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_pat
     app.button(key="start").click().run()
     assert not app.exception and not [error.value for error in app.error]
     (run,) = [Run.open(path) for path in tmp_path.iterdir() if (path / "config.yaml").is_file()]
-    assert run.state["place"] == "slurm" and slurm.ask(run.state["slurm"]["job"]).name in (
+    assert run.state["place"] == "slurm" and said_of(run.state["slurm"]["job"]) in (
         "PENDING",
         "RUNNING",
         "CONFIGURING",
     )
     jobs.stop(run.path)
-    assert run.status == "stopped"
+    assert jobs.look(run).status == "stopped"
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "stopped", "finished"])
+def test_reading_a_status_starts_no_process_and_writes_nothing(tiny_run, tmp_path, monkeypatch, status):
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    run.update_state(place="slurm", slurm={"job": "7"}, status=status)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.path.iterdir()}
+    assert run.status == status
+    assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.path.iterdir()}
+
+
+@pytest.mark.parametrize("job", ["--user=x", "7 8", "", "٣", 5, None, ["7"]])
+def test_a_word_that_is_no_number_never_reaches_a_command_of_slurm(tiny_run, tmp_path, monkeypatch, job):
+    """A run's folder may come from somebody else; its job is data."""
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    run.update_state(place="slurm", slurm={"job": job}, status="running")
+    given: list[list[str]] = []
+    answer = subprocess.CompletedProcess([], 1, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: given.append(command) or answer)
+    jobs.look(run)
+    with pytest.raises(UserError):
+        jobs.stop(run.path)
+    assert all(word.isdigit() for command in given for word in command if "7" in word or "user" in word)
+
+
+def test_a_job_that_an_earlier_release_queued_still_loads():
+    """submitit pickled `ccd_core.slurm.RunJob`."""
+    import pickle
+
+    old = pickle.dumps(RunJob("/runs/first", None)).replace(b"ccd_core.jobs.slurm", b"ccd_core.slurm")
+    old = old.replace(b"\x8c\x13ccd_core.slurm", b"\x8c\x0eccd_core.slurm")
+    job = pickle.loads(b"\x80\x03" + old[old.index(b"\x8c") :] if old[2:3] == b"\x95" else old)
+    assert type(job) is RunJob and job.path == "/runs/first"

@@ -55,7 +55,7 @@ def test_a_claim_is_held_by_one_process_and_freed_by_its_death(tmp_path):
         tmp_path,
     )
     assert holder.stdout.readline()
-    with pytest.raises(UserError, match="in the hands of another process"), claim(tmp_path, 0.2):
+    with pytest.raises(UserError, match="Another process works on run"), claim(tmp_path, 0.2):
         pass
     holder.kill()
     holder.wait()
