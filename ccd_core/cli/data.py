@@ -121,8 +121,9 @@ def _print(found: DatasetReport) -> None:
     for part in found.parts:
         say(f"{'[green]ok[/]     ' if part.found else '[yellow]missing[/]'} {part.path}")
         if not part.found:
+            size = f" ({part.size})" if part.size else ""
             say(
-                f"        comes with {part.comes_with}{f' ({part.size})' if part.size else ''} {' '.join(part.urls)}",
+                f"        comes with {part.comes_with}{size} {' '.join(part.urls)}",
                 style="dim",
             )
     if found.splits:

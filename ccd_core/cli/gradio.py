@@ -7,7 +7,7 @@ import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.console import Console
 from ccd_core.cli.options import AllowedHosts, RunPath, name_hosts
 from ccd_core.errors import UserError
 from ccd_core.paths import ROOT
+
+if TYPE_CHECKING:
+    from ccd_core.runs.run import Run
 
 console = Console()
 
@@ -89,29 +92,37 @@ def space(
     hf upload NAME/my-space my-space . --repo-type space
     """
     from ccd_core.runs.run import Run
+    from ccd_core.runs.shared_files import links_among_examples, require_own_file, shipped_examples
 
     run = Run.open(path)
     if not run.has("checkpoints", "best.safetensors"):
         raise UserError(f"{path} has no trained classifier yet; wait until the run is finished.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; name a new folder.")
+    examples = shipped_examples(run.path)
+    wanted = {name: ROOT / name for name in OF_APP}
+    wanted |= {f"run/{name}": require_own_file(run.path, name) for name in OF_RUN if _is_there(run, name)}
+    wanted |= {f"run/{path.relative_to(run.path)}": path for path in examples or []}
     shutil.copytree(ROOT / "ccd_core", folder / "ccd_core", ignore=shutil.ignore_patterns("__pycache__"))
     if run.config.classifier.backbone == "clip:demo":  # its architecture is read from there
         shutil.copytree(ROOT / "assets" / "demo_clip", folder / "assets" / "demo_clip")
-    wanted = {name: ROOT / name for name in OF_APP}
-    wanted |= {f"run/{name}": run.file(name) for name in OF_RUN if run.has(name)}
     for name, source in wanted.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)
     (folder / "run" / "config.yaml").write_text(run.settings_to_share(), encoding="utf-8")
-    if run.file("examples").is_dir():
-        shutil.copytree(run.file("examples"), folder / "run" / "examples")
     (folder / "README.md").write_text(
         README.format(gradio=metadata.version("gradio"), count=len(run.classes)), encoding="utf-8"
     )
     required = [line for line in metadata.requires("ccd-studio") or [] if line.startswith(NEEDED)]
     (folder / "requirements.txt").write_text("\n".join(required) + "\n", encoding="utf-8")
-    examples = (
-        "" if run.file("examples").is_dir() else f" Images to try may go into {folder / 'run' / 'examples'}."
-    )
-    console.print(f"{folder} is a Space.{examples}", soft_wrap=True, highlight=False)
+    said = f"{folder} is a Space."
+    if links := links_among_examples(run.path):
+        said += f" {links} of its examples were left out, because they are links."
+    if examples is None:
+        said += f" Images to try may go into {folder / 'run' / 'examples'}."
+    console.print(said, soft_wrap=True, highlight=False, markup=False)
+
+
+def _is_there(run: Run, name: str) -> bool:
+    """Whether the run has this file, or a link in its place."""
+    return os.path.lexists(run.file(*name.split("/")))

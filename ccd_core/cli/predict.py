@@ -43,7 +43,7 @@ def evaluate(
     for name, value in sorted(report["AP"].items(), key=lambda item: -(item[1] or -1)):
         table.add_row(escape(name), "-" if value is None else f"{value:.1f}")
     table.add_section()
-    table.add_row("mAP", f"{report['mAP'] or 0:.1f}")
+    table.add_row("mAP", f"{report['mAP']:.1f}")
     console.print(table)
 
 

@@ -227,7 +227,7 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
 
 
 def is_local(state: RunState) -> bool:
-    """Whether the process that `state` names is, or was, one of this machine that SLURM does not look after."""
+    """Whether the process that `state` names is, or was, one of this machine and not SLURM's."""
     return (
         state.get("place") != "slurm"
         and state.get("host") == this_process()["host"]
@@ -266,7 +266,7 @@ def look(run: Run, line: list[queue.Ticket] | None = None) -> Job:
 
 
 def why_failed(run: Run, state: RunState, status: str) -> str | None:
-    """What a failed run said, or what is known of how its process ended; None of a run that has not failed."""
+    """What a failed run said, or what is known of how its process ended; None for any other run."""
     if status != "failed":
         return None
     if state.get("error"):
@@ -278,8 +278,8 @@ def why_failed(run: Run, state: RunState, status: str) -> str | None:
     kills = memory_kills()
     if "boot" in state and same_boot and kills > state.get("memory_kills", kills):
         return (
-            f"The process was ended {where}, and since it began the system has ended processes because memory "
-            "ran out. Try less data.cache_gb, fewer data.workers or a smaller batch_size in a new run. "
+            f"The process was ended {where}, and since it began the system has ended processes "
+            "because memory ran out. Try less data.cache_gb, fewer data.workers or a smaller batch_size in a new run. "
             + goes_on
         )
     if not same_boot and state.get("host") == here["host"]:

@@ -30,7 +30,7 @@ MEAN_VIEWS = 10.0  # assumed where a run has a fixed view threshold (4.3)
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds a stage (None where nothing like it has finished here), bytes of disk, and what both rest on."""
+    """Seconds a stage, None where nothing like it has finished here; bytes of disk; what both rest on."""
 
     seconds: dict[str, float] | None
     disk: float | None

@@ -1,4 +1,4 @@
-"""What this machine has for a run: python, torch, GPU, weights, disk; and what to do about what is missing."""
+"""What this machine has for a run, and what to do about what is missing."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def devices() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ProcessLoad:
-    """A process and all that it started: CPU time in seconds, resident memory in bytes, how many there are."""
+    """A process and all that it started: CPU time in seconds, resident memory in bytes, their number."""
 
     cpu_seconds: float
     memory: int

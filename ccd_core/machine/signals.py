@@ -1,4 +1,4 @@
-"""Being asked to stop by a signal: at once or, while a step must not be torn apart, at the end of the step."""
+"""Stopping on a signal: at once or, where a step must not be cut short, at the end of the step."""
 
 from __future__ import annotations
 

@@ -64,11 +64,11 @@ class BiasFile(TypedDict):
 
 
 class Scores(TypedDict):
-    """What scores/ap.json says of predictions or labels, in percent; None where it cannot be measured."""
+    """What scores/ap.json says of predictions or labels, in percent. The AP of a class without a positive is None."""
 
-    mAP: float | None
-    micro_AP: float | None
-    F1: float | None
+    mAP: float
+    micro_AP: float
+    F1: float
     AP: dict[str, float | None]
 
 

@@ -27,8 +27,8 @@ from ccd_core.config import CCDConfig, build, differences
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
-from ccd_core.runs.documents import BiasFile, RunState, ScoresFile, is_state
 from ccd_core.runs import known_paths
+from ccd_core.runs.documents import BiasFile, RunState, ScoresFile, is_state
 from ccd_core.runs.provenance import surroundings
 from ccd_core.runs.slurm_state import is_this_job
 from ccd_core.yaml_files import NotYaml, load_yaml
@@ -329,7 +329,7 @@ def list_runs(workspace: str | Path) -> list[Run]:
 
 
 def damaged_runs(workspace: str | Path) -> dict[str, str]:
-    """Name -> sentence of each folder directly below `workspace` that has a config.yaml and cannot be opened."""
+    """Name -> sentence of each folder directly below `workspace` whose config.yaml cannot be read."""
     found = {}
     for path in _folders_with_settings(workspace):
         try:

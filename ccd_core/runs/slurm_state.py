@@ -11,7 +11,7 @@ WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT",
 WORKING = ("RUNNING", "CONFIGURING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING")
 FAILED = {
     "TIMEOUT": "the job's time was up before the run could leave",
-    "OUT_OF_MEMORY": "the job used more memory than it had asked for; give it more, or choose a smaller batch",
+    "OUT_OF_MEMORY": "the job used more memory than it asked for; give it more, or choose a smaller batch",
     "NODE_FAIL": "the node failed",
     "BOOT_FAIL": "the node did not boot",
     "DEADLINE": "the job's deadline passed",

@@ -1,4 +1,4 @@
-"""Runs on a real SLURM cluster of one node: accepted, run, cancelled, pushed out by another job and queued again."""
+"""Runs on a real SLURM cluster of one node: accepted, run, cancelled, pushed out and queued again."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def environment(tmp_path_factory):
 
 
 def until(seen, seconds: float = 240):
-    """SLURM starts a job within a second or two here; where it once took minutes, what it says of its jobs and nodes tells why."""
+    """Wait until `seen()`. Where that takes too long, the failure shows what SLURM says of its jobs and nodes."""
     end = time.monotonic() + seconds
     while not seen() and time.monotonic() < end:
         time.sleep(0.1)
