@@ -86,6 +86,12 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def wait_for_server(port: int, process: subprocess.Popen, log: Path) -> None:
+    """Wait until `process` answers on `port`; where it ends or never answers, fail with the end of its log."""
+    wait_for(lambda: listens(port) or process.poll() is not None, 120, lambda: log.read_text()[-3000:])
+    assert process.poll() is None, log.read_text()[-3000:]
+
+
 def same_result(one: Run, other: Run) -> bool:
     """Whether labels and weights of two finished runs are equal to the last bit; fails with what differs."""
     from safetensors.torch import load_file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 
 import pytest
 
@@ -13,7 +12,7 @@ from ccd_core.jobs import control as jobs
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from tests.app.test_pages import PAGES
-from tests.support import tiny_config
+from tests.support import tiny_config, wait_for
 
 SCORED = ("scores/ap.json", "scores/val.npz", "scores/train.npz", "thresholds.json")
 TRAINED = ("labels.npz", "views.parquet", "view_threshold.json", "checkpoints", "metrics.csv", *SCORED)
@@ -80,13 +79,13 @@ STATES = [created, warming_up, failed, no_truth, empty_labels, images_gone]
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_no_page_breaks_on_any_run(app, tiny_run, tiny_scenes, tmp_path, monkeypatch, state):
-    shutil.copytree(tiny_run.path, tmp_path / "runs" / "odd")
+def test_no_page_breaks_on_any_run(app, copied_run, tiny_scenes, tmp_path, monkeypatch, state):
+    run = copied_run("runs/odd")
     photos = tmp_path / "photos"
     photos.mkdir()
     for path in (tiny_scenes / "JPEGImages").glob("train*.jpg"):
         (photos / path.name).symlink_to(path)
-    state(Run.open(tmp_path / "runs" / "odd"), photos)
+    state(run, photos)
     monkeypatch.setenv("CCD_RUNS", str(tmp_path / "runs"))
     open_run(tmp_path / "runs" / "odd")
     for page in PAGES:
@@ -137,9 +136,7 @@ def test_no_page_breaks_on_a_run_that_is_warming_up_at_this_moment(app, tiny_sce
     )
     monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
     try:
-        until = time.time() + 90
-        while not len(run.load_metrics()) and time.time() < until:
-            time.sleep(0.2)
+        wait_for(lambda: len(run.load_metrics()), 90)
         for page in PAGES:
             test = app(page, run="now")
             assert not test.exception, (page, test.exception)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -154,11 +153,11 @@ def test_a_search_does_not_hide_the_image_that_a_link_names(app, tiny_run):
 
 
 @pytest.mark.parametrize(("threshold", "offset"), [(0.2, 50), (0.955, 300)])
-def test_a_runs_own_settings_are_what_is_shown(app, tiny_run, tmp_path, monkeypatch, threshold, offset):
-    shutil.copytree(tiny_run.path, tmp_path / "set")
-    config = yaml.safe_load((tmp_path / "set" / "config.yaml").read_text())
+def test_a_runs_own_settings_are_what_is_shown(app, copied_run, tmp_path, monkeypatch, threshold, offset):
+    settings = copied_run("set").file("config.yaml")
+    config = yaml.safe_load(settings.read_text())
     config["views"] |= {"cam_threshold": threshold, "offset": offset}
-    (tmp_path / "set" / "config.yaml").write_text(yaml.safe_dump(config))
+    settings.write_text(yaml.safe_dump(config))
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     given = []
     monkeypatch.setattr(

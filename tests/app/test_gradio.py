@@ -7,10 +7,8 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -30,6 +28,7 @@ from ccd_core.cli.commands import app
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.runs.run import Run
+from tests.support import free_port, wait_for, wait_for_server
 
 
 def link_packages(required: list[str], folder: Path) -> None:
@@ -50,16 +49,11 @@ def link_packages(required: list[str], folder: Path) -> None:
                 (folder / top).symlink_to(package.locate_file(top))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def served(space: Path, packages: Path) -> Iterator[SimpleNamespace]:
     """The folder as a Space runs it: its `app_file`, without what else is installed here."""
-    port, uploads = free_port(), space.parent / "uploads"
+    port = free_port()
+    uploads = space.parent / "uploads"
     environment = {name: value for name, value in os.environ.items() if name != "CCD_RUN"}
     environment |= {
         "GRADIO_SERVER_PORT": str(port),
@@ -72,13 +66,7 @@ def served(space: Path, packages: Path) -> Iterator[SimpleNamespace]:
         process = subprocess.Popen(
             [sys.executable, "-S", "app/gradio_app.py"], cwd=space, env=environment, stdout=log, stderr=log
         )
-    until = time.time() + 120
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        assert process.poll() is None and time.time() < until, (space.parent / "server.txt").read_text()
-        time.sleep(0.2)
+    wait_for_server(port, process, space.parent / "server.txt")
     url = f"http://127.0.0.1:{port}"
     try:
         client = Client(url, verbose=False, download_files=space.parent / "downloads")
@@ -329,9 +317,7 @@ def test_uploads_and_overlays_go_after_their_time(tiny_run, tmp_path, monkeypatc
             handle_file(tmp_path / "mine.png"), 0.0, False, api_name="/predict"
         )
         assert len(answer[1]) == 12
-        until = time.time() + 30
-        while files_in(uploads) != examples and time.time() < until:
-            time.sleep(0.2)
+        wait_for(lambda: files_in(uploads) == examples, 30)
         assert files_in(uploads) == examples and len(examples) == 6
     finally:
         page.close(verbose=False)

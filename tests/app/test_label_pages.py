@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -52,13 +51,12 @@ def test_a_class_in_the_link_is_the_one_whose_images_are_shown(app, tiny_run):
     ],
 )
 def test_every_part_of_a_page_has_its_link_and_its_figure(
-    app, tiny_run, tmp_path, monkeypatch, page, key, parts, truth
+    app, tiny_run, copied_run, tmp_path, monkeypatch, page, key, parts, truth
 ):
     run = tiny_run.path.name
     if not truth:
         run = "elsewhere"
-        shutil.copytree(tiny_run.path, tmp_path / run)
-        config = tmp_path / run / "config.yaml"
+        config = copied_run(run).file("config.yaml")
         config.write_text(config.read_text().replace(tiny_run.config.data.spec, "voc2012:/nowhere"))
         monkeypatch.setenv("CCD_RUNS", str(tmp_path))
         parts = [part.replace("How good they are", "Their distribution") for part in parts]
@@ -85,9 +83,9 @@ def test_label_settings_are_handed_on(app, tiny_run):
     )
 
 
-def test_every_slider_follows_the_run_wherever_it_was_chosen(app, tiny_run, tmp_path, monkeypatch):
-    for name in ("first", "second"):
-        shutil.copytree(tiny_run.path, tmp_path / name)
+def test_every_slider_follows_the_run_wherever_it_was_chosen(app, copied_run, tmp_path, monkeypatch):
+    copied_run("first")
+    settings = copied_run("second").config
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     test = app("labels", run="first", show=ALL)
     test.slider(key="alpha").set_value(0.8).run()
@@ -97,7 +95,6 @@ def test_every_slider_follows_the_run_wherever_it_was_chosen(app, tiny_run, tmp_
     test.switch_page("../pages/labels.py")
     test.query_params["show"] = ALL
     test.run()
-    settings = tiny_run.config
     assert (
         test.slider(key="alpha").value == settings.labels.alpha
         and test.slider(key="entropy").value == settings.bias.entropy_threshold
@@ -130,12 +127,11 @@ def test_the_runs_own_settings_change_nothing(app):
     )
 
 
-def test_nor_do_they_where_images_of_no_class_were_left_out(app, tiny_run, tmp_path, monkeypatch):
+def test_nor_do_they_where_images_of_no_class_were_left_out(app, copied_run, tmp_path, monkeypatch):
     from ccd_core.method.none_images import none_images, zero_none_images
     from ccd_core.runs.run import Run
 
-    shutil.copytree(tiny_run.path, tmp_path / "filtered")
-    config = tmp_path / "filtered" / "config.yaml"
+    config = copied_run("filtered").file("config.yaml")
     config.write_text(config.read_text().replace("filter: 'off'", "filter: similarity"))
     run = Run.open(tmp_path / "filtered")
     assert run.config.none_images.filter == "similarity"
@@ -172,9 +168,10 @@ def test_a_run_that_has_just_begun_gets_a_hint(app, tiny_run, tmp_path, monkeypa
     assert not test.exception and not test.error and any("has no" in text.value for text in test.header)
 
 
-def test_without_ground_truth_labels_are_compared_but_not_scored(app, tiny_run, tmp_path, monkeypatch):
-    shutil.copytree(tiny_run.path, tmp_path / "elsewhere")
-    config = tmp_path / "elsewhere" / "config.yaml"
+def test_without_ground_truth_labels_are_compared_but_not_scored(
+    app, tiny_run, copied_run, tmp_path, monkeypatch
+):
+    config = copied_run("elsewhere").file("config.yaml")
     config.write_text(config.read_text().replace(tiny_run.config.data.spec, "voc2012:/nowhere"))
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
     test = app("labels", run="elsewhere", show=ALL)
@@ -224,15 +221,13 @@ def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
 
 
 @pytest.fixture
-def partly(tiny_run, tiny_scenes, tmp_path, monkeypatch):
+def partly(copied_run, tiny_scenes, tmp_path, monkeypatch):
     """A run on the same images, of which every third has ground truth: rows and targets of those."""
     from ccd_core.data import open_dataset
-    from ccd_core.runs.run import Run
 
     photos = tmp_path / "photos"
     photos.mkdir()
-    shutil.copytree(tiny_run.path, tmp_path / "runs" / "partly")
-    run = Run.open(tmp_path / "runs" / "partly")
+    run = copied_run("runs/partly")
     ids, classes = run.load_labels()["ids"], run.classes
     rows = np.arange(0, len(ids), 3)
     targets = open_dataset(run.config.data.spec).ground_truth("train").rows(ids[rows].tolist())
@@ -279,13 +274,12 @@ def test_labels_are_compared_with_the_truth_over_the_images_that_have_it(app, ti
 
 
 @pytest.fixture
-def with_settings(tiny_run, tmp_path, monkeypatch):
+def with_settings(copied_run, tmp_path, monkeypatch):
     """`with_settings("mode: class", "mode: none")`: a copy of the run, named `set`, with another setting."""
     from ccd_core.runs.run import Run
 
     def copied(before: str, after: str) -> Run:
-        shutil.copytree(tiny_run.path, tmp_path / "set")
-        config = tmp_path / "set" / "config.yaml"
+        config = copied_run("set").file("config.yaml")
         assert config.read_text().count(before) == 1
         config.write_text(config.read_text().replace(before, after))
         monkeypatch.setenv("CCD_RUNS", str(tmp_path))

@@ -19,7 +19,6 @@ from ccd_core.cli.commands import app as command
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.thresholds import Thresholds
-from ccd_core.runs.run import Run
 
 
 @pytest.fixture
@@ -51,11 +50,11 @@ def limits(tiny_run) -> dict[str, float]:
 
 
 @pytest.fixture
-def page(app, tiny_run, photos, downloads, limits, tmp_path, monkeypatch):
+def page(app, copied_run, photos, downloads, limits, monkeypatch):
     """Predict on the photos, with the thresholds saved."""
-    shutil.copytree(tiny_run.path, tmp_path / "runs" / "mine")
-    monkeypatch.setenv("CCD_RUNS", str(tmp_path / "runs"))
-    thresholds.save(Run.open(tmp_path / "runs" / "mine"), Thresholds(limits, per_class=True))
+    run = copied_run("runs/mine")
+    monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
+    thresholds.save(run, Thresholds(limits, per_class=True))
     return app("predict", run="mine", **{"from": "Folder on this machine", "folder": str(photos)})
 
 

@@ -20,11 +20,10 @@ from ccd_core.runs.run import Run
 
 
 @pytest.fixture
-def own_run(tiny_run, tmp_path, monkeypatch):
+def own_run(copied_run):
     """A copy of the run in a workspace of its own, beside a second one, for tests that write into it."""
-    for name in ("mine", "other"):
-        shutil.copytree(tiny_run.path, tmp_path / name)
-    return Run.open(tmp_path / "mine")
+    copied_run("other")
+    return copied_run("mine")
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ ALL = "The whole data set"
 
 
 @pytest.fixture
-def odd(tiny_run, tmp_path, monkeypatch) -> Run:
+def odd(copied_run, monkeypatch) -> Run:
     """A copy of the run, to be damaged, in a workspace whose path has a space."""
-    shutil.copytree(tiny_run.path, tmp_path / "my runs" / "odd")
-    monkeypatch.setenv("CCD_RUNS", str(tmp_path / "my runs"))
-    return Run.open(tmp_path / "my runs" / "odd")
+    run = copied_run("my runs/odd")
+    monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
+    return run
 
 
 @pytest.fixture
@@ -141,16 +141,16 @@ def test_ground_truth_without_a_single_class_scores_no_labels(pages, odd, tiny_r
 # -- one run does not spoil the page for the others ------------------------------------------------
 
 
-def test_a_job_with_damaged_files_says_so_in_its_card(pages, odd, tiny_run):
-    shutil.copytree(tiny_run.path, odd.path.parent / "whole")
+def test_a_job_with_damaged_files_says_so_in_its_card(pages, odd, copied_run):
+    copied_run("my runs/whole")
     odd.file("metrics.csv").write_text("")
     test = pages("train", job="odd")
     assert not test.exception and "metrics.csv is damaged" in test.error[0].value
     assert {"open_odd", "open_whole"} <= {button.key for button in test.button}
 
 
-def test_a_deleted_run_is_in_no_link_any_more(pages, odd, tiny_run):
-    shutil.copytree(tiny_run.path, odd.path.parent / "whole")
+def test_a_deleted_run_is_in_no_link_any_more(pages, odd, copied_run):
+    copied_run("my runs/whole")
     test = pages("train", job="odd")
     test.session_state["delete"] = "odd"
     test.run()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.support import free_port, wait_for_server
 
 FLAGS = [
     "--no-sandbox",
@@ -27,33 +27,22 @@ FLAGS = [
 @contextmanager
 def served(workspace: Path, *options: str) -> Iterator[str]:
     """The address of an app on `workspace`, in a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "ccd_core.cli",
-        "app",
-        "--no-browser",
-        "--port",
-        str(port),
-        "--workspace",
-        str(workspace),
-        *options,
-    ]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    until = time.time() + 60
-    while time.time() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(timeout=20)
+    port = free_port()
+    command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser", "--port", str(port)]
+    log = workspace.parent / f"app-{port}.txt"
+    with open(log, "w") as output:
+        process = subprocess.Popen(
+            [*command, "--workspace", str(workspace), *options],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_for_server(port, process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")
