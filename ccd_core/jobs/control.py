@@ -279,8 +279,8 @@ def why_failed(run: Run, state: RunState, status: str) -> str | None:
     if "boot" in state and same_boot and kills > state.get("memory_kills", kills):
         return (
             f"The process was ended {where}, and since it began the system has ended processes "
-            "because memory ran out. Try less data.cache_gb, fewer data.workers or a smaller batch_size in a new run. "
-            + goes_on
+            "because memory ran out. Try less data.cache_gb, fewer data.workers or a smaller batch_size "
+            "in a new run. " + goes_on
         )
     if not same_boot and state.get("host") == here["host"]:
         return f"The machine was started anew while the run was {where}. {goes_on}"

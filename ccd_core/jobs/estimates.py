@@ -1,8 +1,7 @@
-"""How long a run will take and how much disk it will fill: arithmetic, with the speed that finished runs on
-this machine had.
+"""How long a run will take and how much disk it will fill, from the speed of finished runs on this machine.
 
-The work of a stage is counted in images that pass through a model (Sec. 3 of the paper's order of things); a
-finished run of the same kind (same CLIP, classifier, sizes and device) says how long one of them takes here.
+The work of a stage is counted in images that pass through a model. A finished run of the same kind (same
+CLIP, classifier, sizes and device) says how long one of them takes here.
 """
 
 from __future__ import annotations
@@ -140,8 +139,10 @@ def time_left(run: Run, expected: dict[str, float] | None) -> float | None:
     """Seconds until the whole run is over, or None where too little is known: this epoch, epochs to come,
     then the stages after.
     """
-    state, settings = run.state, run.config.training
-    stage, eta = state.get("stage"), state.get("eta_seconds")
+    state = run.state
+    settings = run.config.training
+    stage = state.get("stage")
+    eta = state.get("eta_seconds")
     if expected is None or stage not in expected or eta is None:
         return None
     stages = list(expected)

@@ -1,9 +1,9 @@
 """Jobs for one device wait for each other, in the order in which they were started, without a daemon.
 
-A file lock a device says who works there, and the system frees it whatever happens; but file locks are not
-first come, first served. So every job takes a numbered ticket, and tries the locks of its devices only when
-no older living ticket wants one of them. Tickets and locks lie in a folder of this user and this machine, not
-in the temporary folder: that is swept while long runs go on.
+Each device has a file lock, which the system frees when its holder dies. File locks are not first come, first
+served, so every job also takes a numbered ticket. It tries the locks of its devices only when no older living
+ticket wants one of them. Tickets and locks lie in a folder of this user and this machine. The temporary
+folder will not do: it is cleaned while long runs go on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def queue_folder() -> Path:
 
 
 def tickets() -> list[Ticket]:
-    """Everybody who works or waits on this machine, oldest first."""
+    """The jobs that work or wait on this machine, oldest first."""
     found = []
     for path in sorted(queue_folder().glob("*.ticket")):
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -55,21 +55,21 @@ def tickets() -> list[Ticket]:
 
 
 def ahead_of(run: Path, line: list[Ticket] | None = None) -> list[Ticket]:
-    """The tickets that the run at `run` waits for: older ones that want one of its devices. Empty where it
-    has none or is next.
+    """The tickets that the run at `run` waits for: older ones that want one of its devices.
+
+    Empty where the run has no ticket or is next.
     """
     line = tickets() if line is None else line
     own = next((ticket for ticket in line if ticket.run == run), None)
-    return (
-        []
-        if own is None
-        else [one for one in line if one.number < own.number and set(one.devices) & set(own.devices)]
-    )
+    if own is None:
+        return []
+    return [one for one in line if one.number < own.number and set(one.devices) & set(own.devices)]
 
 
 def take_ticket(run: Path, devices: tuple[str, ...], pid: int) -> Ticket:
     """A ticket for process `pid`, behind all there are; its own where it has one."""
-    folder, process = queue_folder(), process_facts(pid)
+    folder = queue_folder()
+    process = process_facts(pid)
     with FileLock(folder / "tickets.lock"):
         line = tickets()
         own = next((ticket for ticket in line if ticket.process["pid"] == pid and ticket.run == run), None)

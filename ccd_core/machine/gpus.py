@@ -50,7 +50,8 @@ def _nvml() -> Iterator[Any]:
 
 def _visible(nvml: Any) -> list[Any]:
     """Handles of the GPUs that torch would see, in its order: CUDA_VISIBLE_DEVICES holds here, too."""
-    count, chosen = nvml.nvmlDeviceGetCount(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = nvml.nvmlDeviceGetCount()
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
         return [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
     handles = []

@@ -50,8 +50,9 @@ def this_process() -> dict[str, Any]:
 
 
 def process_facts(pid: int) -> dict[str, Any]:
-    """pid, when it was created, host and boot: what `process_alive` knows it by again. Raises
-    psutil.NoSuchProcess.
+    """pid, time of creation, host and boot, by which `process_alive` recognises the process.
+
+    Raises psutil.NoSuchProcess.
     """
     return {
         "pid": pid,
@@ -70,8 +71,10 @@ def boot() -> str:
 
 
 def process_alive(facts: dict[str, Any]) -> bool:
-    """Whether the process of `process_facts` still runs: same host, boot, pid and creation time, and not a
+    """Whether the process of `process_facts` still runs: same host, boot, pid and creation time, not a
     zombie.
+
+    Of another host's process only its last sign of life, `heartbeat`, is known.
     """
     if facts.get("host") != socket.gethostname():
         return is_recent(facts.get("heartbeat", 0))
@@ -87,16 +90,12 @@ def process_alive(facts: dict[str, Any]) -> bool:
 
 
 def is_recent(heartbeat: float) -> bool:
-    """Whether a sign of life, in seconds since 1970, is new. One from the future, of another clock, may be as
-    far off.
-    """
+    """Whether a sign of life, in seconds since 1970, is new. Another host's clock may be ahead by as much."""
     return abs(time.time() - heartbeat) < HEARTBEAT_LOST
 
 
 def memory_kills() -> int:
-    """How many processes the kernel has ended on this machine since its boot because memory ran out; 0 where
-    it does not say.
-    """
+    """How many processes the kernel has ended since boot because memory ran out; 0 where it does not say."""
     try:
         lines = VMSTAT.read_text().splitlines()
     except OSError:
@@ -105,15 +104,13 @@ def memory_kills() -> int:
 
 
 def reap(pid: int) -> None:
-    """Let a dead child of this process go; anybody else's is none of our business."""
+    """Let go of a dead child of this process; a process of another parent is left alone."""
     with contextlib.suppress(OSError):
         os.waitpid(pid, os.WNOHANG)
 
 
 def end_group(facts: dict[str, Any]) -> None:
-    """SIGKILL for a process of this host and all that it started, also where it is dead itself and they are
-    not.
-    """
+    """SIGKILL for a process of this host and all that it started, also where only the latter still live."""
     pid = int(facts["pid"])
     members = _group(facts)
     if process_alive(facts):
@@ -128,7 +125,7 @@ def end_group(facts: dict[str, Any]) -> None:
 
 
 def _group(facts: dict[str, Any]) -> list[psutil.Process]:
-    """Members of the process group that it led; none where its pid belongs to somebody else by now."""
+    """Members of the process group that it led; none where its pid belongs to another process by now."""
     if psutil.pid_exists(facts["pid"]) and not process_alive(facts) and not _zombie(facts["pid"]):
         return []
     found = []
@@ -154,8 +151,8 @@ def claim(folder: Path, seconds: float = CLAIM_SECONDS) -> Iterator[None]:
     """The right to work on the run in `folder`, for one process at a time, on every host that sees the
     folder.
 
-    Held twice by one process it is one claim. Raises UserError where another process holds it for longer than
-    `seconds`.
+    A process may claim a folder again that it has claimed. Raises UserError where another process keeps its
+    claim for longer than `seconds`.
     """
     lock = FileLock(folder / ".claim", is_singleton=True, thread_local=False)
     try:

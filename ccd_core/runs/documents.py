@@ -64,7 +64,7 @@ class BiasFile(TypedDict):
 
 
 class Scores(TypedDict):
-    """What scores/ap.json says of predictions or labels, in percent. The AP of a class without a positive is None."""
+    """Scores of predictions or labels, in percent. The AP of a class without a positive is None."""
 
     mAP: float
     micro_AP: float

@@ -1,7 +1,7 @@
-"""While a run works: a sign of life every few seconds, and an ear for the request to stop.
+"""While a run works: a sign of life every few seconds, and a look for a request to stop.
 
-"Is it alive" must not depend on progress, and a request to stop must reach a process on another host, where
-no signal does.
+Whether a run is alive must not depend on its progress. A request to stop is a file, because a signal does not
+reach another host.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def meanwhile(work: Callable[[threading.Event], None], name: str) -> Iterator[No
 
 
 def heartbeat(run: Run, stoppable: bool = True) -> AbstractContextManager[None]:
-    """Touch state.json while the block runs; stoppable: a request to stop becomes SIGTERM and, after the
-    grace, SIGKILL for all it started.
+    """Touch state.json while the block runs.
+
+    stoppable: a request to stop becomes SIGTERM for this process and, after the grace, SIGKILL for all that
+    it started.
     """
 
     def beat(over: threading.Event) -> None:
@@ -45,9 +47,7 @@ def heartbeat(run: Run, stoppable: bool = True) -> AbstractContextManager[None]:
             waited += LISTEN_SECONDS
             if waited >= BEAT_SECONDS:
                 waited = 0.0
-                with contextlib.suppress(
-                    OSError
-                ):  # the folder may be gone; that is not for this thread to say
+                with contextlib.suppress(OSError):  # the folder may be gone; another thread reports that
                     os.utime(run.file("state.json"))
             if stoppable and (asked or run.stop_asked(this_process()) is not None):
                 if not asked:

@@ -62,13 +62,13 @@ def _read(path: Path) -> list[str]:
     return [name for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
 
 
-def unknown_paths(config: CCDConfig, folders: Iterable[Path]) -> dict[str, str]:
-    """Setting -> path, of all paths in `config` that neither lie in `folders` nor were named by this user.
+def unknown_paths(config: CCDConfig, folders: Iterable[Path]) -> list[tuple[str, str]]:
+    """(setting, path) of all paths in `config` that neither lie in `folders` nor were named by this user.
 
-    None of these paths is looked at: the first look at a path may already reach another machine.
+    None of these paths is opened: the first look at a path may already reach another machine.
     """
     roots = [os.path.abspath(folder) for folder in (*folders, home(), DEMO_CLIP)]
-    return {name: path for name, path in config.named_paths().items() if not _is_known(path, roots)}
+    return [(name, path) for name, path in config.named_paths() if not _is_known(path, roots)]
 
 
 def _is_known(path: str, roots: list[str]) -> bool:

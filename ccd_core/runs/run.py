@@ -68,7 +68,7 @@ class Run:
             raise UserError(f"{path} exists and is not a run; choose another --out.")
         settings = config.model_dump(mode="json") | {"recorded": {"classes": list(classes), **surroundings()}}
         write_atomic(path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-        known_paths.remember(config.named_paths().values())
+        known_paths.remember(path for _, path in config.named_paths())
         return run
 
     @classmethod

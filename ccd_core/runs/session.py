@@ -51,7 +51,7 @@ def logged(run: Run, level: int = logging.INFO) -> Iterator[None]:
 
 
 def _as_user_error(error: BaseException, run: Run) -> BaseException:
-    """A sentence for running out of memory or disk, which the user can put right; other errors as they are."""
+    """A sentence for running out of memory or disk, which a user can put right; others as they are."""
     if type(error).__name__ == "OutOfMemoryError":  # torch's; this module does without torch
         stage = run.state.get("stage", "start")
         key = "training.batch_size" if stage in ("warm-up", "training") else "clip.batch_size"

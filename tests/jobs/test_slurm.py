@@ -38,7 +38,7 @@ def environment(tmp_path_factory):
 
 
 def until(seen, seconds: float = 240):
-    """Wait until `seen()`. Where that takes too long, the failure shows what SLURM says of its jobs and nodes."""
+    """Wait until `seen()`; a failure shows what SLURM says of its jobs and nodes."""
     end = time.monotonic() + seconds
     while not seen() and time.monotonic() < end:
         time.sleep(0.1)
