@@ -8,16 +8,20 @@ with 0, and takes only 1 as positive. Difficult objects have no box here.
 
 from __future__ import annotations
 
-# torchvision's VOCDetection could parse the annotations too, but it needs torch, and the app runs without
-# torch.
-import xml.etree.ElementTree as ElementTree
-from pathlib import Path
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ccd_core.data.formats import IMAGE_SUFFIXES, suffix_of
+from ccd_core.data.label_table import ImageFinder
+from ccd_core.data.names import shown
 from ccd_core.data.sources import archives_in_words, find_base
+from ccd_core.data.text_files import clean, read_text
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
+from ccd_core.data.voc_file import read_objects
 from ccd_core.errors import UserError
 
 CLASSES = (
@@ -63,46 +67,70 @@ def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str
     def read(split: str) -> GroundTruth:
         ids = splits[split].ids
         files = Paths(base / "Annotations", ids, ".xml")
-        return cached_truth(files, f"voc 1 {classes}", lambda: _read_annotations(files, ids, classes))
+        return cached_truth(files, f"voc 2 {classes}", lambda: read_annotations(files, ids, classes))
 
     return Dataset(spec, tuple(classes), splits, read)
 
 
 def _image_list(base: Path, path: Path) -> ImageList:
-    ids = tuple(line.split()[0] for line in path.read_text().splitlines() if line.strip())
-    return ImageList(ids, Paths(base / "JPEGImages", ids, ".jpg"))
+    return images_named(base / "JPEGImages", _listed(path, base / "JPEGImages"))
 
 
-def _read_annotations(files: Paths, ids: tuple[str, ...], classes: tuple[str, ...]) -> GroundTruth:
-    index = {name.replace(" ", ""): number for number, name in enumerate(classes)}
-    objects = [_objects(path, index) for path in files]
-    targets = np.zeros((len(ids), len(classes)), np.float32)
-    for row, found in enumerate(objects):
-        targets[row, [number for number, _ in found]] = 1
-    return GroundTruth(ids, targets, Boxes.of(objects))
+def images_named(folder: Path, ids: tuple[str, ...]) -> ImageList:
+    """The images of VOC's names, which have no suffix. Most files are .jpg; others may be there instead."""
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    if all(f"{name}.jpg" in there for name in ids):
+        return ImageList(ids, Paths(folder, ids, ".jpg"))
+    finder = ImageFinder(name for name in there if suffix_of(name) in IMAGE_SUFFIXES)
+    files = [finder(name) for name in ids]
+    names = [file if isinstance(file, str) else f"{name}.jpg" for name, file in zip(ids, files, strict=True)]
+    return ImageList(ids, Paths(folder, tuple(names)))
 
 
-def _objects(path: Path, index: dict[str, int]) -> list[tuple[int, Box]]:
-    """(class index, box) of every object that is not difficult."""
+def _listed(path: Path, folder: Path) -> tuple[str, ...]:
+    """The names in a list of images, without suffix. A number behind a name says whether a class is there."""
+    there: set[str] | None = None
     found = []
-    try:
-        for entry in ElementTree.parse(path).iter("object"):
-            if entry.findtext("difficult", "0").strip() == "1":
-                continue
-            number = index[(entry.findtext("name") or "").replace(" ", "")]
-            sides = [
-                int(float(entry.findtext(f"bndbox/{side}") or ""))
-                for side in ("xmin", "ymin", "xmax", "ymax")
-            ]
-            found.append((number, (sides[0] - 1, sides[1] - 1, sides[2], sides[3])))
-    except FileNotFoundError:
-        raise UserError(
-            f"The annotation {path} is missing; unpack the Annotations folder of the data set too."
-        ) from None
-    except KeyError as error:
-        raise UserError(
-            f"The annotation {path} names a class that this data set does not have: {error.args[0]!r}."
-        ) from None
-    except (ElementTree.ParseError, ValueError):
-        raise UserError(f"The annotation {path} is damaged.") from None
-    return found
+    for line in read_text(path)[0].split("\n"):
+        line = clean(line)
+        if not line:
+            continue
+        name, _, mark = line.rpartition(" ")
+        name = name.strip() if mark in ("1", "0", "-1") else line
+        if " " in name:  # names with blanks are rare, so the folder is asked only here
+            if there is None:
+                there = (
+                    {PurePosixPath(file).stem for file in os.listdir(folder)} if folder.is_dir() else set()
+                )
+            name = name if _without_suffix(name) in there else name.split()[0]
+        found.append(_without_suffix(name.replace("\\", "/").rpartition("/")[2]))
+    return tuple(found)
+
+
+def _without_suffix(name: str) -> str:
+    return name[: -len(PurePosixPath(name).suffix)] if suffix_of(name) in IMAGE_SUFFIXES else name
+
+
+def read_annotations(files: Sequence[Path], ids: tuple[str, ...], classes: tuple[str, ...]) -> GroundTruth:
+    """The ground truth in annotation files, one for each image. Raises UserError if one names another class."""
+    index = {_key(name): number for number, name in enumerate(classes)}
+    any_case = {key.casefold(): number for key, number in index.items()}
+    targets = np.zeros((len(ids), len(classes)), np.float32)
+    boxes: list[list[tuple[int, Box]]] = []
+    for row, path in enumerate(files):
+        found = []
+        for one in read_objects(path):
+            number = index.get(_key(one.name), any_case.get(_key(one.name).casefold()))
+            if number is None:
+                raise UserError(
+                    f"The annotation {shown(path)} names a class that this data set does not have: {one.name!r}."
+                )
+            targets[row, number] = 1
+            if one.box is not None:
+                found.append((number, one.box))
+        boxes.append(found)
+    return GroundTruth(ids, targets, Boxes.of(boxes))
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "")
