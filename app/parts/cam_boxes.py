@@ -10,9 +10,10 @@ import numpy as np
 import streamlit as st
 
 from app import state
-from app.components.cam_boxes import BoxState, cam_box_view
+from app.components.cam_boxes import BoxState, Sliders, cam_box_view
+from app.components.cam_methods import cam_methods_view
 from app.components.marked_image import marked_image
-from app.components.view_cards import cam_methods_view, view_cards
+from app.components.view_cards import CardRow, ViewCard, view_cards
 from app.reading.browsing import view_steps
 from app.reading.ground_truth import image_truth
 from app.reading.labels import debiasing
@@ -66,23 +67,25 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         cls = int(np.argmax(answer["scores"]))
     settings = run.config.views
     used = run.load_json("view_threshold.json")["threshold"]
-    chosen = cam_box_view(
-        image_url(run.name, image, 960),
-        list(run.classes),
-        answer,
-        cam_thresholds(run),
-        cls=cls,
+    sliders = Sliders(cam_thresholds(run), view_steps(run), max(MOST_OFFSET, settings.offset))
+    chosen = sliders.state(
+        cls,
         cam_threshold=_linked_number(state.CAM_THRESHOLD, settings.cam_threshold),
         view_threshold=_linked_number(state.VIEW_THRESHOLD, used),
         offset=int(_linked_number(state.OFFSET, settings.offset)),
-        most_offset=max(MOST_OFFSET, settings.offset),
-        truth=_true_boxes(path, truth[1], answer["frame"]) if truth else None,
-        key="cam_view",
         show=st.query_params.get(state.BOXES_SHOW, "hbv"),
-        view_steps=view_steps(run),
+    )
+    cam_box_view(
+        image_url(run.name, image, 960),
+        f"{image} with the map and boxes of {run.classes[cls]}",
+        list(run.classes),
+        answer,
+        sliders,
+        chosen,
+        truth=_true_boxes(path, truth[1], answer["frame"]) if truth else None,
         keys=[("←", ""), ("→", "image before, after")],
-        label=f"{image} with the map and boxes of {run.classes[cls]}",
         on_change=lambda new: _remember(run, new),
+        key="cam_view",
     )
     caption = f"**{literal(image)}**"
     if truth is not None:
@@ -177,12 +180,12 @@ def views_panel(run: Run, image: str, path: Path, chosen: BoxState, answer: dict
             box = [view["x0"], view["y0"], view["x1"], view["y1"]]
             p = view_probabilities(run)[row]
             cards.append(_card(run, view["class"], f"score {view['score']:.2f}", box, p, debias))
-    view_cards(image_url(run.name, image, 960), frame, cards, key="view_cards")
+    view_cards(image_url(run.name, image, 960), (frame, frame), cards, key="view_cards")
 
 
 def _cards_as_set(
     run: Run, path: Path, chosen: BoxState, answer: dict[str, Any], debias: Debias
-) -> list[dict[str, Any]]:
+) -> list[ViewCard]:
     """A card for each class above the view threshold, its box cut as the person has set."""
     frame = answer["frame"]
     scores = answer["scores"]
@@ -201,21 +204,20 @@ def _cards_as_set(
     ]
 
 
-def _card(
-    run: Run, cls: str | None, detail: str, box: list[int], p: np.ndarray, debias: Debias
-) -> dict[str, Any]:
+def _card(run: Run, cls: str | None, detail: str, box: list[int], p: np.ndarray, debias: Debias) -> ViewCard:
     """A view of class `cls`, or the whole image for None, with the classes that CLIP sees most of in it."""
     after = debias(p)
     shown = np.argsort(-np.maximum(p, after), kind="stable")[:MOST_ROWS].tolist()
     if cls is not None and run.classes.index(cls) not in shown:
         shown[-1] = run.classes.index(cls)
-    return {
-        "title": cls or "Whole image",
-        "detail": detail,
-        "own": cls,
-        "box": [int(side) for side in box],
-        "rows": [{"name": run.classes[c], "before": float(p[c]), "after": float(after[c])} for c in shown],
-    }
+    return ViewCard(
+        title=cls or "Whole image",
+        box=[int(side) for side in box],
+        rows=[CardRow(run.classes[c], float(p[c]), float(after[c])) for c in shown],
+        detail=detail,
+        own=cls,
+        whole=cls is None,
+    )
 
 
 # -- other CAM methods -----------------------------------------------------------------------------------

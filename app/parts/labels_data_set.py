@@ -180,7 +180,7 @@ def _how_good(of_clip: Labels, of_run: Labels, as_set: Labels) -> None:
         summaries = {
             kind: labels.measures.summary for kind, labels in kinds.items() if labels.measures is not None
         }
-        show_figure(figures.measure_bars(summaries), key="label_measures")
+        show_figure(figures.compared_measures(summaries), key="label_measures")
     with right:
         st.markdown("**Distribution of the final labels**")
         show_figure(histogram, key="label_histogram")

@@ -8,15 +8,16 @@ import streamlit as st
 
 from app import state
 from app.choices import pick_image
-from app.components.marked_image import crops, marked_image, view_cards
+from app.components.marked_image import marked_image
+from app.components.view_cards import CardRow, ViewCard, view_cards
 from app.figures import labels as figures
-from app.reading.cached import mtime_ns
 from app.reading.ground_truth import image_truth
 from app.reading.images import image_path
 from app.reading.labels import clip_outputs
 from app.reading.runs import global_arrays, image_ids, label_arrays, view_probabilities, views_of
 from app.routes import image_url
 from app.widgets import class_figure, friendly_errors, literal
+from ccd_core.data.images import image_size
 from ccd_core.data.types import UnitBox
 from ccd_core.runs.run import Run
 
@@ -93,14 +94,21 @@ def _views_part(
 ) -> None:
     """Each view beside what CLIP says of it. best_view: class -> the view that gave its local label."""
     st.header("What CLIP says of each view", anchor=False)
-    cards = []
-    for number, (cls, p) in enumerate(zip(views["class"].tolist(), p_views, strict=True)):
-        sees = [(run.classes[c], float(p[c])) for c in np.argsort(-p)[:SEEN]]
-        gives = [run.classes[c] for c, best in best_view.items() if best == number]
-        cards.append({"title": f"view of {cls}", "sees": sees, "gives": gives})
     with friendly_errors():
-        path = image_path(run, image)
-        view_cards(crops(str(path), tuple(boxes), mtime_ns(path)), cards)
+        size = image_size(image_path(run, image))
+        cards = []
+        for number, (cls, box, p) in enumerate(zip(views["class"].tolist(), boxes, p_views, strict=True)):
+            gives = [run.classes[c] for c, best in best_view.items() if best == number]
+            cards.append(
+                ViewCard(
+                    title=f"view of {cls}",
+                    box=(np.array(box) * [*size, *size]).tolist(),
+                    rows=[CardRow(run.classes[c], float(p[c])) for c in np.argsort(-p)[:SEEN]],
+                    number=number + 1,
+                    gives=f"gives the local label of {', '.join(gives)}" if gives else "",
+                )
+            )
+        view_cards(image_url(run.name, image, 960), size, cards, key="view_cards")
     st.caption(
         "Each view was cut around the classifier's map of one class, but CLIP says what it sees there of "
         "every class; each class keeps the strongest."

@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import state
 from app.components.pipeline_strip import Step
-from app.figures import theme as figures
+from app.figures.labels import stage_measures
+from app.figures.training import learning_curves
 from app.parts.run_progress import duration, progress, stages, warm_up
 from app.reading.runs import global_arrays, image_ids, label_arrays, views, views_of
 from app.routes import image_url
@@ -167,7 +168,7 @@ def curves_part(run: Run) -> None:
     metrics = run.load_metrics()
     kept = run.load_json("checkpoints", "best.json")["epoch"] if run.has("checkpoints", "best.json") else None
     if len(metrics):
-        show_figure(figures.learning_curves(metrics, kept, warm_up(run)), key="curves")
+        show_figure(learning_curves(metrics, kept, warm_up(run)), key="curves")
     else:
         text = "The curves appear after the first one."
         empty_state("No epoch is over yet", text, "train", "Watch the run")
@@ -178,7 +179,7 @@ def measures_part(run: Run) -> bool:
     st.header("Labels, stage by stage", anchor=False)
     rows: dict[str, Any] = {kind: row for kind, row in (run.load_ap().get("labels") or {}).items() if row}
     if rows:
-        show_figure(figures.measure_bars(rows), key="measures")
+        show_figure(stage_measures(rows), key="measures")
         return True
     title = "No label is scored yet"
     text = (

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app import state
-from app.figures.results import opinion_bars
+from app.figures.results import score_bars
 from app.reading.images import jpeg
 from app.reading.overlays import label_overlay
 from app.reading.predictions import Predicted
@@ -104,7 +104,7 @@ def _large(run: Run, image: Predicted, limits: Thresholds) -> None:
     if clip:
         compared = list(dict.fromkeys([*compared, *np.argsort(-np.array(clip))[:CLIPS_OWN].tolist()]))
     thresholds = limits.array(run.classes).astype(np.float32)
-    figure = opinion_bars(
+    figure = score_bars(
         [run.classes[i] for i in compared],
         image.scores[compared].tolist(),
         thresholds[compared].tolist(),

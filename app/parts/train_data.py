@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app.figures import theme as figures
+from app.figures.training import class_counts
 from app.reading.cached import DataKey
 from app.reading.readable_folders import permitted
 from app.widgets import literal, show_figure
@@ -117,7 +117,7 @@ def _classes_and_absent_files(report: DatasetReport, key: str) -> None:
     counts = {name: split.class_counts for name, split in report.splits.items() if split.class_counts}
     absent = [name for split in report.splits.values() for name in split.missing_examples]
     if counts:
-        show_figure(figures.class_counts(counts), key=f"counts_{key}")
+        show_figure(class_counts(counts), key=f"counts_{key}")
     else:
         st.caption("How many images show each class is not known: there is no ground truth.")
     if absent:

@@ -12,8 +12,8 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from app import state
-from app.figures import theme as figures
 from app.figures.theme import ORANGE, VERMILION
+from app.figures.training import learning_curves
 from app.parts.run_progress import warm_up
 from app.reading.cached import cached_by
 from app.reading.images import image_path, jpeg
@@ -40,7 +40,7 @@ def details_part(job: Job) -> None:
     left, right = st.columns(2)
     with left:
         if len(metrics):
-            show_figure(figures.learning_curves(metrics, None, warm_up(run)), key=f"live_{run.name}")
+            show_figure(learning_curves(metrics, None, warm_up(run)), key=f"live_{run.name}")
             st.caption(f"TensorBoard: `tensorboard --logdir {shlex.quote(str(run.file('tensorboard')))}`")
         else:
             st.caption("Learning curves begin after the first epoch.")

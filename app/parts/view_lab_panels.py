@@ -11,12 +11,12 @@ import numpy as np
 import streamlit as st
 
 from app import state
-from app.components.clip_progress import asking
-from app.components.marked_image import crops, picture_strip
+from app.components.clip_progress import clip_progress
+from app.components.picture_strip import picture_strip
 from app.figures.view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
 from app.parts.cam_boxes import grown
-from app.reading.cached import mtime_ns
 from app.reading.clip_queue import coverage, known_probabilities, query_about, subscribe, unit_box
+from app.reading.images import crop_urls
 from app.reading.predictor import explain
 from app.routes import asked_url
 from app.widgets import literal, show_error, show_figure
@@ -95,7 +95,7 @@ def progress_part(run: Run, path: Path, wanted: list[np.ndarray], drawn: frozens
         show_error(query.error)
         st.button("Try again", icon=":material/refresh:", on_click=_try_again, args=(run, path))
     elif not every <= drawn:  # what has come since is not on the page yet
-        asking(asked_url(subscribe(run, path, wanted)), dict(coverage(boxes, drawn)), REDRAW)
+        clip_progress(asked_url(subscribe(run, path, wanted)), dict(coverage(boxes, drawn)), REDRAW)
     else:
         st.caption(f"CLIP was asked about {len(every)} crops of this image.")
 
@@ -187,7 +187,7 @@ def _curves(
 ) -> None:
     """The curves of one sweep: p [STEPS, C] of its boxes [STEPS, 4] over x [STEPS]."""
     spots = np.linspace(0, STEPS - 1, PICTURES).round().astype(int)
-    pictures = crops(str(path), tuple(unit_box(boxes[i]) for i in spots), mtime_ns(path))
+    pictures = crop_urls(path, tuple(unit_box(boxes[i]) for i in spots))
     if cls is None or np.isnan(p).all():
         picture_strip(pictures, SWEEP_HEIGHT)
         return
@@ -225,7 +225,7 @@ def maps_panel(
         None if level is None or cls is None else both(level)[form][..., run.classes.index(cls)]
         for level in maps
     ]
-    (whole,) = crops(str(path), (view_sweeps.WHOLE,), mtime_ns(path))
+    (whole,) = crop_urls(path, (view_sweeps.WHOLE,))
     if all(values is None for values in of_class):
         picture_strip([whole] * len(of_class), MAPS_HEIGHT)
     else:

@@ -1,4 +1,4 @@
-"""A page of pictures to choose from: one component whose images the browser fetches when they come into sight."""
+"""Images to choose from, as a grid. The browser fetches an image when it comes into sight."""
 
 from __future__ import annotations
 
@@ -7,81 +7,14 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.files import component
 from app.routes import image_url
+from app.widgets import pick_page
 from ccd_core.runs.run import Run
 
-PAGE = 24
+PAGE = 24  # images
 
-HTML = """
-<div class="grid" role="listbox" aria-label="images"></div>
-"""
-
-CSS = """
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(var(--tile), 1fr)); gap: .75rem; padding: 3px;
-  font-family: var(--st-font); color: var(--st-text-color); }
-.tile { display: flex; flex-direction: column; padding: 0; margin: 0; border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
-  overflow: hidden; background: var(--st-background-color); color: inherit; font: inherit; text-align: left; cursor: pointer;
-  transition: transform .12s, border-color .12s; }
-.tile:hover { transform: translateY(-2px); border-color: var(--st-primary-color); }
-.tile:focus-visible, .tile[aria-selected=true] { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
-.tile img { width: 100%; aspect-ratio: 4 / 3; object-fit: cover; display: block; background: var(--st-secondary-background-color); }
-.tile img.gone { visibility: hidden; }
-.tone { height: 4px; background: transparent; }
-.tone.good { background: #009E73; } .tone.bad { background: #D55E00; } .tone.note { background: #E69F00; }
-.words { padding: .35rem .5rem .45rem; display: flex; flex-direction: column; gap: .3rem; min-width: 0; }
-.caption { font-size: .8rem; line-height: 1.25; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.badges { display: flex; flex-wrap: wrap; gap: .25rem; }
-.badge { font-size: .72rem; line-height: 1; padding: .2rem .4rem; border-radius: .5rem; background: var(--st-secondary-background-color); white-space: nowrap; }
-"""
-
-JS = """
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
-  const grid = parentElement.querySelector(".grid");
-  const element = (name, kind, text) => {
-    const made = document.createElement(name);
-    if (kind) made.className = kind;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  };
-  grid.style.setProperty("--tile", data.tile);
-  const what = JSON.stringify(data.items);
-  if (grid.shown !== what) {  // a rerun that shows the same pictures leaves them, and the focus, alone
-    grid.shown = what;
-    grid.replaceChildren(...data.items.map((item, place) => {
-      const tile = element("button", "tile"), picture = element("img"), words = element("div", "words");
-      tile.type = "button"; tile.dataset.id = item.id; tile.setAttribute("role", "option"); tile.title = item.id; tile.tabIndex = place ? -1 : 0;
-      picture.loading = "lazy"; picture.decoding = "async"; picture.alt = ""; picture.src = item.src;
-      picture.onerror = () => picture.classList.add("gone");
-      words.append(element("div", "caption", item.caption));
-      if (item.badges.length) {
-        const badges = element("div", "badges");
-        badges.append(...item.badges.map((text) => element("span", "badge", text)));
-        words.append(badges);
-      }
-      tile.append(picture, element("div", `tone ${item.tone}`), words);
-      return tile;
-    }));
-  }
-  const tiles = [...grid.children];
-  for (const tile of tiles) tile.setAttribute("aria-selected", tile.dataset.id === data.selected);
-  grid.onclick = (event) => {
-    const tile = event.target.closest(".tile");
-    if (tile) setTriggerValue("picked", tile.dataset.id);  // Enter and Space click a button by themselves
-  };
-  grid.onkeydown = (event) => {
-    const here = tiles.indexOf(event.target.closest(".tile"));
-    const across = Math.max(1, tiles.filter((tile) => tile.offsetTop === tiles[0].offsetTop).length);
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across, Home: -here, End: tiles.length - 1 - here }[event.key];
-    if (here < 0 || step === undefined) return;
-    event.preventDefault(); event.stopPropagation();  // the page's own arrow keys stay out of the grid
-    const next = tiles[Math.min(tiles.length - 1, Math.max(0, here + step))];
-    tiles[here].tabIndex = -1; next.tabIndex = 0; next.focus();
-  };
-}
-"""
-
-_component = st.components.v2.component("ccd_gallery", html=HTML, css=CSS, js=JS)
+_component = component("gallery")
 
 
 def gallery(
@@ -93,10 +26,14 @@ def gallery(
     on_pick: Callable[[str], None] | None = None,
     tile: str = "9.5rem",
 ) -> str | None:
-    """A grid of images of `run`; returns the id of the one just chosen by click, Enter or Space (arrow keys move), else None.
+    """A grid of images of `run`. Returns the id of the image just chosen, else None.
 
-    items: {"id": ..., "caption": ..., "badges": [...], "tone": "good" | "bad" | "note" | ""}, of which only the id is needed. `on_pick(id)`
-    is called before the rerun, which is the place to change what other widgets show. `tile` is how narrow a picture may be.
+    An image is chosen by click, Enter or Space; arrow keys go from one to the next.
+
+    items: {"id": ..., "caption": ..., "badges": [...], "tone": "good" | "bad" | "note" | ""}. Only the id is
+    needed. selected: the id of the image that is marked.
+    on_pick: called with the id before the rerun. There it can still change what other widgets show.
+    tile: the smallest width of an image, as a CSS length.
     """
     tiles = [
         {
@@ -113,9 +50,8 @@ def gallery(
         if on_pick and st.session_state[key].picked:
             on_pick(st.session_state[key].picked)
 
-    return _component(
-        data={"items": tiles, "selected": selected, "tile": tile}, key=key, on_picked_change=picked
-    ).picked
+    data = {"items": tiles, "selected": selected, "tile": tile}
+    return _component(data=data, key=key, on_picked_change=picked).picked
 
 
 def gallery_pages(
@@ -126,12 +62,12 @@ def gallery_pages(
     *,
     selected: str | None = None,
     on_pick: Callable[[str], None] | None = None,
-    page_size: int = PAGE,
 ) -> str | None:
-    """`gallery` of any number of images, a page at a time (`?KEY_page=` in the link); `describe(id)` is asked for those on the page only."""
-    count = max(1, -(-len(ids) // page_size))
-    page = st.pagination(count, key=f"{key}_page", bind="query-params") if count > 1 else 1
-    shown = ids[page_size * (page - 1) : page_size * page]
-    return gallery(
-        run, [describe(image) | {"id": image} for image in shown], key, selected=selected, on_pick=on_pick
-    )
+    """`gallery` of any number of images, a page at a time, `?KEY_page=` in the link.
+
+    describe: called with the ids on the page only; returns the other entries of an item.
+    """
+    page = pick_page(max(1, -(-len(ids) // PAGE)), f"{key}_page")
+    shown = ids[PAGE * (page - 1) : PAGE * page]
+    items = [describe(image) | {"id": image} for image in shown]
+    return gallery(run, items, key, selected=selected, on_pick=on_pick)
