@@ -36,7 +36,6 @@ from starlette.middleware import Middleware
 from app.gradio_inputs import image_input, threshold_input, truth_of
 from app.hosts import HostCheck
 from ccd_core.data import open_dataset
-from ccd_core.data.folder import find_images
 from ccd_core.data.images import image_size
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
@@ -44,7 +43,9 @@ from ccd_core.machine.host_names import given_names, own_names
 from ccd_core.paths import demo_root
 from ccd_core.predict.overlay import overlay, picture
 from ccd_core.predict.predictor import Predictor
+from ccd_core.runs.known_paths import unknown_paths
 from ccd_core.runs.run import Run
+from ccd_core.runs.shared_files import shipped_examples
 
 MOST_OVERLAYS = 12
 LONGER_SIDE = 640  # pixels of the overlays
@@ -127,12 +128,14 @@ class Answers:
 
     def examples(self, count: int = 6) -> list[str]:
         """Images to try: those shipped with the run, else some of its own where they are on this machine."""
-        folder = self.run.file("examples")
-        if folder.is_dir():
-            return [str(folder / name) for name in find_images(folder)][:count]
+        shipped = shipped_examples(self.run.path)
+        if shipped is not None:
+            return [str(path) for path in shipped][:count]
         spec = self.run.config.data.spec
         if spec == "demo" and not demo_root().is_dir():
             return []  # not worth drawing 2,000 scenes for
+        if unknown_paths(self.run.config, [self.run.path]):
+            return []  # a run of somebody else does not choose whose images everybody is shown
         try:
             splits = open_dataset(spec, self.run.config.data.classes).splits
         except UserError:

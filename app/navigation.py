@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.choices import pick_run
+from app.parts.unknown_paths import ask_about_paths
 from app.widgets import friendly_errors
 
 LOGO = Path(__file__).with_name("logo.svg")
@@ -28,5 +29,6 @@ page = st.navigation(
 )
 with friendly_errors():
     pick_run()
+    ask_about_paths()
 with friendly_errors():
     page.run()

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ccd_core.errors import UserError
-from ccd_core.paths import absolute_place
+from ccd_core.paths import absolute_place, split_place
 from ccd_core.presets import FOR_DATASET, PRESET_VALUES
 from ccd_core.prompts import check
 from ccd_core.yaml_files import NotYaml, parse_yaml, read_yaml
@@ -363,28 +363,26 @@ class CCDConfig(Section):
         """A copy with nested changes, validated: `config.changed(labels={"alpha": 0.2}, seed=1)`."""
         return build(_merge(self.model_dump(), sections))
 
-    def named_paths(self) -> dict[str, str]:
-        """Setting -> the file or folder that it names, of all settings that name one.
+    def named_paths(self) -> list[tuple[str, str]]:
+        """(setting, file or folder) of all settings that name one; a data set may name two.
 
         Names of models of open_clip, torchvision, timm and the hub are not paths.
         """
-        found = {}
-        if place := self.data.spec.partition(":")[2]:
-            found["data.spec"] = place
+        found = [("data.spec", path) for path in split_place(self.data.spec.partition(":")[2]) if path]
         if self.data.classes:
-            found["data.classes"] = str(self.data.classes)
+            found.append(("data.classes", str(self.data.classes)))
         if self.clip.model.startswith("local-dir:"):
-            found["clip.model"] = self.clip.model.removeprefix("local-dir:")
+            found.append(("clip.model", self.clip.model.removeprefix("local-dir:")))
         tag = self.clip.pretrained or ""
         if Path(tag).suffix or "/" in tag or os.path.lexists(tag):
-            found["clip.pretrained"] = tag
+            found.append(("clip.pretrained", tag))
         if self.classifier.weights not in (None, "imagenet"):
-            found["classifier.weights"] = str(self.classifier.weights)
+            found.append(("classifier.weights", str(self.classifier.weights)))
         return found
 
     def without_paths(self) -> CCDConfig:
         """A copy that names no file of this machine, for a run that is shared."""
-        named = self.named_paths()
+        named = dict(self.named_paths())
         kind = self.data.spec.partition(":")[0]
         data: dict[str, Any] = {"classes": None}
         clip: dict[str, Any] = {}

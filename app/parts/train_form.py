@@ -14,7 +14,8 @@ from app.parts.run_progress import duration
 from app.parts.train_cluster import place_field
 from app.parts.train_data import checked_dataset, show_report
 from app.parts.train_settings import checked, command_lines, settings_form
-from app.reading.readable_folders import refusals
+from app.parts.unknown_paths import ask_about
+from app.reading.readable_folders import paths_to_ask_about, refusals
 from app.reading.runs import known_runs, open_run, workspace
 from app.widgets import literal, show_error
 from ccd_core.config import PRESETS, CCDConfig, load_config
@@ -109,11 +110,13 @@ def _starting_point() -> Start:
         right.button("Use a preset", on_click=_forget_source, width="stretch")
         changes = st.query_params.get(state.SETTINGS_CHANGES, "")
         try:
-            config = _settings_of(source, changes)
+            config, asked = _settings_of(source, changes)
         except UserError as error:
             with left:
                 show_error(error)
-        else:
+            return _preset()
+        ask_about(asked, "open_settings_paths")
+        if not asked:
             text = f"Settings of **{literal(source)}**"
             if changes:
                 text += f", with {literal(changes.replace(';', ', '))}"
@@ -122,11 +125,13 @@ def _starting_point() -> Start:
     return _preset()
 
 
-def _settings_of(name: str, changes: str) -> CCDConfig:
+def _settings_of(name: str, changes: str) -> tuple[CCDConfig, list[tuple[str, str]]]:
+    """Settings, and those of their paths that are not opened unasked."""
     path = known_runs().get(name)
     if path is None:
         raise UserError(f"There is no run {name!r} to take settings from.")
-    return load_config(None, path / "config.yaml", [change for change in changes.split(";") if change])
+    config = load_config(None, path / "config.yaml", [change for change in changes.split(";") if change])
+    return config, paths_to_ask_about(config, path)
 
 
 def _forget_source() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from app import state
 from app.parts.run_progress import COLOURS, doing, progress, stages
 from app.parts.train_job_details import details_part
+from app.reading.readable_folders import refuse_unknown
 from app.reading.runs import workspace
 from app.widgets import friendly_errors, literal
 from ccd_core.jobs import control
@@ -98,6 +99,7 @@ def _actions(job: Job, first: Any, second: Any) -> None:
         icon=":material/resume:",
         width="stretch",
     ):
+        refuse_unknown(job.run, *dict(job.run.config.named_paths()))
         control.resume(job.run.path)
         st.rerun()
     # It reruns when it opens, so that it stays open when the card is drawn anew.

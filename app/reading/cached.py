@@ -17,9 +17,11 @@ from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 
 import streamlit as st
 
+from app.reading.readable_folders import paths_to_ask_about
 from ccd_core.errors import UserError
 from ccd_core.runs.run import Run
 
+NOT_OPENED = (-1,)
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
@@ -57,7 +59,11 @@ class DataKey(NamedTuple):
 
 
 def data_key(run: Run) -> DataKey:
-    """The key of a run's data set."""
+    """The key of a run's data set; `NOT_OPENED` stands for the times of one that may not be looked at."""
+    asked = dict(paths_to_ask_about(run.config, run.path))
+    if "data.spec" in asked or "data.classes" in asked:
+        classes = run.config.data.classes
+        return DataKey(run.config.data.spec, str(classes) if classes else None, NOT_OPENED)
     return DataKey.of(run.config.data.spec, run.config.data.classes)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app.reading.cached import DataKey, cached_by, data_key
+from app.reading.cached import NOT_OPENED, DataKey, cached_by, data_key
 from app.reading.runs import global_arrays, image_ids
 from ccd_core.data import open_dataset
 from ccd_core.data.types import Box, Dataset, GroundTruth
@@ -23,6 +23,11 @@ LOOK_AGAIN_SECONDS = 60  # how often a data set is opened once more for an image
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _dataset(key: DataKey) -> Dataset:
+    if key.changed == NOT_OPENED:
+        raise UserError(
+            f"The data set {key.spec} of this run was not used on this machine before; it is not opened "
+            "until you say so, at the top of the page."
+        )
     return open_dataset(key.spec, Path(key.classes) if key.classes else None)
 
 

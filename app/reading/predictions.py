@@ -17,7 +17,7 @@ from app.reading import runs
 from app.reading.cached import cached_by
 from app.reading.ground_truth import find_image
 from app.reading.predictor import MODEL_FILES, STARTING, predict
-from app.reading.readable_folders import permitted, readable_folders
+from app.reading.readable_folders import paths_to_ask_about, permitted, readable_folders
 from ccd_core.data.folder import find_images
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
@@ -29,9 +29,10 @@ REMEMBERED = 100_000  # predictions a run
 
 
 def dataset_folder(run: Run) -> list[Path]:
-    """Where the run's own images are, for which nobody has to be asked."""
+    """Where the run's own images are, which may be read if its data set may."""
     place = run.config.data.spec.partition(":")[2]
-    return [Path(place)] if place else []
+    asked = dict(paths_to_ask_about(run.config, run.path))
+    return [Path(place)] if place and "data.spec" not in asked else []
 
 
 def images_in(run: Run, folder: str) -> dict[str, Path]:

@@ -6,10 +6,13 @@ The app itself never loads torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from app.reading.cached import cached_by
+from app.reading.readable_folders import refuse_unknown
+from ccd_core.errors import UserError
 from ccd_core.predict.server import PredictorClient
 from ccd_core.runs.run import Run
 
@@ -19,20 +22,31 @@ STARTING = "Asking the model; the first time it takes a few seconds to start ...
 
 
 @cached_by(*MODEL_FILES, max_entries=1, on_release=lambda client: client.close())
-def client(run: Run) -> PredictorClient:
-    """The run's predictor. May be called on any thread, and so may be what it returns."""
+def _client(run: Run) -> PredictorClient:
     return PredictorClient(str(run.path))
+
+
+def client(run: Run) -> PredictorClient:
+    """The run's predictor. May be called on any thread, and so may be what it returns.
+
+    Raises UserError where the run's CLIP is a file that is not opened unasked.
+    """
+    refuse_unknown(run, "clip.model", "clip.pretrained")
+    return _client(run)
 
 
 def wake_predictor(run: Run, after: float = 0) -> None:
     """Start the run's predictor in the background, `after` seconds from now: somebody will need it."""
-    if run.has("checkpoints", "best.safetensors"):
-        client(run).wake(after)
+    with suppress(UserError):
+        if run.has("checkpoints", "best.safetensors"):
+            client(run).wake(after)
 
 
 def predictor_ready(run: Run) -> bool:
     """Whether the run's predictor answers at once, without being started."""
-    return client(run).ready
+    with suppress(UserError):
+        return client(run).ready
+    return False
 
 
 def ask_predictor(run: Run, question: str, **arguments: Any) -> dict[str, Any]:

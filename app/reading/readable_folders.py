@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
 
-from app.reading.runs import workspace
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
+from ccd_core.runs.known_paths import unknown_paths
+from ccd_core.runs.run import Run
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def workspace() -> Path:
+    """The folder whose runs the app shows and in which it starts new ones ($CCD_RUNS)."""
+    return Path(os.environ.get("CCD_RUNS", "runs")).resolve()
 
 
 def readable_folders() -> list[Path] | None:
@@ -52,7 +58,7 @@ def permitted(path: str | Path, also: Iterable[Path] = ()) -> Path:
 def refusals(config: CCDConfig) -> dict[str, str]:
     """Setting -> why its path may not be read, of all settings that name one."""
     found = {}
-    for name, path in _paths(config):
+    for name, path in config.named_paths():
         try:
             permitted(path)
         except UserError as error:
@@ -60,19 +66,16 @@ def refusals(config: CCDConfig) -> dict[str, str]:
     return found
 
 
-def _paths(config: CCDConfig) -> Iterator[tuple[str, str]]:
-    """(setting, file or folder) of all settings that name one.
+def paths_to_ask_about(config: CCDConfig, folder: Path) -> list[tuple[str, str]]:
+    """(setting, path) of all paths in the settings of the run in `folder` that are not opened unasked."""
+    return unknown_paths(config, [folder, *(readable_folders() or [workspace()])])
 
-    Names of models of open_clip, torchvision, timm and the hub are not paths.
-    """
-    if place := config.data.spec.partition(":")[2]:
-        yield "data.spec", place
-    if config.data.classes:
-        yield "data.classes", str(config.data.classes)
-    if config.clip.model.startswith("local-dir:"):
-        yield "clip.model", config.clip.model.removeprefix("local-dir:")
-    tag = config.clip.pretrained or ""
-    if Path(tag).suffix or "/" in tag or os.path.lexists(tag):
-        yield "clip.pretrained", tag
-    if config.classifier.weights not in (None, "imagenet"):
-        yield "classifier.weights", str(config.classifier.weights)
+
+def refuse_unknown(run: Run, *settings: str) -> None:
+    """Raises UserError where one of these settings of the run names a path that is not opened unasked."""
+    asked = paths_to_ask_about(run.config, run.path)
+    if found := [f"{name} {path}" for name, path in asked if name in settings]:
+        raise UserError(
+            f"Run {run.name} names what was not used on this machine before ({', '.join(found)}); choose the "
+            "run on the left, and say at the top of the page that it may be opened."
+        )

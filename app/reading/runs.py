@@ -10,16 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from app.reading.cached import cached_by, mtime_ns
+from app.reading.readable_folders import workspace
 from ccd_core.errors import UserError
 from ccd_core.paths import DEMO_RUN
 from ccd_core.runs.run import Run
 
 # -- runs --------------------------------------------------------------------------------------------
-
-
-def workspace() -> Path:
-    """The folder whose runs the app shows and in which it starts new ones ($CCD_RUNS)."""
-    return Path(os.environ.get("CCD_RUNS", "runs")).resolve()
 
 
 def open_run(path: Path) -> Run:
