@@ -50,7 +50,8 @@ def supervised(config: CCDConfig, out: Path) -> float:
     from ccd_core.runs.progress import Progress
     from ccd_core.runs.run import Run
     from ccd_core.runs.work import Work
-    from ccd_core.training.trainer import Trainer, predict_scores
+    from ccd_core.training.inference import predict_scores
+    from ccd_core.training.trainer import Trainer
 
     dataset = open_dataset(config.data.spec)
     run, accelerator = (

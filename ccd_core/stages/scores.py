@@ -14,7 +14,8 @@ from ccd_core.method.classifier import CamClassifier
 from ccd_core.runs.team import Team
 from ccd_core.runs.work import Work
 from ccd_core.stages.images import count_from
-from ccd_core.training.trainer import Trainer, Validate, predict_scores
+from ccd_core.training.inference import predict_scores
+from ccd_core.training.trainer import Trainer, Validate
 
 
 def validation(scorer: Scorer, images: DecodedImages, work: Work) -> Validate:

@@ -1,4 +1,4 @@
-"""The weak and the strong copy of a batch (Sec. 3.4)."""
+"""Augmentation: the weak and the strong copy of a batch (Sec. 3.4)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def augment(
     batch: int | None = None,
     part: slice = slice(None),
 ) -> tuple[Tensor, Tensor | None]:
-    """Weak copy: random flip. Strong copy: random flip and colour jitter (Sec. 3.4).
+    """The weak copy of images, randomly flipped, and the strong copy, with jittered colours too (Sec. 3.4).
 
-    pixels: [B, 3, S, S] uint8; the copies are normalised float32 of the same shape. Where `pixels` are only `part` of a batch
-    of `batch` images, each is treated as it would be among the whole batch.
+    pixels: uint8 [B, 3, S, S]. Returns normalised float32 tensors of the same shape; the strong copy is None
+    without `with_strong`. `pixels` may be the images `part` of a batch of `batch` images. Each is then
+    augmented exactly as in the whole batch.
     """
     count = len(pixels) if batch is None else batch
     flip = torch.rand(count) < 0.5
@@ -43,5 +44,5 @@ def _flip(pixels: Tensor, which: Tensor) -> Tensor:
 
 
 def to_network(pixels: Tensor) -> Tensor:
-    """Pixels [B, 3, S, S] of 0-255 as the classifier takes them: normalised float32, channels last in memory."""
+    """Normalise pixels [B, 3, S, S] of 0-255 to the classifier's input, float32 with channels last."""
     return normalise(pixels).contiguous(memory_format=torch.channels_last)

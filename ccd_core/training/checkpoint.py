@@ -1,7 +1,8 @@
-"""Checkpoints: one safetensors file, whose header holds what is not a tensor."""
+"""Checkpoints. Each is one safetensors file, with everything that is not a tensor in its header."""
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,43 +10,39 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ccd_core.files import replacing
 
-Row = dict[str, Any]  # of metrics.csv: epoch, phase, loss, train_map, val_map, seconds
+Row = dict[str, Any]  # a row of metrics.csv: epoch, phase, loss, train_map, val_map, seconds
 
 
 @dataclass
 class EpochState:
-    """How far an epoch is.
+    """A place within an epoch, between two steps."""
 
-    step: the next one; scores: [N, C] float32 predictions so far; losses: one a step so far; random: the state of the random
-    numbers; seconds: time spent on the epoch.
-    """
-
-    step: int
-    scores: np.ndarray
-    losses: list[Tensor]
-    random: Tensor
-    seconds: float
+    step: int  # the index of the next step
+    scores: np.ndarray  # [N, C] float32, the epoch's predictions so far
+    losses: list[Tensor]  # one for each step so far
+    random: Tensor  # the state of the random generators
+    seconds: float  # time spent on the epoch so far
 
 
 @dataclass
 class Checkpoint:
-    """What training goes on from: the next epoch, the metrics so far, weights, the optimiser's state, and a place inside the epoch."""
+    """Everything that training needs to go on."""
 
-    epoch: int
-    rows: list[Row]
+    epoch: int  # the index of the next epoch, or of the unfinished one
+    rows: list[Row]  # the metrics so far
     model: dict[str, Tensor]
     optimizer: dict[int, dict[str, Tensor]]
-    inside: EpochState | None = None
+    inside: EpochState | None = None  # set within an epoch
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint to `path`, whole or not at all."""
+    """Write the checkpoint to `path`, completely or not at all."""
     tensors = {f"model.{name}": value for name, value in checkpoint.model.items()}
     for index, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
@@ -60,7 +57,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in `path`."""
+    """Read a checkpoint that `save_checkpoint` wrote."""
     with safe_open(path, framework="pt") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -81,26 +78,32 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def load_model_weights(path: Path) -> dict[str, Tensor]:
-    """The classifier's weights alone."""
+    """Read the classifier's weights of a checkpoint, {name: tensor}, and nothing else."""
     with safe_open(path, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith("model.")]  # noqa: SIM118 - not a dict
         return model_weights({name: file.get_tensor(name) for name in names})
 
 
 def model_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The classifier's weights among all tensors of a checkpoint."""
     return {
         name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")
     }
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None) -> None:
-    """Write tensors by name to a safetensors file, whole or not at all."""
+    """Write {name: tensor} to a safetensors file, completely or not at all."""
     with replacing(path) as partial:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata=header)
+        try:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata=header)
+        except SafetensorError as error:
+            if "No space left" in str(error):  # the library hides the system's error in one of its own
+                raise OSError(errno.ENOSPC, "No space left on device", str(path)) from None
+            raise
 
 
 def random_state(device: torch.device) -> Tensor:
-    """uint8: the state of the CPU's random numbers and, behind it, that of a GPU's."""
+    """The state of the CPU's random generator, followed by that of the GPU's if there is one. uint8 [L]."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
@@ -108,7 +111,7 @@ def random_state(device: torch.device) -> Tensor:
 
 
 def set_random_state(state: Tensor, device: torch.device) -> None:
-    """Go on with the random numbers at `state`, as `random_state` gave it."""
+    """Set the random generators to a `state` that `random_state` returned."""
     cpu = len(torch.get_rng_state())
     torch.set_rng_state(state[:cpu])
     if device.type == "cuda" and len(state) > cpu:

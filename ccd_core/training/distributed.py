@@ -1,7 +1,8 @@
-"""One run on several devices: a process a device, through torch.distributed's own launcher.
+"""One run on several devices, with one process for each, started by torch.distributed's own launcher.
 
-`launch` is called in the process that owns the run (its claim, its state, its log); what it starts is `ccd_core.worker`. Labels are made
-in chunks that are dealt to the processes, so they are those of one device to the bit; training divides every batch.
+`launch` is called in the process that owns the run, with its claim, state and log. It starts
+`ccd_core.worker`. The processes share the making of labels in fixed chunks, so that the labels are those of
+one device, to the bit. In training they share every batch.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ from ccd_core.runs.team import ALONE, Team
 
 
 def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -> None:
-    """Work on the run with one process for each of `devices` ("cuda:0", "cuda:1"; "cpu:0", "cpu:1" share the cores), until it is done.
+    """Compute the run with one process for each of `devices`, and return when it is finished.
 
-    Raises UserError with what the process that failed first said, when all are gone, and Stopped where this process got SIGTERM.
+    devices: such as "cuda:0" and "cuda:1", or "cpu:0" and "cpu:1", which share the cores. reporter is called
+    as in `run_ccd`. Raises UserError with the message of the process that failed first, after all have ended.
+    Raises Stopped if this process receives SIGTERM, and KeyboardInterrupt for SIGINT.
     """
     from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -52,7 +55,7 @@ def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -
         logs_specs=DefaultLogsSpecs(),
     )
     kind = devices[0].partition(":")[0]
-    with _surroundings(devices), _relayed(run, reporter):
+    with _environment(devices), _relayed(run, reporter):
         try:
             elastic_launch(config, sys.executable)(
                 "-m", "ccd_core.worker", str(run.path), kind, str(os.getpid())
@@ -64,15 +67,14 @@ def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -
 
 
 @contextmanager
-def _surroundings(devices: Sequence[str]) -> Iterator[None]:
-    """The environment that the processes inherit: local rank N finds device N, and CPU processes share the cores."""
+def _environment(devices: Sequence[str]) -> Iterator[None]:
+    """Set the environment of the processes. Process N finds device N, and CPU processes share the cores."""
     before = dict(os.environ)
     if devices[0].startswith("cuda"):
         numbers = [int(device.partition(":")[2]) for device in devices]
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(
-            visible[number] if visible else str(number) for number in numbers
-        )
+        chosen = [visible[number] if visible else str(number) for number in numbers]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // len(devices))))
     try:
         yield
@@ -82,7 +84,7 @@ def _surroundings(devices: Sequence[str]) -> Iterator[None]:
 
 
 def _relayed(run: Run, reporter: Reporter | None) -> AbstractContextManager[None]:
-    """What the first process writes of its progress, told to `reporter` here."""
+    """Read the progress that the first process writes to state.json, and report it to `reporter`."""
 
     def relay(over: threading.Event) -> None:
         while reporter and not over.wait(0.5):
@@ -95,25 +97,33 @@ def _relayed(run: Run, reporter: Reporter | None) -> AbstractContextManager[None
 
 
 def _what_failed(failures: dict, devices: Sequence[str]) -> str:
-    """The sentence of the process that failed of itself: one that was killed, else the first to fail; the others only lost their partner."""
+    """A sentence about the process that failed first.
+
+    When one process fails, the others fail because they lose their partner. The first is the one that a
+    signal killed or, if there is none, the one with the earliest time.
+    """
     rank, failure = min(failures.items(), key=lambda item: (item[1].exitcode >= 0, item[1].timestamp))
-    said = failure.message["message"] if isinstance(failure.message, dict) else failure.message
-    if said.startswith("UserError: "):
-        return said.removeprefix("UserError: ")
-    how = f"was ended by {failure.signal_name()}" if failure.exitcode < 0 else f"failed ({said})"
-    return f"Process {rank + 1} of {len(devices)}, on {devices[rank]}, {how}, and the others were ended with it; resume goes on from the last checkpoint."
+    message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
+    if message.startswith("UserError: "):
+        return message.removeprefix("UserError: ")
+    how = f"was ended by {failure.signal_name()}" if failure.exitcode < 0 else f"failed ({message})"
+    return (
+        f"Process {rank + 1} of {len(devices)}, on {devices[rank]}, {how}, and the others were ended with "
+        "it; "
+        "resume goes on from the last checkpoint."
+    )
 
 
 # -- in the processes that `launch` starts ----------------------------------------------------------
 
 
 def team_of(accelerator: Accelerator) -> Team:
-    """The processes that `accelerator` knows of."""
+    """The team of processes that `accelerator` belongs to."""
     if accelerator.num_processes == 1:
         return ALONE
 
     def all_reduce(values: np.ndarray) -> np.ndarray:
-        """Exact where all but one hold zeros."""
+        """The sum over all processes. It is exact if all but one hold zeros."""
         return accelerator.reduce(torch.from_numpy(values).to(accelerator.device), "sum").cpu().numpy()
 
     return Team(
@@ -122,9 +132,9 @@ def team_of(accelerator: Accelerator) -> Team:
 
 
 def wrap_ddp(model: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """`model` so that each process gives it its part of a batch and the gradients are those of the whole batch.
+    """Wrap `model` so that each process gives it a part of a batch and gets gradients of the whole batch.
 
-    Batch normalisation takes its statistics from the whole batch, too; the names of the parameters stay.
+    Batch normalisation computes its statistics over the whole batch, too. The names of the parameters stay.
     """
     on_gpu = accelerator.device.type == "cuda"
     if on_gpu:
@@ -132,23 +142,24 @@ def wrap_ddp(model: nn.Module, accelerator: Accelerator) -> nn.Module:
     else:
         _share_statistics(model)
     shared = DistributedDataParallel(model, device_ids=[accelerator.device.index] if on_gpu else None)
-    shared.broadcast_buffers = (
-        False  # they are the same everywhere; the argument of this name is deprecated since torch 2.14
-    )
+    # Buffers are the same in all processes. The argument of this name is deprecated since torch 2.14.
+    shared.broadcast_buffers = False
     return shared
 
 
 def _share_statistics(model: nn.Module) -> None:
-    """torch.nn.SyncBatchNorm for CPUs, where torch has none; timm's layers hold their activation, which comes after."""
+    """Make the batch norm layers of `model` compute their statistics over all processes.
+
+    This is for CPUs; torch.nn.SyncBatchNorm exists for GPUs only. timm's layers contain the activation that
+    follows.
+    """
 
     def forward(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
-        y = (
-            _batch_norm(layer, x)
-            if layer.training
-            else F.batch_norm(
-                x, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps
-            )
-        )
+        if layer.training:
+            y = _batch_norm(layer, x)
+        else:
+            mean, variance = layer.running_mean, layer.running_var
+            y = F.batch_norm(x, mean, variance, layer.weight, layer.bias, eps=layer.eps)
         return layer.act(layer.drop(y)) if isinstance(layer, BatchNormAct2d) else y
 
     for layer in model.modules():
@@ -157,7 +168,7 @@ def _share_statistics(model: nn.Module) -> None:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over the processes; the gradient of everybody's loss comes back to each."""
+    """The sum over all processes. Its gradient is the sum of the gradients in all processes."""
 
     @staticmethod
     def forward(context: Any, values: Tensor) -> Tensor:
@@ -171,17 +182,17 @@ class _Sum(torch.autograd.Function):
 
 
 def _batch_norm(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    wide, count = x.float(), torch.tensor(float(x.numel() // x.shape[1]))
+    """Batch normalisation in training, with mean and variance over the images of all processes."""
+    wide = x.float()
+    count = torch.tensor(float(x.numel() // x.shape[1]))
     dist.all_reduce(count)
     mean = _Sum.apply(wide.sum((0, 2, 3))) / count
     centred = wide - mean[:, None, None]
     variance = _Sum.apply(centred.square().sum((0, 2, 3))) / count
     with torch.no_grad():
-        assert (
-            layer.running_mean is not None
-            and layer.running_var is not None
-            and layer.num_batches_tracked is not None
-        )
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        assert layer.num_batches_tracked is not None
         layer.running_mean.lerp_(mean, layer.momentum or 0.1)
         layer.running_var.lerp_(variance * count / (count - 1), layer.momentum or 0.1)
         layer.num_batches_tracked.add_(1)

@@ -1,4 +1,4 @@
-"""The learning curves once more, as event files for TensorBoard: tensorboard --logdir RUN/tensorboard"""
+"""The learning curves as event files for TensorBoard. To see them: tensorboard --logdir RUN/tensorboard"""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 
 class EventFile:
-    """Mirrors the rows of metrics.csv. A process writes one file, which begins with what earlier ones did and replaces theirs."""
+    """Repeats the rows of metrics.csv in one event file.
+
+    A process writes its own file. It replaces the files of earlier processes, whose rows it repeats first.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -16,7 +19,7 @@ class EventFile:
         self.writer: Any = None
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        """Add the rows that are new; the step is the epoch, counted from 1 as on the pages."""
+        """Add the rows that have not been written yet. The step is the epoch, counted from 1."""
         if self.writer is None:
             from torch.utils.tensorboard import SummaryWriter
 

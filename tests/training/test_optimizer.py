@@ -1,0 +1,41 @@
+"""The optimiser: the settings that no preset changes, the head's own rate, and the rate over the epochs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ccd_core.config import ClassifierSettings, TrainingSettings
+from ccd_core.method.classifier import CamClassifier, make_classifier
+from ccd_core.training.optimizer import make_optimizer, rate_factor
+
+
+@pytest.fixture(scope="module")
+def model() -> CamClassifier:
+    return make_classifier(ClassifierSettings(backbone="timm:test_resnet", weights=None), 3)
+
+
+def test_the_papers_optimiser_is_adam_without_weight_decay(model):
+    optimizer = make_optimizer(model, TrainingSettings())
+    assert type(optimizer) is torch.optim.Adam
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0, 0]
+
+
+def test_adamw_decays_the_weights_of_both_groups(model):
+    optimizer = make_optimizer(model, TrainingSettings(optimizer="adamw", weight_decay=0.05))
+    assert type(optimizer) is torch.optim.AdamW
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.05, 0.05]
+
+
+def test_the_head_learns_faster_and_all_parameters_are_trained(model):
+    optimizer = make_optimizer(model, TrainingSettings(learning_rate=1e-4, head_factor=5))
+    backbone, head = optimizer.param_groups
+    assert (backbone["lr"], head["lr"]) == pytest.approx((1e-4, 5e-4))
+    assert len(backbone["params"]) + len(head["params"]) == len(list(model.parameters()))
+
+
+def test_the_rate_stays_or_falls_along_a_cosine():
+    assert rate_factor(TrainingSettings(), 0.7) == 1
+    cosine = TrainingSettings(schedule="cosine")
+    factors = [rate_factor(cosine, progress) for progress in (0, 0.5, 1)]
+    assert factors == pytest.approx([1, 0.5, 0])
