@@ -18,10 +18,29 @@ import numpy as np
 
 from ccd_core.errors import UserError
 
+# What parsers raise for damaged files. json, pandas and pyarrow: ValueError; pyarrow also LookupError;
+# numpy, for a header that promises more than there is: MemoryError; json, for many
+# brackets: RecursionError.
+PARSER_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends, and goes if the block fails."""
+    """A temporary path beside `path` to write to.
+
+    It takes the place of `path` when the block ends, and is removed if the block fails.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -50,26 +69,25 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raises UserError where the block cannot read `path`, a file of a run: whatever its parser said, the file is gone or damaged."""
+    """Raises UserError where the block cannot read `path`, a file of a run, whatever its parser said."""
     try:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} is gone; its run was deleted or moved.") from None
     except PermissionError:
         raise UserError(f"{path} may not be read by this user; change its permissions.") from None
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):  # ValueError: also what json, pandas and pyarrow raise
+    except PARSER_ERRORS:
         raise UserError(
-            f"{path} is damaged; delete this file and `ccd run --resume --out RUN` makes it again, or put a copy in its place."
+            f"{path} is damaged; delete this file and `ccd run --resume --out RUN` makes it again, "
+            "or put a copy in its place."
         ) from None
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Arrays of an .npz file. Raises UserError where it is damaged."""
-    with reading(path), np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    with reading(path):
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if any(array.dtype.kind == "f" and np.isinf(array).any() for array in arrays.values()):
+            raise ValueError("infinite values")
+    return arrays

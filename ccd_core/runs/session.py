@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +33,8 @@ def session(run: Run) -> Iterator[None]:
             raise
         except BaseException as error:
             error = _as_user_error(error, run)
-            run.update_state(status="failed", error=str(error), eta_seconds=None)
+            with contextlib.suppress(OSError):  # a disk that is full takes no state either
+                run.update_state(status="failed", error=str(error), eta_seconds=None)
             log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
             raise error from None if isinstance(error, UserError) else error.__cause__
 
@@ -61,6 +64,10 @@ def _as_user_error(error: BaseException, run: Run) -> BaseException:
         return UserError(
             f"The GPU ran out of memory in stage {stage}; try --set {key}={smaller} in a new run."
         )
-    if isinstance(error, OSError) and error.errno == 28:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"The disk that holds {run.path} is full; free some space and resume.")
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES):
+        return UserError(
+            f"{error.filename or run.path} may not be written to; change its permissions and resume."
+        )
     return error
