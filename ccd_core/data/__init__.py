@@ -18,8 +18,8 @@ from ccd_core.paths import demo_root
 def open_dataset(spec: str, classes: Path | None = None, progress: Progress | None = None) -> Dataset:
     """Open the data set that `spec` names.
 
-    `spec` is `demo`, `folder:DIR`, `voc2007:ROOT`, `voc2012:ROOT`, `coco2014:ROOT` or `nuswide:ROOT`.
-    `classes` is a file of class names; it goes with `folder:DIR` only. `progress(done, total)` is called
+    `spec` is one of `KIND_FORMS`, such as `demo`, `folder:DIR` or `voc2012:ROOT`. `classes` is a file of class
+    names; it goes with `folder:DIR` and `csv:FILE` only. `progress(done, total)` is called
     while the demo's images are drawn, which happens on first use. Raises UserError if the data set cannot be
     opened.
     """
@@ -27,8 +27,10 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
     if kind not in KINDS:
         hint = f"; for your own images write folder:{spec}" if Path(spec).is_dir() else ""
         raise UserError(f"There is no data set {spec!r}; write {_in_words(KIND_FORMS)}{hint}.")
-    if classes is not None and kind != "folder":
-        raise UserError(f"A file of classes goes with folder:DIR; the data set {kind} has its own classes.")
+    if classes is not None and kind not in WITH_CLASSES:
+        raise UserError(
+            f"A file of classes goes with folder:DIR and csv:FILE; the data set {kind} has its own classes."
+        )
     if not place and kind != "demo":
         raise UserError(f"The data set {spec!r} does not say where its files are; write {KIND_FORMS[kind]}.")
     dataset = KINDS[kind](spec, Path(place).expanduser() if place else demo_root(), classes, progress)
@@ -86,6 +88,36 @@ def _open_nuswide(spec: str, root: Path, classes: Path | None, progress: Progres
     return nuswide.open_nuswide(spec, root)
 
 
+def _open_coco_export(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data import coco_export
+
+    return coco_export.open_coco_export(spec, spec.partition(":")[2])
+
+
+def _open_voc_layout(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data import voc_layout
+
+    return voc_layout.open_voc_layout(spec, root)
+
+
+def _open_yolo(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data import yolo
+
+    return yolo.open_yolo(spec, root)
+
+
+def _open_csv(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data import csv_file
+
+    return csv_file.open_csv(spec, root, classes)
+
+
+def _open_class_folders(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data import class_folders
+
+    return class_folders.open_class_folders(spec, root)
+
+
 KINDS: dict[str, Opener] = {
     "demo": _open_demo,
     "folder": _open_folder,
@@ -93,8 +125,19 @@ KINDS: dict[str, Opener] = {
     "voc2012": _open_voc(2012),
     "coco2014": _open_coco,
     "nuswide": _open_nuswide,
+    "coco": _open_coco_export,
+    "voc": _open_voc_layout,
+    "yolo": _open_yolo,
+    "csv": _open_csv,
+    "imagefolder": _open_class_folders,
 }
-KIND_FORMS = {kind: f"{kind}:ROOT" for kind in KINDS} | {"demo": "demo", "folder": "folder:DIR"}
+KIND_FORMS = {kind: f"{kind}:ROOT" for kind in KINDS} | {
+    "demo": "demo",
+    "folder": "folder:DIR",
+    "coco": "coco:ANNOTATIONS.json[,IMAGES]",
+    "csv": "csv:FILE",
+}
+WITH_CLASSES = ("folder", "csv")  # kinds for which the user may give a file of classes
 
 
 def _in_words(forms: dict[str, str]) -> str:

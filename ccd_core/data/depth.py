@@ -125,9 +125,10 @@ def has_16_bits(image: Image.Image) -> bool:
 
 def rawmode(image: Image.Image) -> str:
     """Pillow's name for how the pixels lie in the file, such as RGB;16B."""
-    if not getattr(image, "tile", None):
+    tiles = getattr(image, "tile", None)
+    if not tiles:
         return ""
-    arguments = image.tile[0][3]
+    arguments = tiles[0][3]
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 

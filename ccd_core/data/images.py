@@ -253,9 +253,9 @@ def _as_rgb(image: Image.Image, bits: int | None) -> Image.Image:
 def _on_white(image: Image.Image) -> Image.Image:
     """The image on white. If all of it is transparent, it is the colours under the transparency that are meant."""
     transparent = image.convert("RGBA")
-    if transparent.getextrema()[3] == (0, 0):
+    if transparent.getchannel("A").getextrema() == (0, 0):
         colours = transparent.convert("RGB")
-        if any(low != high for low, high in colours.getextrema()):  # type: ignore[misc]
+        if colours.getcolors(1) is None:  # there is more than one colour
             return colours
     whole = Image.new("RGB", transparent.size)
     step = max(1, PIXELS_AT_ONCE // transparent.width)

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ccd_core.data.names import as_name, as_text
 from ccd_core.data.sources import find_base
+from ccd_core.data.text_files import clean, read_text
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
@@ -57,7 +59,8 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
     for split in OFFICIAL:
         ids = read_ids(base, split)
         if ids is not None:
-            splits[split] = ImageList(ids, Paths(folder, ids))
+            names = tuple(map(as_name, ids))
+            splits[split] = ImageList(ids, Paths(folder, ids if names == ids else names))
 
     def read(split: str) -> GroundTruth:
         ids = splits[split].ids
@@ -65,7 +68,7 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
         def parse() -> GroundTruth:
             return GroundTruth(ids, read_targets(base, split, len(ids)), Boxes.none(len(ids)))
 
-        return cached_truth([list_file(base, split), *label_files(base, split)], "nuswide 1", parse)
+        return cached_truth([list_file(base, split), *label_files(base, split)], "nuswide 2", parse)
 
     return Dataset(spec, CLASSES, splits, read)
 
@@ -108,7 +111,9 @@ def _benchmark_ids(base: Path, split: str) -> tuple[str, ...] | None:
         raise UserError(
             f"{path} must hold one list of file names, but holds {names.dtype} {list(names.shape)}."
         )
-    return tuple(below_flickr(name) for name in names.astype(str).tolist())
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8", "surrogateescape")
+    return tuple(as_text(below_flickr(name)) for name in names.tolist())
 
 
 def _benchmark_targets(base: Path, split: str, count: int) -> np.ndarray:
@@ -119,40 +124,52 @@ def _benchmark_targets(base: Path, split: str, count: int) -> np.ndarray:
             f"{path} holds labels of shape {list(labels.shape)}, but {count} images are listed and there are "
             f"{len(CLASSES)} concepts."
         )
+    if labels.dtype.kind not in "biuf":
+        raise UserError(f"{path} must hold numbers, but holds {labels.dtype}.")
     return (labels > 0).astype(np.float32)
 
 
 def _load_array(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; it belongs to the benchmark's files for NUS-WIDE.") from None
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError) as error:
+        if "Object arrays" in str(error):
+            raise UserError(
+                f"{path} holds Python objects, which are not read because reading them can run code; save the "
+                "names as text with np.save(FILE, np.array(names, str))."
+            ) from None
         raise UserError(f"{path} is no array file of numpy, or is damaged.") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path} holds several arrays (.npz); save one array with np.save.")
+    return array
 
 
 def _official_ids(base: Path, split: str) -> tuple[str, ...] | None:
     path = list_file(base, split)
     if not path.is_file():
         return None
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return tuple(below_flickr(line) for line in lines if line.strip())
+    lines = read_text(path)[0].split("\n")
+    return tuple(below_flickr(line) for line in map(clean, lines) if line)
 
 
 def _official_targets(base: Path, split: str, count: int) -> np.ndarray:
+    """float32 [count, C] of 0 and 1. In the files, 0 and -1 both mean that the concept is absent."""
     targets = np.zeros((count, len(CLASSES)), np.float32)
     for column, path in enumerate(label_files(base, split)):
-        try:
-            text = np.fromfile(path, np.uint8)
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing; unpack Groundtruth.zip of NUS-WIDE.") from None
-        labels = text[(text == ord("0")) | (text == ord("1"))]
-        if len(labels) != count:
+        if not path.exists():
+            raise UserError(f"{path} is missing; unpack Groundtruth.zip of NUS-WIDE.")
+        words = np.array(read_text(path)[0].split())
+        if len(words) != count:
             raise UserError(
-                f"{path} has {len(labels)} labels, and {list_file(base, split).name} lists {count} images; "
+                f"{path} has {len(words)} labels, and {list_file(base, split).name} lists {count} images; "
                 "use the lists that belong together."
             )
-        targets[:, column] = labels == ord("1")
+        strange = words[~np.isin(words, ("0", "1", "-1", "+1"))]
+        if len(strange):
+            raise UserError(f"{path} has the label {str(strange[0])!r}; labels are 0 or 1.")
+        targets[:, column] = np.isin(words, ("1", "+1"))
     return targets
 
 
@@ -174,8 +191,7 @@ def _check_concepts(base: Path) -> None:
     for path in (base / "ConceptsList" / "Concepts81.txt", base / "Concepts81.txt"):
         if not path.is_file():
             continue
-        lines = path.read_text(errors="replace").splitlines()
-        names = [line.strip() for line in lines if line.strip()]
+        names = [name for name in map(clean, read_text(path)[0].split("\n")) if name]
         for expected, name in zip(CLASSES, names):
             if name != expected:
                 raise UserError(

@@ -73,7 +73,7 @@ def voc_dataset(spec: str, base: Path, lists: dict[str, str], classes: tuple[str
 
 
 def _image_list(base: Path, path: Path) -> ImageList:
-    return images_named(base / "JPEGImages", _listed(path, base / "JPEGImages"))
+    return images_named(base / "JPEGImages", listed(path, base / "JPEGImages"))
 
 
 def images_named(folder: Path, ids: tuple[str, ...]) -> ImageList:
@@ -87,7 +87,7 @@ def images_named(folder: Path, ids: tuple[str, ...]) -> ImageList:
     return ImageList(ids, Paths(folder, tuple(names)))
 
 
-def _listed(path: Path, folder: Path) -> tuple[str, ...]:
+def listed(path: Path, folder: Path) -> tuple[str, ...]:
     """The names in a list of images, without suffix. A number behind a name says whether a class is there."""
     there: set[str] | None = None
     found = []

@@ -11,7 +11,6 @@ import re
 # torchvision's VOCDetection could parse the annotations too, but it needs torch, and the app runs without
 # torch.
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,9 +95,7 @@ def _is_difficult(entry: ElementTree.Element) -> bool:
 
 def _object(entry: ElementTree.Element) -> VocObject:
     name = clean(entry.findtext("name") or "")
-    corners = numbers([entry.findtext(f"bndbox/{side}") for side in SIDES], 4)
-    if corners is None:
-        corners = _around(entry)
+    corners = numbers([entry.findtext(f"bndbox/{side}") for side in SIDES], 4) or _around(entry)
     if corners is None:
         return VocObject(name, None)
     # VOC counts pixels from 1, and the last pixel belongs to the box.
@@ -108,7 +105,7 @@ def _object(entry: ElementTree.Element) -> VocObject:
     return VocObject(name, pixel_box((x0 - 1, y0 - 1, x1, y1)))
 
 
-def _around(entry: ElementTree.Element) -> Sequence[float] | None:
+def _around(entry: ElementTree.Element) -> list[float] | None:
     """The box around an outline: x1, y1, x2, ... of Roboflow, or points with x and y of LabelMe."""
     outline = entry.find("polygon")
     if outline is None:
@@ -118,4 +115,4 @@ def _around(entry: ElementTree.Element) -> Sequence[float] | None:
     down = numbers([text for tag, text in points if re.fullmatch(r"y\d*", tag)])
     if not across or not down:
         return None
-    return min(across), min(down), max(across), max(down)
+    return [min(across), min(down), max(across), max(down)]

@@ -75,3 +75,66 @@ def test_coco_opens_with_one_split_and_says_where_a_missing_one_is(tmp_path):
     os.rename(tmp_path / "train2014", tmp_path / "elsewhere too")
     with pytest.raises(UserError, match=r"train2014 is missing; it is in one of .*train2014.zip \(13.5 GB\)"):
         open_dataset(f"coco2014:{tmp_path}")
+
+
+def changed_coco(root, change) -> None:
+    """COCO of six training images whose annotations went through `change`."""
+    make_coco(root, n=6)
+    path = root / "annotations" / "instances_train2014.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+FIRST = "COCO_train2014_000000000009.jpg"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["train2014/", "images\\", "./", "http://images.cocodataset.org/train2014/"]
+)
+def test_coco_file_names_with_folders_that_are_not_there(tmp_path, prefix):
+    def change(content: dict) -> None:
+        for image in content["images"]:
+            image["file_name"] = prefix + image["file_name"]
+
+    changed_coco(tmp_path, change)
+    images = open_dataset(f"coco2014:{tmp_path}").splits["train"]
+    assert images.ids[0] == f"train2014/{FIRST}" and all(path.is_file() for path in images.paths)
+
+
+def test_coco_in_sub_folders_and_as_png(tmp_path):
+    def change(content: dict) -> None:
+        for image in content["images"]:
+            if image["id"] == 9:
+                image["file_name"] = f"a/{FIRST}"
+
+    changed_coco(tmp_path, change)
+    (tmp_path / "train2014" / "a").mkdir()
+    (tmp_path / "train2014" / FIRST).rename(tmp_path / "train2014" / "a" / FIRST)
+    second = tmp_path / "train2014" / "COCO_train2014_000000000025.jpg"
+    second.rename(second.with_suffix(".png"))
+    dataset = open_dataset(f"coco2014:{tmp_path}")
+    assert dataset.splits["train"].ids[:2] == (f"train2014/a/{FIRST}", f"train2014/{second.stem}.png")
+    assert all(path.is_file() for path in dataset.splits["train"].paths)
+    assert dataset.ground_truth("train").ids == dataset.splits["train"].ids
+
+
+def test_coco_categories_that_nothing_uses_may_be_any(tmp_path):
+    changed_coco(tmp_path, lambda content: content["categories"].append({"id": 0, "name": "objects"}))
+    assert open_dataset(f"coco2014:{tmp_path}").ground_truth("train").targets.shape == (5, 80)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_an_image_id_of_two_images_is_refused(tmp_path, monkeypatch, large):
+    monkeypatch.setattr(coco, "LARGE_BYTES", 0 if large else 10**9)
+    changed_coco(tmp_path, lambda content: content["images"][1].update(id=content["images"][0]["id"]))
+    with pytest.raises(UserError, match=r"the image id \d+ stands for '.*' and for '.*'.*unpack annotations"):
+        open_dataset(f"coco2014:{tmp_path}")
+
+
+def test_modules_in_the_current_folder_do_no_harm(tmp_path, monkeypatch):
+    make_coco(tmp_path / "data", n=6)
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong module')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(coco, "LARGE_BYTES", 0)
+    assert len(open_dataset(f"coco2014:{tmp_path / 'data'}").splits["train"]) == 5

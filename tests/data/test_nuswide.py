@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -65,4 +67,54 @@ def test_lists_that_do_not_fit_are_one_sentence_each(tmp_path):
     (tmp_path / "ConceptsList" / "Concepts81.txt").unlink()
     np.save(tmp_path / "formatted_train_images.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(UserError, match="no array file of numpy"):  # never unpickled
+        open_dataset(f"nuswide:{tmp_path}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_of_windows_editors(tmp_path, encoding):
+    make_nuswide(tmp_path / "plain")
+    make_nuswide(tmp_path / "odd")
+    for path in [*(tmp_path / "odd").rglob("*.txt")]:
+        path.write_bytes(path.read_bytes().decode().encode(encoding))
+    plain, odd = (open_dataset(f"nuswide:{tmp_path / name}") for name in ("plain", "odd"))
+    assert odd.splits["train"].ids == plain.splits["train"].ids
+    np.testing.assert_array_equal(odd.ground_truth("val").targets, plain.ground_truth("val").targets)
+
+
+def test_minus_one_is_absent(tmp_path):
+    make_nuswide(tmp_path)
+    expected = open_dataset(f"nuswide:{tmp_path}").ground_truth("train").targets
+    for path in (tmp_path / "Groundtruth" / "TrainTestLabels").iterdir():
+        path.write_text("\n".join({"0": "-1", "1": "+1"}[word] for word in path.read_text().split()))
+    np.testing.assert_array_equal(open_dataset(f"nuswide:{tmp_path}").ground_truth("train").targets, expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [("2 " * 10, "has the label '2'"), ("1 " * 9, "has 9 labels"), (None, "is a folder")],
+)
+def test_label_files_that_are_not_right(tmp_path, content, sentence):
+    make_nuswide(tmp_path)
+    path = tmp_path / "Groundtruth" / "TrainTestLabels" / "Labels_sky_Train.txt"
+    path.unlink()
+    path.mkdir() if content is None else path.write_text(content)
+    with pytest.raises(UserError, match=f"Labels_sky_Train.txt {sentence}"):
+        open_dataset(f"nuswide:{tmp_path}").ground_truth("train")
+
+
+def test_arrays_that_are_not_right(tmp_path):
+    make_nuswide(tmp_path, layout="benchmark")
+    names, labels = (tmp_path / f"formatted_train_{what}.npy" for what in ("images", "labels"))
+    plain = np.load(names)
+    np.save(names, np.array(["caf\xe9/1.jpg".encode("latin-1"), *map(str.encode, plain[1:].tolist())]))
+    assert open_dataset(f"nuswide:{tmp_path}").splits["train"].ids[0] == "caf\\xe9/1.jpg"
+    np.save(labels, np.load(labels).astype(str))
+    with pytest.raises(UserError, match="must hold numbers"):
+        open_dataset(f"nuswide:{tmp_path}").ground_truth("train")
+    np.save(names, np.array([Path("a.jpg")], object), allow_pickle=True)
+    with pytest.raises(UserError, match="holds Python objects"):
+        open_dataset(f"nuswide:{tmp_path}")
+    with open(names, "wb") as file:
+        np.savez(file, plain)
+    with pytest.raises(UserError, match="holds several arrays"):
         open_dataset(f"nuswide:{tmp_path}")
