@@ -33,9 +33,8 @@ page_header(
     r"\mathrm{AP}_c = \sum_n (R_n - R_{n-1})\, P_n, \qquad \mathrm{mAP} = \frac{1}{C}\sum_c \mathrm{AP}_c",
 )
 require(run, "scores/train.npz", "predictions")
-report = run.load_ap()
 splits = splits_of(run)
-measured = [split for split in splits if report.get(split)]
+measured = [split for split in splits if run.load_scores_of(split)]
 options = measured or splits
 truth = scored(run, options[0]).targets is not None
 titles = {"classes": "Classes"} if measured else {}
@@ -81,8 +80,7 @@ elif not measured:
         "The run ended before there was ground truth, so it has no AP; a new run on the same folder is "
         "scored."
     )
-if measured and part in MEASURED:
-    main = report[split]
+if (main := run.load_scores_of(split)) and part in MEASURED:
     name = SPLITS[split]
     metric_row(
         [

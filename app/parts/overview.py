@@ -113,10 +113,10 @@ def _some_views(run: Run) -> tuple[str | None, tuple[UnitBox, ...]]:
 def _final_labels(run: Run) -> Step:
     scored = run.load_ap().get("labels") or {}
     shares = label_shares(label_arrays(run)["final"])
-    bars = tuple(scored[kind]["mAP"] / 100 for kind in KINDS if scored.get(kind))
+    bars = tuple(scored[kind]["mAP"] / 100 for kind in KINDS if kind in scored)
     value = f"{shares.sum():.1f}"
     text = "classes an image above 0.5"
-    if scored.get("final"):
+    if "final" in scored:
         value = f"{scored['final']['mAP']:.0f} %"
         text = "mAP against ground truth"
     return Step("Final labels", value, text, "labels", bars=bars or tuple(shares.tolist()))
@@ -142,7 +142,7 @@ def run_numbers(run: Run) -> list[Metric]:
     report = run.load_ap()
     numbers: list[Metric] = []
     labels = report.get("labels") or {}
-    if labels.get("global") and labels.get("final"):
+    if "global" in labels and "final" in labels:
         gain = labels["final"]["mAP"] - labels["global"]["mAP"]
         meaning = "Final labels' mAP less that of CLIP's global labels, in points."
         numbers.append(("Labels against CLIP alone", f"{gain:+.1f} mAP", meaning))

@@ -46,7 +46,7 @@ def classes_part(run: Run, split: str) -> None:
         runs = compared_runs(run)
     columns: dict[str, AP] = {}
     for name, one in runs.items():
-        report = one.load_ap().get(split)
+        report = one.load_scores_of(split)
         if report:
             columns[name] = report["AP"]
         else:

@@ -61,8 +61,9 @@ def _learning_curves(run: Run, runs: dict[str, Run]) -> None:
 
 def _average_precisions(run: Run, split: str) -> list[float]:
     """AP of each class as the run measured it, 0 where it did not."""
-    report = (run.load_ap().get(split) or {}).get("AP", {})
-    return [(report.get(name) or 0) / 100 for name in run.classes]
+    report = run.load_scores_of(split)
+    measured = report["AP"] if report else {}
+    return [(measured.get(name) or 0) / 100 for name in run.classes]
 
 
 def _small_curves(run: Run, scores: SortedScores, ap: list[float], present: list[int]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from app.reading.cached import cached_by
 from app.reading.ground_truth import dataset
 from app.reading.runs import known_runs, open_run
 from app.widgets import literal
 from ccd_core.errors import UserError
 from ccd_core.jobs import estimates
+from ccd_core.runs.documents import RunState
 from ccd_core.runs.progress import STAGES
 from ccd_core.runs.run import Run
 
@@ -24,7 +23,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def stages(run: Run, status: str, state: dict[str, Any]) -> str:
+def stages(run: Run, status: str, state: RunState) -> str:
     """Every stage in its order as a badge: done with its time, at work, or to come.
 
     Empty for a run that waits for its first stage. state: what is in the run's state.json.
@@ -50,22 +49,23 @@ def stages(run: Run, status: str, state: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def doing(state: dict[str, Any]) -> str:
+def doing(state: RunState) -> str:
     """What an unfinished run is at: stage, epoch, images."""
     detail = f", {literal(state['detail'])}" if state.get("detail") else ""
     return f"{state['stage']}{detail}: {state['done']:,} of {state['total']:,}"
 
 
-def progress(run: Run, state: dict[str, Any]) -> tuple[float, str]:
+def progress(run: Run, state: RunState) -> tuple[float, str]:
     """Share of the stage or epoch that is done, and a line with the time left in it and in the run."""
     total = state.get("total") or 0
     if not total:
         words = [state.get("stage", "starting"), literal(state.get("detail") or "")]
         return 0.0, ": ".join(word for word in words if word) + " ..."
     text = doing(state)
-    if state.get("eta_seconds"):
+    left = state.get("eta_seconds")
+    if left:
         part = "epoch" if state.get("detail") else "stage"
-        text += f" · {duration(state['eta_seconds'])} left in this {part}"
+        text += f" · {duration(left)} left in this {part}"
     whole = estimates.time_left(run, expected_seconds(run))
     if whole:
         text += f", about {duration(whole)} until the run is over"

@@ -44,10 +44,11 @@ def print_runs(workspace: Path, as_json: bool = False) -> None:
 
     rows: list[dict[str, Any]] = []
     for job in list_jobs(workspace):
-        row = {"run": job.run.name, "status": job.status, "stage": job.state.get("stage")}
+        row: dict[str, Any] = {"run": job.run.name, "status": job.status, "stage": job.state.get("stage")}
         row |= {"data": job.run.config.data.spec, "mAP": None}
         try:
-            row["mAP"] = (job.run.load_ap().get("val") or {}).get("mAP")
+            val = job.run.load_ap().get("val")
+            row["mAP"] = val["mAP"] if val else None
         except UserError as error:
             row["error"] = str(error)
         rows.append(row)

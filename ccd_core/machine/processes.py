@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def boot() -> str:
         return str(round(psutil.boot_time()))
 
 
-def process_alive(facts: dict[str, Any]) -> bool:
+def process_alive(facts: Mapping[str, Any]) -> bool:
     """Whether the process of `process_facts` still runs: same host, boot, pid and creation time, not a
     zombie.
 
@@ -109,7 +109,7 @@ def reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
-def end_group(facts: dict[str, Any]) -> None:
+def end_group(facts: Mapping[str, Any]) -> None:
     """SIGKILL for a process of this host and all that it started, also where only the latter still live."""
     pid = int(facts["pid"])
     members = _group(facts)
@@ -124,7 +124,7 @@ def end_group(facts: dict[str, Any]) -> None:
     reap(pid)
 
 
-def _group(facts: dict[str, Any]) -> list[psutil.Process]:
+def _group(facts: Mapping[str, Any]) -> list[psutil.Process]:
     """Members of the process group that it led; none where its pid belongs to another process by now."""
     if psutil.pid_exists(facts["pid"]) and not process_alive(facts) and not _zombie(facts["pid"]):
         return []

@@ -32,7 +32,7 @@ class RunState(TypedDict, total=False):
     eta_seconds: float | None
     seconds: dict[str, float]
     heartbeat: float
-    pid: int | None
+    pid: int  # None in the file of a run on a cluster
     pid_created: float
     host: str | None
     boot: str
@@ -78,7 +78,7 @@ class ScoresFile(TypedDict, total=False):
     epoch: int
     train: Scores | None
     val: Scores | None
-    labels: dict[str, Scores | None]
+    labels: dict[str, Scores]
 
 
 class BestFile(TypedDict):

@@ -11,7 +11,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
 from ccd_core.runs import known_paths
-from ccd_core.runs.documents import BiasFile, RunState, ScoresFile, is_state
+from ccd_core.runs.documents import BiasFile, RunState, Scores, ScoresFile, is_state
 from ccd_core.runs.provenance import surroundings
 from ccd_core.runs.slurm_state import is_this_job
 from ccd_core.yaml_files import NotYaml, load_yaml
@@ -174,7 +174,7 @@ class Run:
         request = {"asked": time.time(), "pid": state.get("pid"), "host": state.get("host")}
         write_json(self.path / "stop.json", request)
 
-    def stop_asked(self, state: RunState | None = None) -> float | None:
+    def stop_asked(self, state: Mapping[str, Any] | None = None) -> float | None:
         """When the process that `state` names was asked to stop, or None."""
         if not self.has("stop.json"):
             return None
@@ -293,9 +293,14 @@ class Run:
         if not self.has("scores", "ap.json"):
             return {}
         stored = self.load_json("scores", "ap.json")
-        labels = {kind: _scored(report) for kind, report in (stored.get("labels") or {}).items()}
+        labels = {kind: report for kind, report in (stored.get("labels") or {}).items() if _scored(report)}
         splits = {split: _scored(stored.get(split)) for split in ("train", "val")}
         return cast(ScoresFile, {**stored, **splits, "labels": labels})
+
+    def load_scores_of(self, split: str) -> Scores | None:
+        """Scores of the kept model on a split, train or val, in percent; None where there is no ground truth."""
+        report = self.load_ap()
+        return report.get("train") if split == "train" else report.get("val")
 
     def load_metrics(self) -> pd.DataFrame:
         """metrics.csv: one row an epoch."""

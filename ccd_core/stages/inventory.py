@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ccd_core.data.types import Dataset, GroundTruth, ImageList
@@ -223,8 +224,8 @@ def _forget(run: Run, dropped: set[str]) -> None:
         ):
             for group in range(views.num_row_groups):
                 table = views.read_row_group(group)
-                remain = [image not in dropped for image in table.column("image").to_pylist()]
-                writer.write_table(table.filter(remain))
+                names = table.column("image").to_pylist()
+                writer.write_table(table.filter([image not in dropped for image in names]))
 
 
 def _read(run: Run) -> dict[str, Inventory]:
