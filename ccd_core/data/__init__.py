@@ -18,8 +18,8 @@ from ccd_core.paths import demo_root
 def open_dataset(spec: str, classes: Path | None = None, progress: Progress | None = None) -> Dataset:
     """Open the data set that `spec` names.
 
-    `spec` is one of `KIND_FORMS`, such as `demo`, `folder:DIR` or `voc2012:ROOT`. `classes` is a file of class
-    names; it goes with `folder:DIR` and `csv:FILE` only. `progress(done, total)` is called
+    `spec` is one of `KIND_FORMS`, such as `demo`, `folder:DIR` or `voc2012:ROOT`. `classes` is a file of
+    class names; it goes with `folder:DIR` and `csv:FILE` only. `progress(done, total)` is called
     while the demo's images are drawn, which happens on first use. Raises UserError if the data set cannot be
     opened.
     """

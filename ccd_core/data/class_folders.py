@@ -48,7 +48,8 @@ def open_class_folders(spec: str, root: Path) -> Dataset:
 
     counts = ", ".join(f"{count_of(len(images), 'image')} of {split}" for split, images in splits.items())
     notes = [
-        f"Taken for folders of classes: {counts}, {count_of(len(classes), 'class', 'classes')} ({some(classes)})."
+        f"Taken for folders of classes: {counts}, {count_of(len(classes), 'class', 'classes')} "
+        f"({some(classes)})."
     ]
     if loose:
         notes.append(f"Left out: {count_of(len(loose), 'image')} in no folder of a class ({some(loose)}).")
@@ -60,7 +61,10 @@ def open_class_folders(spec: str, root: Path) -> Dataset:
 
 
 def _by_split(root: Path, found: FoundFiles, loose: list[str]) -> dict[str, tuple[list[str], int]]:
-    """{split: (names of its images, place of the class in their paths)}. `loose` gets the images of no class."""
+    """{split: (names of its images, place of the class in their paths)}.
+
+    The images of no class are added to `loose`.
+    """
     tops = {name.split("/")[0].lower(): name.split("/")[0] for name in found.images if "/" in name}
     folders = {}
     for split, words in WORDS.items():

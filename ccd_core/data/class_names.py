@@ -26,8 +26,8 @@ NUMBERED = re.compile(r"(\d+)(?:\s*[:.,;)=]\s*|\s+)(\S.*)")
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?%?")
 WORDNET_NUMBER = re.compile(r"n\d{8}")
 HEADER_WORDS = {
-    "class", "classes", "class_id", "class_name", "classname", "count", "counts", "id", "images", "index", "label",
-    "labels", "n", "name", "names", "number", "synset", "",
+    "class", "classes", "class_id", "class_name", "classname", "count", "counts", "id", "images", "index",
+    "label", "labels", "n", "name", "names", "number", "synset", "",
 }  # fmt: skip
 
 

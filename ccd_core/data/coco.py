@@ -96,7 +96,10 @@ def read_split(base: Path, split: str) -> GroundTruth:
 
 
 def read_annotations(path: Path) -> GroundTruth:
-    """Parse an instances_*.json file. The ids are file names. Raises UserError if it is damaged or another file."""
+    """Parse an instances_*.json file. The ids are file names.
+
+    Raises UserError if the file is damaged or another one.
+    """
     try:
         found = read_coco(path, in_process=path.stat().st_size > LARGE_BYTES)
         return _in_classes_of_coco(found, path)

@@ -30,7 +30,7 @@ OTHER_KINDS = re.compile(r"captions|keypoints|panoptic|stuff|image_info|results"
 
 
 def open_coco_export(spec: str, place: str) -> Dataset:
-    """Open annotation files in COCO's form. Raises UserError if they or the images cannot be found or read."""
+    """Open annotation files in COCO's form. Raises UserError if a file or the images cannot be read."""
     first, folder = split_place(place)
     path = Path(first).expanduser()
     images = Path(folder).expanduser() if folder else None
@@ -84,7 +84,8 @@ def _files_in(root: Path) -> dict[str, Path]:
             matching = [path for path in found if word in words_of(str(path.relative_to(root)))]
             if len(matching) > 1:
                 raise UserError(
-                    f"{shown(root)} has several files of annotations for {split} ({some(map(str, matching))}); "
+                    f"{shown(root)} has several files of annotations for {split} "
+                    f"({some(map(str, matching))}); "
                     "write coco:ANNOTATIONS.json,IMAGES for one of them."
                 )
             if matching:

@@ -1,7 +1,8 @@
 """Read an annotation file in COCO's form, as COCO and many other programs write it.
 
 Understood are numbers written as text, a mark at the file's beginning, boxes that are inside out or leave the
-image, and categories that nothing uses. What cannot be right, such as two images with one id, raises UserError.
+image, and categories that nothing uses. What cannot be right, such as two images with one id, raises
+UserError.
 
 A large file is parsed in a process of its own:
 
@@ -40,7 +41,10 @@ EDITION = "2"  # of the parser; cached results of another edition are not used
 
 @dataclass
 class CocoFile:
-    """What an annotation file says. `truth` has all images, in the order of their ids; its ids are file names."""
+    """What an annotation file says.
+
+    `truth` has all images, in the order of their numbers. Its ids are file names.
+    """
 
     truth: GroundTruth
     classes: tuple[str, ...]
@@ -59,7 +63,10 @@ class CocoFile:
 
 
 def read_coco(path: Path, in_process: bool = False) -> CocoFile:
-    """Parse an annotation file, in a process of its own if `in_process`. Raises UserError if it is damaged."""
+    """Parse an annotation file, with `in_process` in a process of its own.
+
+    Raises UserError if it is damaged.
+    """
     if in_process:
         return _read_in_process(path)
     return _Reader(path, _parsed(path)).read()
@@ -168,8 +175,8 @@ class _Reader:
                 raise _damaged(
                     self.path,
                     f"the image id {number!r} stands for {shown(earlier['file_name'])!r} and for "
-                    f"{shown(image['file_name'])!r}, so it is not known whose the annotations are; give every "
-                    "image an id of its own",
+                    f"{shown(image['file_name'])!r}, so it is not known whose the annotations are; give "
+                    "every image an id of its own",
                 )
             first = self.first_of_name.setdefault(image["file_name"], number)
             if first != number:
@@ -253,13 +260,13 @@ class _Reader:
     def _write_notes(self) -> None:
         if self.unusable_boxes:
             self.notes.append(
-                f"{shown(self.path)} has {count_of(self.unusable_boxes, 'object')} without a usable box; their "
-                "classes count all the same."
+                f"{shown(self.path)} has {count_of(self.unusable_boxes, 'object')} without a usable box; "
+                "their classes count all the same."
             )
         if self.outside_boxes:
             self.notes.append(
-                f"{shown(self.path)} has {count_of(self.outside_boxes, 'box', 'boxes')} outside of the image; "
-                "the classes count all the same."
+                f"{shown(self.path)} has {count_of(self.outside_boxes, 'box', 'boxes')} outside of the "
+                "image; the classes count all the same."
             )
 
     def _without_unused_roots(

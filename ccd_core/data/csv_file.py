@@ -43,7 +43,7 @@ def open_csv(spec: str, path: Path, classes: Path | None = None) -> Dataset:
 
 
 class FileFinder:
-    """Finds files by absolute paths, by paths from `folder`, and else by name among the images in `folder`."""
+    """Finds files by paths, absolute or from `folder`, and else by name among the images in `folder`."""
 
     def __init__(self, folder: Path):
         self.folder = folder

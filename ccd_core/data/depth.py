@@ -1,4 +1,4 @@
-"""Pictures with more than 8 bits a channel: thermal images, microscopy, X-rays, heights as floating point numbers.
+"""Pictures with more than 8 bits a channel, such as thermal images, X-rays, and heights as numbers.
 
 Many cameras store 10, 12 or 14 bits in files of 16 bits. Such pictures would be nearly black if 16 bits were
 taken to be used. So the bits that are used are measured, over a whole data set if there is one, because two
@@ -39,8 +39,8 @@ def bits_used(largest: int) -> int:
 def grey_of_16_bits(values: np.ndarray, bits: int | None, white_is_zero: bool) -> np.ndarray:
     """uint16 [...] scaled to uint8 [...].
 
-    `bits` are those that the data set uses. A picture with larger values is scaled by its own, and so is every
-    picture if `bits` is None.
+    `bits` are those that the data set uses. A picture with larger values is scaled by its own, and so is
+    every picture if `bits` is None.
     """
     own = bits_used(int(values.max(initial=0)))
     bits = own if bits is None else max(bits, own)
@@ -56,10 +56,10 @@ def grey_of_16_bits(values: np.ndarray, bits: int | None, white_is_zero: bool) -
 def grey_of_numbers(values: np.ndarray, no_data: float | None = None) -> np.ndarray:
     """Values of unknown unit, [H, W] of int32 or float32, as uint8 [H, W].
 
-    Values from 0 to 1, which interpolation may leave by a tenth, are multiplied by 255. Other values between 0
-    and 255 stay as they are. All else is stretched from its own minimum and maximum to 0-255. Pixels without
-    data count as the minimum. They are those with the value `no_data`, those that are no finite number, and
-    those with a value that programs for maps use as a sign.
+    Values from 0 to 1, which interpolation may leave by a tenth, are multiplied by 255. Other values between
+    0 and 255 stay as they are. All else is stretched from its own minimum and maximum to 0-255. Pixels
+    without data count as the minimum. They are those with the value `no_data`, those that are no finite
+    number, and those with a value that programs for maps use as a sign.
     """
     low, high = _range(values, no_data)
     grey = np.empty(values.shape, np.uint8)

@@ -1,4 +1,4 @@
-"""Find the images in a folder and in all folders below it, and list what looks like a picture and is not read.
+"""Find the images in a folder and below it, and list what looks like a picture and is not read.
 
 Linked folders are followed. No folder is entered twice, so a link that leads back to a folder above does no
 harm, and no file is counted twice.
@@ -32,7 +32,10 @@ CLOSED = "this user may not enter the folder; change its permissions"
 
 @dataclass
 class FoundFiles:
-    """File names relative to the folder, as `os` gives them, sorted; and {name as text: why} of what is left out."""
+    """Sorted file names relative to the folder, as `os` gives them, and what is left out.
+
+    `left_out` is {name as text: why}.
+    """
 
     images: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -77,7 +80,7 @@ class _Search:
         self.linked_files: list[str] = []
 
     def walk(self, folder: str) -> None:
-        """Collect the files below `root`/`folder`. Links are kept for later, so that real files come first."""
+        """Collect the files below `root`/`folder`. Links come later, so that real files count first."""
         waiting = [folder]
         while waiting:
             folder = waiting.pop()

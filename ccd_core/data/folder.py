@@ -1,9 +1,9 @@
 """A folder of the user's own images, with class names in classes.txt and, for scoring only, labels.csv.
 
 `labels.csv` has a header, and a column that names the file. The labels are in a column `labels`, or in one
-column for each class, with 0 or 1. A column `split` marks images as train or val. Images marked val are scored
-and never trained on. Without that column, the labelled images are scored and also trained on, but the training
-does not see their labels.
+column for each class, with 0 or 1. A column `split` marks images as train or val. Images marked val are
+scored and never trained on. Without that column, the labelled images are scored and also trained on, but the
+training does not see their labels.
 """
 
 from __future__ import annotations

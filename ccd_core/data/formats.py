@@ -22,8 +22,9 @@ READ_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # What looks like a picture and is not read: a word for it, and its suffixes.
 OTHERS = {
     "camera RAW": (
-        "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc", "mef", "mos",
-        "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
+        "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc", "mef",
+        "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw",
+        "x3f",
     ),
     "vector graphics": ("ai", "cdr", "emf", "eps", "ps", "svg", "svgz", "wmf"),
     "PDF": ("pdf",),
@@ -32,13 +33,13 @@ OTHERS = {
     ),
     "drawings with layers": ("afphoto", "clip", "kra", "procreate", "psb", "psd", "xcf"),
     "medical or scientific images": (
-        "czi", "dcm", "dicom", "fit", "fits", "ims", "lif", "lsm", "mha", "mhd", "mrc", "nd2", "ndpi", "nii", "nrrd",
-        "oib", "oif", "stk", "svs", "vsi",
+        "czi", "dcm", "dicom", "fit", "fits", "ims", "lif", "lsm", "mha", "mhd", "mrc", "nd2", "ndpi", "nii",
+        "nrrd", "oib", "oif", "stk", "svs", "vsi",
     ),
     "pictures of rarer formats": (
-        "apng", "bpg", "cur", "dds", "exr", "flif", "hdr", "icns", "ico", "j2c", "j2k", "jng", "jp2", "jpf", "jpm",
-        "jpx", "jxr", "mng", "mpo", "pam", "pbm", "pcx", "pfm", "pgm", "pict", "pnm", "ppm", "qoi", "ras", "sgi", "tga",
-        "wdp", "xbm", "xpm",
+        "apng", "bpg", "cur", "dds", "exr", "flif", "hdr", "icns", "ico", "j2c", "j2k", "jng", "jp2", "jpf",
+        "jpm", "jpx", "jxr", "mng", "mpo", "pam", "pbm", "pcx", "pfm", "pgm", "pict", "pnm", "ppm", "qoi",
+        "ras", "sgi", "tga", "wdp", "xbm", "xpm",
     ),
 }  # fmt: skip
 WORD_OF = {f".{suffix}": word for word, suffixes in OTHERS.items() for suffix in suffixes}

@@ -130,7 +130,10 @@ def _loaded(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _with_opencv(path: Path) -> np.ndarray | None:
-    """The pixels of a PNG or TIFF as stored, [H, W] or [H, W, C] in the order BGR(A). None if they cannot be read."""
+    """The pixels of a PNG or TIFF as stored, [H, W] or [H, W, C] in the order BGR(A).
+
+    None if they cannot be read.
+    """
     import cv2
 
     content = np.frombuffer(path.read_bytes(), np.uint8)
@@ -251,7 +254,7 @@ def _as_rgb(image: Image.Image, bits: int | None) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """The image on white. If all of it is transparent, it is the colours under the transparency that are meant."""
+    """The image on white. If all of it is transparent, the colours under the transparency are meant."""
     transparent = image.convert("RGBA")
     if transparent.getchannel("A").getextrema() == (0, 0):
         colours = transparent.convert("RGB")

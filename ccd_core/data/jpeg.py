@@ -90,10 +90,10 @@ def _zeros_are_normal(header: bytes, tables: dict[int, int]) -> bool:
 
 
 def without_end_marker(content: bytes) -> Image.Image | None:
-    """The image in a JPEG that lacks its end marker and nothing else. None if a part of the picture is missing.
+    """The image in a JPEG that lacks its end marker and nothing else. None if a part of it is missing.
 
-    The decoder fills missing parts with whatever follows. So the file is decoded twice, with other bits at its
-    end. The picture is whole if they make no difference.
+    The decoder fills missing parts with whatever follows. So the file is decoded several times, with other
+    bits at its end. The picture is whole if they make no difference.
     """
     content = content.rstrip(b"\xff")
     decoded = []

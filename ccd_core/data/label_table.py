@@ -52,14 +52,17 @@ SURE = 0.5  # a label with less confidence does not count
 
 @dataclass
 class LabelTable:
-    """`targets` float32 [C] for each labelled image, and the images of the split val, None if no column says."""
+    """`targets` are float32 [C] for each labelled image. `val` has the images of that split.
+
+    `val` is None if the table has no column of splits.
+    """
 
     targets: dict[str, np.ndarray] = field(default_factory=dict)
     val: set[str] | None = None
     notes: list[str] = field(default_factory=list)
 
 
-# Returns the image that a cell names, None if there is none, or the images among which the cell does not decide.
+# Returns the image that a cell names, None if there is none, or the images between which it does not decide.
 Resolver = Callable[[str], str | list[str] | None]
 
 
@@ -336,7 +339,8 @@ class _Reader:
                 )
             if missing:
                 self.result.notes.append(
-                    f"{shown(table.path)} has no column for {some(missing)}: taken as absent in all its images."
+                    f"{shown(table.path)} has no column for {some(missing)}: taken as absent in all its "
+                    "images."
                 )
         if further:
             self.result.notes.append(
@@ -532,7 +536,8 @@ class _Reader:
         if self.denied:
             denied = sum(len(labels) for labels in self.denied.values())
             notes.append(
-                f"{path} has {count_of(denied, 'label')} with a confidence below {SURE}, which count as absent."
+                f"{path} has {count_of(denied, 'label')} with a confidence below {SURE}, which count as "
+                "absent."
             )
 
 
@@ -589,7 +594,7 @@ def _parts(cell: str) -> list[str]:
 
 
 def _segmentations(cell: str, finder: ClassFinder) -> list[list[int]]:
-    """The ways, at most two, to read a cell as a row of classes some of which have separators in their names."""
+    """The ways, at most two, to read a cell as classes, some of which have separators in their names."""
     pieces = re.split(r"([;|,\t\n])", cell)  # text, separator, text, ...
     ways: list[list[list[int]]] = [[[]]]  # ways[k]: readings of the first k texts
     texts = (len(pieces) + 1) // 2
@@ -607,7 +612,7 @@ def _segmentations(cell: str, finder: ClassFinder) -> list[list[int]]:
 
 
 def _truth_of(cell: str) -> float | None:
-    """1 for present, 0 for absent, below 0 for absent written as a negative number, None if not understood."""
+    """1 for present, 0 for absent, below 0 for absent as a negative number, None if not understood."""
     word = cell.strip().strip("\"'").casefold()
     if word in YES:
         return 1

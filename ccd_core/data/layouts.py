@@ -1,4 +1,4 @@
-"""What data sets in common layouts share: words for splits, and data sets of one split that are also scored."""
+"""What data sets in common layouts share: words for splits, and data sets with one split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORDS = {
 
 
 def words_of(name: str) -> set[str]:
-    """The words in a name, in small letters and without the year behind one: instances_train2017 has train."""
+    """The words in a name, in small letters and without a year: instances_train2017 has train."""
     return {word.rstrip("0123456789") for word in re.split(r"[^a-z0-9]+", name.lower())}
 
 

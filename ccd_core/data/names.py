@@ -1,8 +1,8 @@
 """Names of files as text that every file of a run can hold, and that can be shown.
 
-A file name on Linux is a row of bytes. Archives from Windows often hold names that are not UTF-8. Python reads
-the odd bytes of such a name as surrogates, which neither parquet nor UTF-8 can hold. In the text form each odd
-byte is written as \\xNN, for example caf\\xe9.jpg. All other names are their own text form.
+A file name on Linux is a row of bytes. Archives from Windows often hold names that are not UTF-8. Python
+reads the odd bytes of such a name as surrogates, which neither parquet nor UTF-8 can hold. In the text form
+each odd byte is written as \\xNN, for example caf\\xe9.jpg. All other names are their own text form.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SURROGATE = re.compile("[\udc80-\udcff]")
 
 
 def as_text(name: str) -> str:
-    """The text form of a file name. `as_name` gives the name back, so that two names never have one text form."""
+    """The text form of a file name. `as_name` gives the name back, so no two names have one text form."""
     # A name that looks like a text form is escaped, too.
     text = _ESCAPED_BYTE.sub(lambda match: rf"\x5cx{match[1]}", name) if "\\x" in name else name
     return _SURROGATE.sub(lambda match: rf"\x{ord(match[0]) - 0xDC00:02x}", text)

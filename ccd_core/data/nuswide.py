@@ -20,7 +20,7 @@ import numpy as np
 
 from ccd_core.data.names import as_name, as_text
 from ccd_core.data.sources import find_base
-from ccd_core.data.text_files import clean, read_text
+from ccd_core.data.text_files import clean, read_bytes, read_text
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
@@ -135,10 +135,10 @@ def _load_array(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise UserError(f"{path} is missing; it belongs to the benchmark's files for NUS-WIDE.") from None
     except (OSError, ValueError, EOFError) as error:
-        if "Object arrays" in str(error):
+        if "objects" in str(error) or "Object arrays" in str(error):
             raise UserError(
-                f"{path} holds Python objects, which are not read because reading them can run code; save the "
-                "names as text with np.save(FILE, np.array(names, str))."
+                f"{path} is no array file of numpy that can be read: it holds Python objects, and reading "
+                "these can run code; save the names as text with np.save(FILE, np.array(names, str))."
             ) from None
         raise UserError(f"{path} is no array file of numpy, or is damaged.") from None
     if not isinstance(array, np.ndarray):
@@ -160,17 +160,26 @@ def _official_targets(base: Path, split: str, count: int) -> np.ndarray:
     for column, path in enumerate(label_files(base, split)):
         if not path.exists():
             raise UserError(f"{path} is missing; unpack Groundtruth.zip of NUS-WIDE.")
-        words = np.array(read_text(path)[0].split())
-        if len(words) != count:
+        labels = _labels(path)
+        if len(labels) != count:
             raise UserError(
-                f"{path} has {len(words)} labels, and {list_file(base, split).name} lists {count} images; "
+                f"{path} has {len(labels)} labels, and {list_file(base, split).name} lists {count} images; "
                 "use the lists that belong together."
             )
-        strange = words[~np.isin(words, ("0", "1", "-1", "+1"))]
-        if len(strange):
-            raise UserError(f"{path} has the label {str(strange[0])!r}; labels are 0 or 1.")
-        targets[:, column] = np.isin(words, ("1", "+1"))
+        targets[:, column] = labels
     return targets
+
+
+def _labels(path: Path) -> np.ndarray:
+    """bool [N]: the labels in a file, one a line."""
+    content = np.frombuffer(read_bytes(path), np.uint8)
+    if np.isin(content, np.frombuffer(b"01 \r\n\t", np.uint8)).all():  # as NUS-WIDE is published
+        return content[(content == ord("0")) | (content == ord("1"))] == ord("1")
+    words = read_text(path)[0].split()
+    strange = set(words) - {"0", "1", "-1", "+1", "0.0", "1.0"}
+    if strange:
+        raise UserError(f"{path} has the label {min(strange)!r}; labels are 0 or 1.")
+    return np.array([float(word) > 0 for word in words], bool)
 
 
 def below_flickr(text: str) -> str:

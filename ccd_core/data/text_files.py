@@ -1,4 +1,4 @@
-"""Text files of unknown encoding, as editors and spreadsheets write them: UTF-8, UTF-16 or Windows' code page.
+"""Text files as editors and spreadsheets write them, in UTF-8, UTF-16 or Windows' code page.
 
 `read_text` says in one sentence why a file cannot be read, and never waits for a pipe or a device.
 """
@@ -41,7 +41,7 @@ def read_text(path: Path, largest: int = LARGEST_BYTES) -> tuple[str, str | None
 
 
 def read_bytes(path: Path, largest: int = LARGEST_BYTES) -> bytes:
-    """The content of an ordinary file. Raises UserError if it cannot be read or is larger than `largest` bytes."""
+    """The content of an ordinary file of at most `largest` bytes. Raises UserError if it cannot be read."""
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -87,7 +87,7 @@ def _decode(content: bytes, path: Path) -> tuple[str, str | None]:
 
 
 def _decode_utf16(content: bytes, unreadable: UserError) -> str:
-    """UTF-16 without a mark. Western text has a zero in every second byte, which gives the byte order away."""
+    """UTF-16 without a mark. Western text has a zero in every second byte, which tells the byte order."""
     half = len(content) // 2
     zeros = {"utf-16-be": content[0::2].count(0), "utf-16-le": content[1::2].count(0)}
     encoding, most = max(zeros.items(), key=lambda item: item[1])

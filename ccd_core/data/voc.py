@@ -112,7 +112,7 @@ def _without_suffix(name: str) -> str:
 
 
 def read_annotations(files: Sequence[Path], ids: tuple[str, ...], classes: tuple[str, ...]) -> GroundTruth:
-    """The ground truth in annotation files, one for each image. Raises UserError if one names another class."""
+    """The ground truth in annotation files, one an image. Raises UserError if one names another class."""
     index = {_key(name): number for number, name in enumerate(classes)}
     any_case = {key.casefold(): number for key, number in index.items()}
     targets = np.zeros((len(ids), len(classes)), np.float32)
@@ -123,7 +123,8 @@ def read_annotations(files: Sequence[Path], ids: tuple[str, ...], classes: tuple
             number = index.get(_key(one.name), any_case.get(_key(one.name).casefold()))
             if number is None:
                 raise UserError(
-                    f"The annotation {shown(path)} names a class that this data set does not have: {one.name!r}."
+                    f"The annotation {shown(path)} names a class that this data set does not have: "
+                    f"{one.name!r}."
                 )
             targets[row, number] = 1
             if one.box is not None:

@@ -37,7 +37,7 @@ class VocObject:
 
 
 def read_objects(path: Path) -> list[VocObject]:
-    """The objects of an annotation file that are not marked difficult. Raises UserError if it cannot be read."""
+    """The objects of an annotation file without the difficult ones. Raises UserError if it cannot be read."""
     root = _parsed(path)
     found = root.iter("object")
     objects = [_object(entry) for entry in found if not _is_difficult(entry)]
@@ -64,7 +64,8 @@ def _parsed(path: Path) -> ElementTree.Element:
         _make_plain(root)
     if root.tag != "annotation" and root.find(".//annotation") is None and root.find("object") is None:
         raise UserError(
-            f"The annotation {shown(path)} is no annotation in VOC's form: it begins with <{shown(root.tag)}>."
+            f"The annotation {shown(path)} is no annotation in VOC's form: it begins with "
+            f"<{shown(root.tag)}>."
         )
     return root
 

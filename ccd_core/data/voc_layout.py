@@ -1,8 +1,8 @@
 """Any data set in VOC's layout, with its own classes: `voc:ROOT`.
 
-ROOT, or VOCdevkit/VOC... in it, holds Annotations with one XML file an image, a folder of images, and lists of
-splits in ImageSets/Main. Without lists, all annotated images are one split. Read are also folders train and
-valid with XML files beside the images, as Roboflow writes them.
+ROOT, or VOCdevkit/VOC... in it, holds Annotations with one XML file an image, a folder of images, and lists
+of splits in ImageSets/Main. Without lists, all annotated images are one split. Read are also folders train
+and valid with XML files beside the images, as Roboflow writes them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _with_lists(base: Path) -> tuple[dict[str, ImageList], dict[str, Sequence[Pa
 
 
 def _beside_images(root: Path) -> tuple[dict[str, ImageList], dict[str, Sequence[Path]]]:
-    """Images with an XML file of the same name beside them, by the folders train and valid if there are any."""
+    """Images with an XML file beside them, by the folders train and valid if there are any."""
     there = {path.name.lower(): path.name for path in root.iterdir() if path.is_dir()}
     folders = {
         split: next((there[word] for word in words if word in there), None) for split, words in WORDS.items()

@@ -1,8 +1,8 @@
 """Data sets in the layout of YOLO: `yolo:ROOT`, where ROOT holds data.yaml, or a list of classes.
 
-Each image has a text file with a line for each object: the number of its class, and then a box (centre, width,
-height) or an outline (points), in fractions of the image's sides. The text files lie in a folder `labels` in
-place of `images`, or beside the images.
+Each image has a text file with a line for each object. The line has the number of its class, and then a box
+(centre, width, height) or an outline (points), in fractions of the image's sides. The text files lie in a
+folder `labels` in place of `images`, or beside the images.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ CLASS_FILES = ("classes.txt", "obj.names", "labels.txt")
 
 
 def open_yolo(spec: str, root: Path) -> Dataset:
-    """Open a data set in YOLO's layout. `root` may also be its YAML file. Raises UserError if it holds none."""
+    """Open a data set in YOLO's layout. `root` may also be its YAML file.
+
+    Raises UserError if there is none.
+    """
     settings_file = _settings_file(root)
     base = root if root.is_dir() else root.parent
     settings: dict[str, Any] = {}

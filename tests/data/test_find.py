@@ -25,8 +25,9 @@ ODD = os.fsdecode(b"caf\xe9.jpg")
 @pytest.mark.parametrize(
     "name",
     [
-        b"a.jpg", b"caf\xe9.jpg", "café.jpg".encode(), b"a\\b.jpg", b"caf\\xe9.jpg", b"\\x5c.jpg", b"\\x5cxe9\xe9.jpg",
-        b"\\\\xe9.jpg", b"two\nlines.jpg", b"\xff\xfe\\x", "\U0001f408.jpg".encode(), bytes(range(1, 256)).replace(b"/", b""),
+        b"a.jpg", b"caf\xe9.jpg", "café.jpg".encode(), b"a\\b.jpg", b"caf\\xe9.jpg", b"\\x5c.jpg",
+        b"\\x5cxe9\xe9.jpg", b"\\\\xe9.jpg", b"two\nlines.jpg", b"\xff\xfe\\x", "\U0001f408.jpg".encode(),
+        bytes(range(1, 256)).replace(b"/", b""),
     ],
 )  # fmt: skip
 def test_every_name_has_a_text_that_gives_it_back(name):
@@ -69,7 +70,8 @@ def test_odd_names_are_used(folder):
     dataset = open_dataset(f"folder:{folder}")
     images = dataset.splits["train"]
     assert set(images.ids) == {
-        "caf\\xe9.jpg", "deep/b.jpg", "two\nlines.jpg", "-dash.jpg", "q\"uo'te;semi,comma.jpg", " blank.jpg", "[b].jpg",
+        "caf\\xe9.jpg", "deep/b.jpg", "two\nlines.jpg", "-dash.jpg", "q\"uo'te;semi,comma.jpg", " blank.jpg",
+        "[b].jpg",
     }  # fmt: skip
     assert all(read_image(path).shape == (40, 60, 3) for path in images.paths)
     assert images.path("caf\\xe9.jpg") == folder / ODD and dataset.notes == ()
@@ -122,8 +124,10 @@ def test_images_without_a_suffix(folder):
 def test_what_looks_like_a_picture_is_listed(folder):
     Image.fromarray(PICTURE).save(folder / "photo.jpg_large", format="JPEG")
     contents = {
-        "raw.CR2": b"II*\0" * 50, "logo.svg": b"<svg/>", "page.pdf": b"%PDF-1.7", "film.MOV": b"\0\0\0\x14ftypqt  ",
-        "xray.dcm": bytes(128) + b"DICM", "IM0001": bytes(128) + b"DICM", "art.psd": b"8BPS", "sat.jp2": b"\0\0\0\x0cjP  \r\n\x87\n",
+        "raw.CR2": b"II*\0" * 50, "logo.svg": b"<svg/>", "page.pdf": b"%PDF-1.7",
+        "film.MOV": b"\0\0\0\x14ftypqt  ",
+        "xray.dcm": bytes(128) + b"DICM", "IM0001": bytes(128) + b"DICM", "art.psd": b"8BPS",
+        "sat.jp2": b"\0\0\0\x0cjP  \r\n\x87\n",
         "notes.md": b"# notes", "list.xml": b"<a/>", "clip": b"\0\0\0\x18ftypmp42",
     }  # fmt: skip
     for name, content in contents.items():

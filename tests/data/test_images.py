@@ -67,7 +67,7 @@ def test_each_broken_file_is_one_sentence_that_names_it(tmp_path):
         assert path.name in str(error.value) and "\n" not in str(error.value)
 
 
-# Colours of the four quadrants of a test picture of 64x48 pixels: top left, top right, bottom left, bottom right.
+# Colours of the quadrants of a test picture of 64x48 pixels: the upper two, then the lower two.
 QUADRANTS = [(220, 30, 30), (30, 200, 40), (30, 40, 210), (230, 220, 40)]
 
 

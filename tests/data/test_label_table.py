@@ -87,8 +87,8 @@ def test_every_way_to_write_the_same_labels(tmp_path, table, encoding):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_splits_as_people_write_them(tmp_path, delimiter):
     rows = [
-        "file,labels,split", "a0.jpg,dog,Val", "a1.jpg,cat,test", "b2.jpg,cat, VALIDATION ", "b3.jpg,dog,Train",
-        "b4.jpg,dog,",
+        "file,labels,split", "a0.jpg,dog,Val", "a1.jpg,cat,test", "b2.jpg,cat, VALIDATION ",
+        "b3.jpg,dog,Train", "b4.jpg,dog,",
     ]  # fmt: skip
     files = ("a0.jpg", "a1.jpg", "b2.jpg", "b3.jpg", "b4.jpg", "b5.jpg")
     dataset = opened(tmp_path, "\n".join(rows).replace(",", delimiter), files=files)

@@ -35,7 +35,7 @@ def boxes_of(dataset: Dataset, image: str, split: str = "val") -> list[tuple[str
 
 
 def coco(images: list[str], objects: list[tuple[int, int, list[float]]], /, **changes) -> dict:
-    """Annotations of images numbered from 1; objects are (image, category, bbox), categories dog 1 and cat 5."""
+    """Annotations of images numbered from 1. An object is (image, category 1 dog or 5 cat, bbox)."""
     content = {
         "images": [
             {"id": number, "file_name": name, "width": 60, "height": 40}
