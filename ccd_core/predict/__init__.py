@@ -1,4 +1,8 @@
-"""The finished classifier at work: predictions, maps, overlays, and the predictor process of the app."""
+"""Predictions of a finished run, with maps and boxes that explain them, and the app's predictor process.
+
+This package may import `training`, `evaluation`, `runs`, `method`, `data`, `clip` and what these import.
+`server`, `overlay` and `tables` load without torch.
+"""
 
 from __future__ import annotations
 

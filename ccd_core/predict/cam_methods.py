@@ -1,7 +1,7 @@
-"""One image and class under the CAM methods of the grad-cam package, beside the classifier's own map.
+"""One image and one class under several CAM methods of the grad-cam package, beside the classifier's own map.
 
-With a classifier whose logits are the means of its class maps, CAM and Grad-CAM differ by a factor and by Grad-CAM's cut at zero only;
-the other methods weigh pixels or channels differently, and their boxes would have sent CLIP elsewhere.
+The logits of the classifier are the means of its class maps. So CAM and Grad-CAM differ only by a factor, and
+by Grad-CAM's cut at zero. The other methods weight pixels or channels differently, and give other boxes.
 """
 
 from __future__ import annotations
@@ -24,29 +24,36 @@ METHODS: dict[str, Callable[..., Any]] = {
     "LayerCAM": LayerCAM,
     "Eigen-CAM": EigenCAM,
 }
-SHOWN = 40  # side of the maps that are handed out
+SHOWN = 40  # cells, the longest side of a map for display
 
 
 def method_maps(model: CamClassifier, x: Tensor, cls: int) -> dict[str, Tensor]:
-    """Maps of class `cls` of one normalised image x [1, 3, S, S], by method: the model's own [h, w], the others [S, S] in [0, 1]."""
+    """{method: map} of class `cls` for one normalised image x [1, 3, S, S].
+
+    The model's own map is [h, w], of any range. Those of the other methods are [S, S] in [0, 1].
+    """
     with torch.no_grad():
         _, cam = model(x, return_cam=True)
     maps = {"CAM": cam[0, cls].float().cpu()}
     for name, method in METHODS.items():
-        with method(
-            model=model, target_layers=[model.backbone]
-        ) as explained:  # `with` takes its hooks off the model again
-            maps[name] = torch.from_numpy(explained(input_tensor=x, targets=[ClassifierOutputTarget(cls)])[0])
+        # Leaving the block removes the method's hooks from the model.
+        with method(model=model, target_layers=[model.backbone]) as cam_method:
+            map_of_class = cam_method(input_tensor=x, targets=[ClassifierOutputTarget(cls)])[0]
+            maps[name] = torch.from_numpy(map_of_class)
     model.zero_grad(set_to_none=True)
     return maps
 
 
 def method_boxes(maps: dict[str, Tensor], frame: int, thresholds: list[float]) -> dict[str, dict[str, Any]]:
-    """By method: its map for display, at most `SHOWN` a side in [0, 1], and its CAM box at each threshold (None for a flat map)."""
+    """{method: {"map": ..., "boxes": ...}} of the maps that `method_maps` returned.
+
+    `map` is for display, [h][w] in [0, 1] with at most `SHOWN` cells a side. `boxes` has the CAM box at each
+    CAM threshold, in pixels of a frame of side `frame`, without offset; it is None for a constant map.
+    """
     answer = {}
     for name, raw in maps.items():
-        profile = AxisMaxima(raw[None], (frame, frame))
-        boxes = [profile.extents(threshold)[0].tolist() for threshold in thresholds]
+        maxima = AxisMaxima(raw[None], (frame, frame))
+        boxes = [maxima.extents(threshold)[0].tolist() for threshold in thresholds]
         small = raw if max(raw.shape) <= SHOWN else F.adaptive_avg_pool2d(raw[None], SHOWN)[0]
         answer[name] = {
             "map": normalize_cam(small).numpy().round(3).tolist(),

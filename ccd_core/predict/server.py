@@ -1,7 +1,7 @@
-"""A predictor in a process of its own, so that whoever asks (the app) needs no torch and a GPU is given back.
+"""A predictor in a process of its own, so that the app needs no torch and gives a GPU back when it is idle.
 
-`PredictorClient` starts the process when it is first asked, or woken before that, and talks to it in lines of JSON over its pipes; the process ends
-after `IDLE_SECONDS` without a question, or with its client.
+`PredictorClient` starts the process for its first question, or earlier through `wake`. The two exchange lines
+of JSON over pipes. The process ends after `IDLE_SECONDS` without a question, or when its client ends.
 """
 
 from __future__ import annotations
@@ -19,57 +19,63 @@ from typing import Any
 from ccd_core.errors import UserError
 
 IDLE_SECONDS = 600
-# Threads that wait sleep instead of spinning: beside a browser that draws on the same cores, spinning makes a short question 20 times slower.
-BESIDE_OTHERS = {"OMP_WAIT_POLICY": "passive"}
+# Waiting threads sleep and do not spin. While a browser draws on the same cores, spinning makes a short
+# question 20 times slower.
+ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
 
 
 class PredictorClient:
-    """Ask a run's predictor. Safe to share between threads; raises UserError with the predictor's own sentence."""
+    """Sends questions to the predictor process of a run. Several threads may share a client."""
 
     def __init__(self, run_path: str | Path):
         self.run_path = str(run_path)
         self._process: subprocess.Popen[str] | None = None
-        self._answered: subprocess.Popen[str] | None = None
-        self._alarm: threading.Timer | None = None
-        self._lock = threading.Lock()
+        self._ready_process: subprocess.Popen[str] | None = None  # the process, once it has answered
+        self._timer: threading.Timer | None = None  # of a delayed `wake`
+        self._lock = threading.Lock()  # held while a process starts or answers
 
     def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
-        """The predictor's answer to one of `QUESTIONS`; arguments and answer are what JSON can hold (paths as strings)."""
-        return self._ask({"ask": question, **arguments})
+        """Send one of `QUESTIONS` with its arguments, and wait for the answer.
+
+        Arguments and answers must be serialisable as JSON, so paths are strings. Raises UserError with the
+        sentence of the predictor, or if its process has ended.
+        """
+        return self._exchange({"ask": question, **arguments})
 
     @property
     def ready(self) -> bool:
-        """Whether the process runs and has its models: the next answer takes no start."""
+        """Whether the process runs and has its model, so that the next answer comes without a start."""
         process = self._process
-        return process is not None and process is self._answered and process.poll() is None
+        return process is not None and process is self._ready_process and process.poll() is None
 
     def wake(self, after: float = 0) -> None:
-        """Start the process without waiting for it, now or `after` seconds from now, so that the first question finds it ready."""
-        if self._alarm:
-            self._alarm.cancel()
+        """Start the process now, or in `after` seconds, without waiting. The first answer is then faster."""
+        if self._timer:
+            self._timer.cancel()
         if after:
-            self._alarm = threading.Timer(after, self.wake)
-            self._alarm.daemon = True
-            self._alarm.start()
+            self._timer = threading.Timer(after, self.wake)
+            self._timer.daemon = True
+            self._timer.start()
             return
-        if self._lock.acquire(blocking=False):  # who holds it has started it
+        if self._lock.acquire(blocking=False):  # otherwise the lock's holder is already starting the process
             try:
                 self._running()
             finally:
                 self._lock.release()
 
     def close(self) -> None:
+        """End the process. A later question starts a new one."""
         with self._lock:
-            if self._alarm:
-                self._alarm.cancel()
+            if self._timer:
+                self._timer.cancel()
             if self._process and self._process.poll() is None:
                 self._process.terminate()
                 self._process.wait(timeout=10)
             self._process = None
 
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _exchange(self, question: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            for _ in range(2):  # the process may have ended of idleness between two questions
+            for _ in range(2):  # an idle process may have ended since the last question, so try a new one
                 process = self._running()
                 try:
                     assert process.stdin and process.stdout
@@ -79,7 +85,7 @@ class PredictorClient:
                 except (BrokenPipeError, OSError):
                     line = ""
                 if line:
-                    self._answered = process
+                    self._ready_process = process
                     answer = json.loads(line)
                     if "error" in answer:
                         raise UserError(answer["error"])
@@ -97,17 +103,19 @@ class PredictorClient:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=BESIDE_OTHERS | os.environ,
+                env=ENVIRONMENT | os.environ,
             )
         return self._process
 
 
 def serve(run_path: str) -> None:
-    """Answer questions on standard input until it closes or nobody has asked for a while."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not mix with answers
-    import ccd_core.predict  # noqa: F401  # seconds, which need not wait for the first question
+    """Answer questions from standard input, until it is closed or `IDLE_SECONDS` pass without a question."""
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # what libraries print must not mix with the answers
+    # Loading torch takes seconds. It is done now, before the first question comes.
+    from ccd_core.predict.predictor import Predictor
 
-    predictor = None
+    predictor: Predictor | None = None
     while select.select([sys.stdin], [], [], IDLE_SECONDS)[0]:
         line = sys.stdin.readline()
         if not line:
@@ -115,8 +123,6 @@ def serve(run_path: str) -> None:
         question = json.loads(line)
         try:
             if predictor is None:
-                from ccd_core.predict.predictor import Predictor
-
                 predictor = Predictor.open(run_path)
             answer = QUESTIONS[question.pop("ask")](predictor, **question)
         except UserError as error:
@@ -131,7 +137,7 @@ def serve(run_path: str) -> None:
 
 
 def _predict(predictor: Any, paths: list[str]) -> dict[str, Any]:
-    """{"scores": [[C] or None for an unusable image, ...], "errors": {path: sentence}}"""
+    """{"scores": one [C] for each image, or None if it is unusable; "errors": {path: sentence}}."""
     predictions = predictor.predict(paths)
     return {
         "scores": [None if one.scores is None else one.scores.tolist() for one in predictions],
@@ -155,11 +161,12 @@ def _cam_methods(predictor: Any, path: str, cls: int, thresholds: list[float]) -
 
 
 def _clip_views(predictor: Any, path: str, boxes: list[list[float]]) -> dict[str, Any]:
-    """{"p": [[C] of each box, ...]}: what CLIP says of parts of an image; boxes are fractions of it, [x0, y0, x1, y1]."""
+    """{"p": [V][C]}, what `Predictor.clip_views` returns."""
     return {"p": predictor.clip_views(path, boxes).tolist()}
 
 
-# What can be asked: name -> function of the predictor and the question's arguments. A new question is one function and one entry.
+# {name of a question: function of the predictor and the question's arguments}. A new question is one function
+# and one entry here.
 QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "predict": _predict,
     "attend": _attend,

@@ -1,4 +1,4 @@
-"""Predictions as files: the same CSV and JSON from the command line, the page Predict and Gradio's API."""
+"""Predictions as CSV and as JSON records. The command line, the app and the Gradio API write the same."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ import numpy as np
 
 from ccd_core.evaluation.thresholds import Thresholds
 
-CSV_FORMAT = "One row an image: its name, its labels (surest first, joined by ;), then one column a class with the score from 0 to 1. UTF-8, comma-separated."
+CSV_FORMAT = (
+    "One row an image: its name, its labels (the surest first, joined by ;), then one column a class with "
+    "the score "
+    "from 0 to 1. UTF-8, comma-separated."
+)
 
 
 def as_csv(rows: Iterable[tuple[str, np.ndarray]], classes: Sequence[str], thresholds: Thresholds) -> str:
-    """rows: (name of the image, scores [C]). Columns: image, labels, and one a class."""
+    """A CSV table with the columns image, labels, and one for each class.
+
+    rows: (name of the image, scores [C]).
+    """
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["image", "labels", *classes])
     for name, scores in rows:
-        table.writerow(
-            [name, ";".join(thresholds.labels(classes, scores)), *(f"{score:.5f}" for score in scores)]
-        )
+        labels = ";".join(thresholds.labels(classes, scores))
+        table.writerow([name, labels, *(f"{score:.5f}" for score in scores)])
     return file.getvalue()
 
 
 def as_records(
     rows: Iterable[tuple[str, np.ndarray]], classes: Sequence[str], thresholds: Thresholds
 ) -> list[dict[str, Any]]:
-    """One {"image", "labels", "scores": {class: score}} an image."""
+    """One record for each image: {"image": name, "labels": [...], "scores": {class: score}}.
+
+    rows: (name of the image, scores [C]).
+    """
     return [
         {
             "image": name,
