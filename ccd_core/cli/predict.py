@@ -68,6 +68,7 @@ def predict(
 
     ccd predict runs/first photos/ --csv predicted.csv
     """
+    from ccd_core.data.names import as_text
     from ccd_core.files import write_atomic
     from ccd_core.predict.predictor import Predictor
     from ccd_core.predict.tables import as_csv, as_records
@@ -84,13 +85,15 @@ def predict(
     for one in predictions:
         if one.error:
             print(f"skipped {one.error}", file=sys.stderr)
-    good = [(str(one.path), one.scores) for one in predictions if one.scores is not None]
+    good = [(as_text(str(one.path)), one.scores) for one in predictions if one.scores is not None]
     if csv:
         write_atomic(csv, as_csv(good, predictor.classes, limits))
         say("{} images labelled in {}; thresholds: {}.", len(good), csv, limits.in_words, to=messages)
     if as_json:
         skipped = [
-            {"image": str(one.path), "labels": [], "error": one.error} for one in predictions if one.error
+            {"image": as_text(str(one.path)), "labels": [], "error": one.error}
+            for one in predictions
+            if one.error
         ]
         print(json.dumps(as_records(good, predictor.classes, limits) + skipped))
     elif not csv:

@@ -157,9 +157,9 @@ class Depth:
         bits = bits_used(max(largest))
         if bits != 16:
             log.info(
-                "%s: %d pictures have 16 bits a channel and use %d of them (the largest value is %d in %d "
-                "of them, such as %s), so all are scaled by %d bits",
-                self.name, len(deep), bits, max(largest), len(largest), shown(deep[0].name), bits,
+                "%s: pictures with 16 bits a channel, of which %d are used (the largest value is %d, looked "
+                "for in %d of %d, such as %s); all of them are scaled by %d bits",
+                self.name, bits, max(largest), len(largest), len(deep), shown(deep[0].name), bits,
             )  # fmt: skip
         return bits
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from ccd_core.data.loading import DecodedImages
+from ccd_core.data.names import shown
 from ccd_core.data.types import Dataset, ImageList
 from ccd_core.errors import UserError
 from ccd_core.files import write_json
@@ -50,7 +51,7 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
     ]
     if not known:
         for entry in skipped:
-            log.warning("skipped %s: %s", entry["id"], entry["reason"])
+            log.warning("skipped %s: %s", shown(entry["id"]), entry["reason"])
     if work.team.first:
         run.update_state(skipped=skipped[:NAMED_IN_STATE], skipped_count=len(skipped))
     if not len(splits["train"]):

@@ -281,7 +281,7 @@ def test_the_pictures_of_a_data_set_are_scaled_alike(tmp_path, suffix, caplog):
     dataset = open_dataset(f"folder:{tmp_path}")
     with caplog.at_level(logging.INFO, "ccd"):
         assert [images.bits for images in dataset.splits.values()] == [12, 12]
-    assert "2 pictures have 16 bits a channel and use 12 of them" in caplog.text
+    assert "16 bits a channel, of which 12 are used" in caplog.text
     dark = read_image(tmp_path / f"dark.{suffix}", bits=12)
     assert [colour[0] for colour in seen(dark)] == [0, 125 >> 4, 250 >> 4, 500 >> 4]
     train = dataset.splits["train"].without([f"dark.{suffix}"])
