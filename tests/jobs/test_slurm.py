@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +17,7 @@ from ccd_core.jobs.slurm import RunJob, SlurmOptions
 from ccd_core.runs.run import Run
 from ccd_core.runs.slurm_state import JobState
 from tests.slurm import cluster
-from tests.support import NAVIGATION, same_result, tiny_config
+from tests.support import NAVIGATION, same_result, tiny_config, wait_for
 
 pytestmark = pytest.mark.timeout(900)
 SMALL = SlurmOptions(partition="low", gpus=0, cpus=2, memory_gb=1, hours=0.5)
@@ -29,23 +30,22 @@ def environment(tmp_path_factory):
     if reason:
         pytest.skip(f"not run: {reason}")
     with cluster.cluster() as variables, pytest.MonkeyPatch.context() as patch:
-        for name, value in (
-            variables | {"OMP_NUM_THREADS": "1", "CCD_HOME": str(tmp_path_factory.mktemp("home"))}
-        ).items():
+        variables |= {"CCD_HOME": str(tmp_path_factory.mktemp("home"))}
+        for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(slurm, "LOOK_SECONDS", 0.2)
         yield
 
 
-def until(seen, seconds: float = 240):
-    """Wait until `seen()`; a failure shows what SLURM says of its jobs and nodes."""
-    end = time.monotonic() + seconds
-    while not seen() and time.monotonic() < end:
-        time.sleep(0.1)
-    told = [["squeue", "--states=all"], ["scontrol", "show", "job"], ["scontrol", "show", "node"]]
-    assert seen(), "\n".join(
-        subprocess.run(command, capture_output=True, text=True).stdout for command in told
-    )
+def what_slurm_says() -> str:
+    """What SLURM says of its jobs and nodes."""
+    asked = [["squeue", "--states=all"], ["scontrol", "show", "job"], ["scontrol", "show", "node"]]
+    return "\n".join(subprocess.run(command, capture_output=True, text=True).stdout for command in asked)
+
+
+def until(seen: Callable[[], object]) -> None:
+    """Wait for SLURM, which is slow on a busy machine; a failure shows what it says."""
+    wait_for(seen, 240, what_slurm_says)
 
 
 def said_of(job: str) -> str:

@@ -1,8 +1,9 @@
-"""A SLURM cluster of one node, this machine, for tests: `python -m tests.slurm.cluster` starts one and stops it on Ctrl-C.
+"""A SLURM cluster of one node, this machine, for tests.
 
-Needs root and Debian's packages munge, slurmctld, slurmd and slurm-client. Everything it writes is in one temporary folder, it listens
-on 127.0.0.1 alone, and needs no systemd, no cgroups and no accounting. Jobs in partition `high` push those in `low` out, which are
-queued again.
+`python -m tests.slurm.cluster` starts one and stops it on Ctrl-C. It needs root and Debian's packages munge,
+slurmctld, slurmd and slurm-client. Everything that it writes is in one temporary folder. It listens on
+127.0.0.1 alone, and needs no systemd, no cgroups and no accounting. Jobs in the partition `high` push those
+in `low` out, which are queued again.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support import free_port, wait_for
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 WHERE = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -62,14 +64,9 @@ def missing() -> str:
     path = f"{os.environ.get('PATH', '')}:{WHERE}"
     absent = [program for program in PROGRAMS if shutil.which(program, path=path) is None]
     if absent:
-        return f"SLURM is not installed here ({', '.join(absent)} missing; apt-get install munge slurmctld slurmd slurm-client)"
+        packages = "munge slurmctld slurmd slurm-client"
+        return f"SLURM is not installed here: no {', '.join(absent)}; apt-get install {packages}"
     return "" if os.geteuid() == 0 else "starting a SLURM cluster needs root"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -101,7 +98,7 @@ def cluster() -> Iterator[dict[str, str]]:
         (folder / "munge.key").write_bytes(os.urandom(1024))
         (folder / "munge.key").chmod(0o400)
         (folder / "slurm.conf").write_text(
-            SETTINGS.format(host=host, folder=folder, controller_port=_free_port(), node_port=_free_port())
+            SETTINGS.format(host=host, folder=folder, controller_port=free_port(), node_port=free_port())
         )
         files = {
             "key-file": "munge.key",
@@ -141,16 +138,14 @@ def _says(command: list[str], environment: dict[str, str]) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30).stdout.strip()
 
 
-def _until(ready, folder: Path, seconds: float = 20) -> None:
-    end = time.time() + seconds
-    while not ready():
-        if time.time() > end:
-            logs = "\n".join(
-                f"== {log.name}\n{log.read_text()[-2000:]}"
-                for log in sorted(folder.glob("*.log")) + sorted(folder.glob("*.out"))
-            )
-            raise RuntimeError(f"The SLURM cluster did not start:\n{logs}")
-        time.sleep(0.1)
+def _until(ready: Callable[[], object], folder: Path) -> None:
+    """Wait until a program of the cluster is ready; a failure shows what the programs wrote."""
+
+    def logs() -> str:
+        files = [*sorted(folder.glob("*.log")), *sorted(folder.glob("*.out"))]
+        return "\n".join(f"== {file.name}\n{file.read_text()[-2000:]}" for file in files)
+
+    wait_for(ready, 20, lambda: f"The SLURM cluster did not start:\n{logs()}")
 
 
 if __name__ == "__main__":
