@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export CCD_RUNS ?= $(CURDIR)/runs
 
-.PHONY: app setup test test-fast lint demo clean
+.PHONY: app setup test test-fast lint lint-scripts demo clean
 
 app: setup
 	@$(BIN)/python -m ccd_core.toy.scenes
@@ -22,10 +22,22 @@ test: $(VENV)/.installed-dev
 test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow and not browser"
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev lint-scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# JavaScript and CSS of the app. Without npm the other checks still run; .ci/run installs npm.
+lint-scripts:
+	@if command -v npm >/dev/null 2>&1; then \
+	  $(MAKE) --no-print-directory node_modules/.installed && npm run --silent lint; \
+	else \
+	  echo "npm is not installed, so the app's JavaScript and CSS are not checked."; \
+	fi
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
 
 demo: setup
 	$(BIN)/ccd run --preset demo
@@ -42,4 +54,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache
