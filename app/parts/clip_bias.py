@@ -10,7 +10,7 @@ import streamlit as st
 from app import state
 from app.choices import choose_image, pick_class
 from app.components.gallery import gallery
-from app.figures import bias as figures
+from app.figures.bias import before_and_after, bias_by_class, count_bars, entropy_histogram
 from app.reading.ground_truth import true_counts, true_rates, which_images, why_no_truth
 from app.reading.labels import clip_outputs, compared_outputs, pseudo_label_counts
 from app.reading.runs import image_ids
@@ -45,7 +45,7 @@ def bias_part(run: Run) -> None:
     threshold, most = entropy_slider(run)
     bias = outputs.bias(threshold)
     used = run.config.bias.entropy_threshold
-    show_figure(figures.entropy_histogram(outputs.entropy, threshold, used, most), key="entropy_histogram")
+    show_figure(entropy_histogram(outputs.entropy, threshold, used, most), key="entropy_histogram")
     if not bias.used.any():
         st.warning(
             "No image has so little entropy, so no bias is measured: every class shows its fallback. "
@@ -90,7 +90,7 @@ def _bias_of_classes(run: Run, outputs: ClipOutputs, bias: Bias) -> None:
     )
     index = run.classes.index(chosen or least_favoured)
     class_figure(
-        figures.bias_by_class(run.classes, bias, outputs.by_class, outputs.top_p, index),
+        bias_by_class(run.classes, bias, outputs.by_class, outputs.top_p, index),
         "bias_by_class",
         (state.BIAS_PART, BY_CLASS),
     )
@@ -163,7 +163,7 @@ def _before_and_after(run: Run, bias: Bias) -> None:
             f"{rate_error(before, rates):.3f} away on average before, {rate_error(after, rates):.3f} after. "
             f"Dividing does not change a class's AP: its ranking stays.{which_images(run)}"
         )
-    figure = figures.before_and_after(run.classes, before, after, rates, names, "mean over images")
+    figure = before_and_after(run.classes, before, after, rates, names, "mean over images")
     class_figure(figure, "debiasing", (state.BIAS_PART, BY_CLASS))
 
 
@@ -178,4 +178,4 @@ def _label_counts(run: Run) -> None:
         "not follow the truth (Fig. 10). Pseudo-labels are the run's final labels; the threshold above does "
         f"not change them.{which_images(run)}"
     )
-    class_figure(figures.count_bars(run.classes, counts), "counts", (state.BIAS_PART, BY_CLASS))
+    class_figure(count_bars(run.classes, counts), "counts", (state.BIAS_PART, BY_CLASS))

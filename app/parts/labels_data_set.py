@@ -11,7 +11,7 @@ import streamlit as st
 from app import state
 from app.choices import choose_image, pick_class
 from app.components.gallery import gallery
-from app.figures import labels as figures
+from app.figures.labels import RUN, SET, compared_measures, differences, label_histogram
 from app.reading.ground_truth import image_truth, true_counts, true_rates, which_images, why_no_truth
 from app.reading.labels import Labels, new_labels, run_labels
 from app.reading.runs import image_ids
@@ -167,20 +167,18 @@ def _numbers(run: Run, of_run: Labels, as_set: Labels) -> None:
 
 def _how_good(of_clip: Labels, of_run: Labels, as_set: Labels) -> None:
     """Measures against ground truth, where there is any, and the distribution of the labels."""
-    histogram = figures.label_histogram(
-        {figures.RUN: of_run.statistics.histogram, figures.SET: as_set.statistics.histogram}
-    )
+    histogram = label_histogram({RUN: of_run.statistics.histogram, SET: as_set.statistics.histogram})
     if as_set.measures is None:
         show_figure(histogram, key="label_histogram")
         return
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.markdown("**Against the ground truth**")
-        kinds = {"CLIP, whole image": of_clip, figures.RUN: of_run, figures.SET: as_set}
+        kinds = {"CLIP, whole image": of_clip, RUN: of_run, SET: as_set}
         summaries = {
             kind: labels.measures.summary for kind, labels in kinds.items() if labels.measures is not None
         }
-        show_figure(figures.compared_measures(summaries), key="label_measures")
+        show_figure(compared_measures(summaries), key="label_measures")
     with right:
         st.markdown("**Distribution of the final labels**")
         show_figure(histogram, key="label_histogram")
@@ -208,17 +206,15 @@ def _class_by_class(run: Run, of_run: Labels, as_set: Labels) -> None:
     new = as_set.statistics
     if what == "AP":
         assert of_run.measures is not None and as_set.measures is not None
-        figure = figures.differences(
-            run.classes, of_run.measures.ap, as_set.measures.ap, None, "AP (%)", 100, 1
-        )
+        figure = differences(run.classes, of_run.measures.ap, as_set.measures.ap, None, "AP (%)", 100, 1)
     elif what == "mean label":
         rates = true_rates(run)
         title = "mean label" if rates is None else "mean label and true rate"
-        figure = figures.differences(run.classes, own.mean, new.mean, rates, title)
+        figure = differences(run.classes, own.mean, new.mean, rates, title)
     else:
         counts = true_counts(run)
         truth = None if counts is None else counts[0]
-        figure = figures.differences(run.classes, own.above_half, new.above_half, truth, "images", digits=0)
+        figure = differences(run.classes, own.above_half, new.above_half, truth, "images", digits=0)
     class_figure(figure, "label_differences", (state.LABEL_PART, CHANGED))
     st.caption("The greatest gain is on top. Click a class to see the images whose labels of it change most.")
 

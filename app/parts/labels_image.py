@@ -10,7 +10,7 @@ from app import state
 from app.choices import pick_image
 from app.components.marked_image import marked_image
 from app.components.view_cards import CardRow, ViewCard, view_cards
-from app.figures import labels as figures
+from app.figures.labels import GIVEN, label_bars, most_labelled
 from app.reading.ground_truth import image_truth
 from app.reading.images import image_path
 from app.reading.labels import clip_outputs
@@ -42,12 +42,12 @@ def image_part(run: Run) -> None:
     with right:
         many = len(run.classes) > TOP
         every = st.toggle("All classes", key=state.ALL_CLASSES, bind="query-params") if many else True
-        shown = figures.most_labelled(kinds, len(run.classes) if every else TOP)
+        shown = most_labelled(kinds, len(run.classes) if every else TOP)
         p_views = np.empty((0, len(run.classes)), np.float32)
         if views is not None:
             p_views = view_probabilities(run)[views.index]
         best_view = p_views.argmax(0) if len(p_views) else None
-        class_figure(figures.label_bars(run.classes, kinds, shown, best_view), "label_bars")
+        class_figure(label_bars(run.classes, kinds, shown, best_view), "label_bars")
         st.caption(
             "Global: CLIP's probability for the whole image. Initial: debiased. "
             "Local: debiased maximum over the views. Final: what is trained on."
@@ -55,7 +55,7 @@ def image_part(run: Run) -> None:
         )
     if views is not None and best_view is not None:
         local = kinds["local"]
-        given = [c for c in shown if local[c] >= figures.GIVEN]
+        given = [c for c in shown if local[c] >= GIVEN]
         _views_part(run, image, views, boxes, p_views, {c: int(best_view[c]) for c in given})
 
 

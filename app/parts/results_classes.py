@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.figures import results as figures
+from app.figures.results import ap_bars, ap_points
 from app.reading.runs import known_runs, open_run
 from app.reading.scores import SPLITS, scored
 from app.widgets import SCROLLS_FROM, literal, show_figure
@@ -66,9 +66,9 @@ def classes_part(run: Run, split: str) -> None:
     names = _sorted_classes(columns, order)
     first = next(iter(columns.values()))
     if len(columns) == 1:
-        figure = figures.ap_bars(first, names, _positives(run, split))
+        figure = ap_bars(first, names, _positives(run, split))
     else:
-        figure = figures.ap_points(columns, names)
+        figure = ap_points(columns, names)
     with st.container(height=SCROLLS_FROM if figure.layout.height > SCROLLS_FROM else "content"):
         show_figure(figure, key="ap")
     with st.expander("Table", expanded=len(columns) > 1):

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.figures import results as figures
+from app.figures.results import pr_curves, pr_grid, runs_learning
 from app.parts.results_classes import compared_runs
 from app.reading.scores import scored, sorted_scores
 from app.widgets import pick_page, show_figure
@@ -56,7 +56,7 @@ def _learning_curves(run: Run, runs: dict[str, Run]) -> None:
                 "The choice uses no ground truth."
             )
     if data:
-        show_figure(figures.runs_learning(data), key="result_curves")
+        show_figure(runs_learning(data), key="result_curves")
 
 
 def _average_precisions(run: Run, split: str) -> list[float]:
@@ -71,7 +71,7 @@ def _small_curves(run: Run, scores: SortedScores, ap: list[float], present: list
     page = pick_page(max(1, -(-len(order) // SMALL)), state.CURVES_PAGE)
     order = order[SMALL * (page - 1) : SMALL * page]
     curves = {run.classes[c]: scores.curve(c, SMALL_POINTS) for c in order}
-    show_figure(figures.pr_grid(curves, {run.classes[c]: ap[c] for c in order}), key="pr_grid")
+    show_figure(pr_grid(curves, {run.classes[c]: ap[c] for c in order}), key="pr_grid")
 
 
 def _curves_of_classes(run: Run, scores: SortedScores, ap: list[float], present: list[int]) -> None:
@@ -86,6 +86,6 @@ def _curves_of_classes(run: Run, scores: SortedScores, ap: list[float], present:
     )
     if chosen:
         curves = {name: scores.curve(run.classes.index(name)) for name in chosen}
-        show_figure(figures.pr_curves(curves), key="pr_curves")
+        show_figure(pr_curves(curves), key="pr_curves")
     else:
         st.info("Choose one or more classes above.")

@@ -10,7 +10,7 @@ import streamlit as st
 from app import state
 from app.choices import choose_image, pick_class
 from app.components.gallery import gallery
-from app.figures import results as figures
+from app.figures.results import agreement_bars, confusion_matrix, confusion_pairs
 from app.reading.images import image_path, jpeg
 from app.reading.overlays import label_overlay
 from app.reading.runs import label_arrays, scores
@@ -56,7 +56,7 @@ def confusion_part(run: Run, split: str) -> None:
     )
     rate, baseline, images = confusion(split_scores.scores, split_scores.targets, _thresholds(run))
     if len(run.classes) <= MANY:
-        show_figure(figures.confusion_matrix(rate, baseline, run.classes), key="confusion")
+        show_figure(confusion_matrix(rate, baseline, run.classes), key="confusion")
     st.header("The strongest pairs", anchor=False)
     st.caption(
         "How much more often a class is wrongly predicted where the other one is, than where it is not; "
@@ -67,7 +67,7 @@ def confusion_part(run: Run, split: str) -> None:
         for a, b in strongest_pairs(rate, baseline, images, FEWEST)
     ]
     if pairs:
-        show_figure(figures.confusion_pairs(pairs), key="confusion_pairs")
+        show_figure(confusion_pairs(pairs), key="confusion_pairs")
     else:
         st.info("No class is wrongly predicted more often beside another one.")
 
@@ -85,7 +85,7 @@ def _agreement(run: Run) -> None:
     final = label_arrays(run)["final"] > 0.5
     only_labelled = (final & ~predicted).sum(0)
     only_predicted = (~final & predicted).sum(0)
-    figure = figures.agreement_bars(run.classes, only_labelled, (final & predicted).sum(0), only_predicted)
+    figure = agreement_bars(run.classes, only_labelled, (final & predicted).sum(0), only_predicted)
     show_figure(figure, key="agreement")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import state
-from app.figures import results as figures
+from app.figures.results import over_threshold, pr_curves, score_histogram
 from app.reading.cached import cached_by
 from app.reading.runs import label_arrays
 from app.reading.scores import FILE, scored, sorted_scores
@@ -197,14 +197,14 @@ def _figures(run: Run, split: str, name: str, limit: float) -> None:
     ranked = sorted_scores(run, split, one_threshold=name == ALL)
     column = 0 if name == ALL else run.classes.index(name)
     if not ranked.has_truth:
-        show_figure(figures.score_histogram(ranked.scores[column], limit, name), key="score_histogram")
+        show_figure(score_histogram(ranked.scores[column], limit, name), key="score_histogram")
         return
     curve = ranked.curve(column)
     left, right = st.columns(2)
     with left:
-        show_figure(figures.over_threshold(curve, limit), key="over_threshold")
+        show_figure(over_threshold(curve, limit), key="over_threshold")
     with right:
-        figure = figures.pr_curves({name: curve}, {name: limit})
+        figure = pr_curves({name: curve}, {name: limit})
         show_figure(figure.update_layout(height=320, showlegend=False), key="threshold_pr")
 
 
@@ -243,5 +243,6 @@ def _save(run: Run, chosen: Thresholds) -> None:
             saved = chosen
     text = f"Saved: {saved.in_words}." if saved else "None saved yet: Predict uses 0.5."
     right.caption(
-        f"{text} The file is `{run.name}/{thresholds.FILE}`; `ccd predict` and `ccd gradio` read it too."
+        f"{text} The file is {literal(run.name)}/{thresholds.FILE}; "
+        "`ccd predict` and `ccd gradio` read it too."
     )

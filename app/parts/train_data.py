@@ -92,7 +92,7 @@ def _details(report: DatasetReport, key: str) -> None:
             _classes_and_absent_files(report, key)
     for part in report.parts:
         icon = ":green[:material/check:]" if part.found else ":red[:material/close:]"
-        text = f"{icon} `{part.path}`"
+        text = f"{icon} {literal(f'`{part.path}`', keep_code=True)}"
         if not part.found:
             text += f" comes with {literal(part.comes_with)}"
             text += f", {part.size}" if part.size else ""

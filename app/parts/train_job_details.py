@@ -41,7 +41,8 @@ def details_part(job: Job) -> None:
     with left:
         if len(metrics):
             show_figure(learning_curves(metrics, None, warm_up(run)), key=f"live_{run.name}")
-            st.caption(f"TensorBoard: `tensorboard --logdir {shlex.quote(str(run.file('tensorboard')))}`")
+            command = f"tensorboard --logdir {shlex.quote(str(run.file('tensorboard')))}"
+            st.caption(literal(f"TensorBoard: `{command}`", keep_code=True))
         else:
             st.caption("Learning curves begin after the first epoch.")
     with right:

@@ -194,7 +194,7 @@ def test_small_curves_of_many_classes_come_in_pages(app, monkeypatch):
     monkeypatch.setattr(results_curves, "SMALL", 6)
     seen = []
     monkeypatch.setattr(
-        results_curves.figures, "pr_grid", lambda curves, ap: seen.append(list(curves)) or go.Figure()
+        results_curves, "pr_grid", lambda curves, ap: seen.append(list(curves)) or go.Figure()
     )
     for page in ("1", "2"):
         test = app("results", part="Curves", small="true", pr_page=page)

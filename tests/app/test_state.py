@@ -16,7 +16,7 @@ STORES = ("st.session_state", "st.query_params")
 
 
 def keys_used(path: Path) -> Iterator[ast.expr]:
-    """What a file reads from the session and the link by, and the keys of widgets that are bound to the link."""
+    """The keys of session and link that a file uses, and those of widgets that are bound to the link."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) in STORES:
             yield node.slice
