@@ -1,4 +1,6 @@
-"""What `streamlit run` starts: the app (app/navigation.py) and, beside it, the images it shows; who may see them: app/access.py."""
+"""What `streamlit run` starts: the app (app/navigation.py) and, beside it, the images it shows; who may see
+them: app/access.py.
+"""
 
 from __future__ import annotations
 

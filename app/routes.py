@@ -1,8 +1,10 @@
-"""What the app's pages get over HTTP without being run again: images, and how far CLIP has been asked about one.
+"""What the app's pages get over HTTP without being run again: images, and how far CLIP has been asked about
+one.
 
-`/thumb/RUN/IMAGE?size=240` takes names, never paths: the run is looked up among those that the app shows, the image among those of the run's data
-set, and whatever is not there is not found. The browser keeps what it got; pages show hundreds of images without a rerun carrying them.
-`/asked/TOKEN` knows the token of one session's page, which says nothing of the run, and answers with numbers.
+`/thumb/RUN/IMAGE?size=240` takes names, never paths: the run is looked up among those that the app shows, the
+image among those of the run's data set, and whatever is not there is not found. The browser keeps what it
+got; pages show hundreds of images without a rerun carrying them. `/asked/TOKEN` knows the token of one
+session's page, which says nothing of the run, and answers with numbers.
 """
 
 from __future__ import annotations

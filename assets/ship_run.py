@@ -1,4 +1,5 @@
-"""Make a finished run small enough to ship: what the app shows and Predict needs, the weights in half precision.
+"""Make a finished run small enough to ship: what the app shows and Predict needs, the weights in half
+precision.
 
 ccd run --preset demo --out runs/demo_run && python assets/ship_run.py runs/demo_run assets/demo_run
 """

@@ -1,4 +1,5 @@
-"""The demo CLIP, measured: zero-shot quality, salience and bias, on toy scenes drawn from a seed of their own.
+"""The demo CLIP, measured: zero-shot quality, salience and bias, on toy scenes drawn from a seed of their
+own.
 
 python benchmarks/demo_clip.py [--images 600] [--write assets/demo_clip/quality.json]
 """

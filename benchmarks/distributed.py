@@ -1,7 +1,9 @@
-"""One run on one device and on several: are the labels the same, how far are the metrics, how long does it take.
+"""One run on one device and on several: are the labels the same, how far are the metrics, how long does it
+take.
 
-python benchmarks/distributed.py                          the demo, on the CPU and on two processes of one thread each
-python benchmarks/distributed.py --devices cuda:0 cuda:all --preset paper --dataset voc2012:/data/VOCdevkit
+python benchmarks/distributed.py                          the demo, on the CPU and on two processes of one
+thread each python benchmarks/distributed.py --devices cuda:0 cuda:all --preset paper --dataset
+voc2012:/data/VOCdevkit
 """
 
 from __future__ import annotations
@@ -73,7 +75,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = [Run(Path(folder) / str(number), None, ()) for number in range(len(arguments.devices))]  # type: ignore[arg-type]
         print(
-            f"| device | seconds | {' | '.join(f'{kind} labels' for kind in KINDS)} | train-label mAP, last epoch | val mAP |"
+            f"| device | seconds | {' | '.join(f'{kind} labels' for kind in KINDS)} | train-label mAP, last "
+            f"epoch | val mAP |"
         )
         print(f"|{'---|' * (4 + len(KINDS))}")
         for device, run in zip(arguments.devices, runs, strict=True):
@@ -81,7 +84,8 @@ def main() -> None:
             train = run.load_metrics()["train_map"].iloc[-1]
             score = (run.load_ap().get("val") or {"mAP": float("nan")})["mAP"]
             print(
-                f"| {device} | {seconds:.0f} | {' | '.join(compared(runs[0], run))} | {train:.2f} | {score:.2f} |",
+                f"| {device} | {seconds:.0f} | {' | '.join(compared(runs[0], run))} | {train:.2f} | "
+                f"{score:.2f} |",
                 flush=True,
             )
 

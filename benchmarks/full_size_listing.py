@@ -1,11 +1,13 @@
-"""The public data sets at full size, without their pictures: do readers count as the paper does, how fast, in how much memory?
+"""The public data sets at full size, without their pictures: do readers count as the paper does, how fast, in
+how much memory?
 
     python benchmarks/full_size_listing.py                        # all of them, in a temporary folder
     python benchmarks/full_size_listing.py voc2012 --folder /tmp/listings
 
-Writes list and annotation files as large as the official ones, with every image a hard link to one small JPEG, and prints a table: `ccd data check
---quick` with its counts, and opening the data set with the ground truth of both splits, the first time and once it is kept. Each is a process of
-its own; "peak" is its resident memory, "child" that of the process it reads COCO's annotations in. Needs 3 GB of disk for COCO.
+Writes list and annotation files as large as the official ones, with every image a hard link to one small
+JPEG. Prints a table: `ccd data check --quick` with its counts, and opening the data set with the ground truth
+of both splits, the first time and from the cache. Each is a process of its own. "peak" is its resident
+memory, "child" that of the process that reads COCO's annotations. Needs 3 GB of disk for COCO.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ except SystemExit as end:
 """
 
 
-class DecodedImages:
+class Pictures:
     """Names for one small JPEG."""
 
     def __init__(self, folder: Path):
@@ -65,7 +67,7 @@ class DecodedImages:
 
 
 def write_voc(root: Path, year: int) -> None:
-    base, pictures, rng = root / "VOCdevkit" / f"VOC{year}", DecodedImages(root), np.random.default_rng(year)
+    base, pictures, rng = root / "VOCdevkit" / f"VOC{year}", Pictures(root), np.random.default_rng(year)
     for folder in ("ImageSets/Main", "JPEGImages", "Annotations"):
         (base / folder).mkdir(parents=True)
     begin = 0
@@ -82,25 +84,30 @@ def write_voc(root: Path, year: int) -> None:
 
 def voc_annotation(name: str, rng: np.random.Generator) -> str:
     objects = "".join(
-        f"\t<object>\n\t\t<name>{voc.CLASSES[rng.integers(20)].replace(' ', '')}</name>\n\t\t<pose>Unspecified</pose>\n\t\t<truncated>0</truncated>\n"
-        f"\t\t<occluded>0</occluded>\n\t\t<difficult>{int(rng.random() < 0.1)}</difficult>\n\t\t<bndbox>\n\t\t\t<xmin>53</xmin>\n\t\t\t<ymin>87</ymin>\n"
+        f"\t<object>\n\t\t<name>{voc.CLASSES[rng.integers(20)].replace(' ', '')}</name>\n"
+        "\t\t<pose>Unspecified</pose>\n\t\t<truncated>0</truncated>\n"
+        f"\t\t<occluded>0</occluded>\n\t\t<difficult>{int(rng.random() < 0.1)}</difficult>\n"
+        "\t\t<bndbox>\n\t\t\t<xmin>53</xmin>\n\t\t\t<ymin>87</ymin>\n"
         "\t\t\t<xmax>471</xmax>\n\t\t\t<ymax>420</ymax>\n\t\t</bndbox>\n\t</object>\n"
         for _ in range(rng.integers(1, 5))
     )
     return (
-        f"<annotation>\n\t<folder>VOC2012</folder>\n\t<filename>{name}.jpg</filename>\n\t<source>\n\t\t<database>The VOC2008 Database</database>\n"
-        "\t\t<annotation>PASCAL VOC2008</annotation>\n\t\t<image>flickr</image>\n\t</source>\n\t<size>\n\t\t<width>500</width>\n\t\t<height>442</height>\n"
+        f"<annotation>\n\t<folder>VOC2012</folder>\n\t<filename>{name}.jpg</filename>\n"
+        "\t<source>\n\t\t<database>The VOC2008 Database</database>\n"
+        "\t\t<annotation>PASCAL VOC2008</annotation>\n\t\t<image>flickr</image>\n\t</source>\n"
+        "\t<size>\n\t\t<width>500</width>\n\t\t<height>442</height>\n"
         f"\t\t<depth>3</depth>\n\t</size>\n\t<segmented>0</segmented>\n{objects}</annotation>\n"
     )
 
 
-# Images in all, and annotations: instances_train2014.json has 604,907 on 82,783 images, instances_val2014.json 291,875 on 40,504.
+# Images in all, and annotations: instances_train2014.json has 604,907 on 82,783 images,
+# instances_val2014.json 291,875 on 40,504.
 COCO_SIZES = {"train": (82783, 604907), "val": (40504, 291875)}
 
 
 def write_coco(root: Path) -> None:
     (root / "annotations").mkdir(parents=True)
-    pictures, rng = DecodedImages(root), np.random.default_rng(2014)
+    pictures, rng = Pictures(root), np.random.default_rng(2014)
     categories = [
         {"supercategory": "thing", "id": number + 1, "name": name} for number, name in enumerate(coco.CLASSES)
     ]
@@ -123,23 +130,23 @@ def write_coco(root: Path) -> None:
             for number, image in enumerate(of_image)
         )
         with open(root / "annotations" / f"instances_{split}2014.json", "w") as file:
-            file.write(
-                f'{{"info": {{}}, "licenses": [], "categories": {json.dumps(categories)}, "images": [{", ".join(listed)}], "annotations": ['
-            )
+            file.write(f'{{"info": {{}}, "licenses": [], "categories": {json.dumps(categories)}, ')
+            file.write(f'"images": [{", ".join(listed)}], "annotations": [')
             file.write(f"{', '.join(objects)}]}}")
 
 
 def coco_image(name: str, number: int) -> str:
     return (
-        f'{{"license": 5, "file_name": "{name}", "coco_url": "http://mscoco.org/images/57870", "height": 480, "width": 640, "date_captured": '
-        f'"2013-11-14 16:28:13", "flickr_url": "http://farm4.staticflickr.com/3153/2970773875_164f0c0b83_z.jpg", "id": {number}}}'
+        f'{{"license": 5, "file_name": "{name}", "coco_url": "http://mscoco.org/images/57870", '
+        '"height": 480, "width": 640, "date_captured": "2013-11-14 16:28:13", "flickr_url": '
+        f'"http://farm4.staticflickr.com/3153/2970773875_164f0c0b83_z.jpg", "id": {number}}}'
     )
 
 
 def coco_annotation(outline: list[float], image: int, category: int, number: int) -> str:
     return (
-        f'{{"segmentation": [{outline}], "area": 702.1, "iscrowd": 0, "image_id": {image}, "bbox": [116.95, 305.86, 285.3, 166.03], '
-        f'"category_id": {category}, "id": {number}}}'
+        f'{{"segmentation": [{outline}], "area": 702.1, "iscrowd": 0, "image_id": {image}, '
+        f'"bbox": [116.95, 305.86, 285.3, 166.03], "category_id": {category}, "id": {number}}}'
     )
 
 
@@ -151,7 +158,7 @@ def nuswide_names(count: int, begin: int = 0) -> list[str]:
 
 
 def write_nuswide(root: Path, sizes: dict[str, int], official: bool) -> None:
-    pictures, rng, begin = DecodedImages(root), np.random.default_rng(81), 0
+    pictures, rng, begin = Pictures(root), np.random.default_rng(81), 0
     for folder in (
         *(f"Flickr/concept{number:03d}" for number in range(704)),
         "ImageList",
@@ -215,8 +222,10 @@ def measure(name: str, folder: Path) -> str:
     splits = json.loads(result.stdout)["splits"]
     counts = " / ".join(f"{report['images']:,}" for report in splits.values())
     return (
-        f"{name:17} {counts:>19} {'yes' if all(one['agrees'] for one in splits.values()) else 'no':>6}   {seconds:6.1f} s {peak:6.0f} MB  exit {code:.0f}  "
-        f"{first[0] + first[1]:6.1f} s {first[2]:6.0f} MB {first[3]:6.0f} MB   {again[0]:6.2f} + {again[1]:.2f} s {again[2]:6.0f} MB"
+        f"{name:17} {counts:>19} {'yes' if all(one['agrees'] for one in splits.values()) else 'no':>6}   "
+        f"{seconds:6.1f} s {peak:6.0f} MB  exit {code:.0f}  "
+        f"{first[0] + first[1]:6.1f} s {first[2]:6.0f} MB {first[3]:6.0f} MB   {again[0]:6.2f} + "
+        f"{again[1]:.2f} s {again[2]:6.0f} MB"
     )
 
 
@@ -233,7 +242,8 @@ def main() -> None:
         folder = (arguments.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         print(
-            f"{'':17} {'images':>19} agrees   {'data check --quick':26}  {'open + truth, first':21} child      again"
+            f"{'':17} {'images':>19} agrees   {'data check --quick':26}  {'open + truth, first':21} child    "
+            f"  again"
         )
         began = time.perf_counter()
         for name in arguments.names or LISTINGS:

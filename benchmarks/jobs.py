@@ -1,9 +1,11 @@
 """Do jobs survive, keep their order and cost nothing? Measured on this machine with runs that take seconds.
 
-python benchmarks/jobs.py kill-job [--times 3]    kill -9 at random moments of each stage, each resumed: labels and AP against the undisturbed run's
-python benchmarks/jobs.py kill-app [--times 2]    kill -9 of the app at random moments while jobs run and wait: none lost, none twice
-python benchmarks/jobs.py queue [--jobs 6]        as many jobs on cpu:0 and cpu:1: the order of each device, how often each ran
-python benchmarks/jobs.py overhead [--times 2]    a job against the bare command, in pairs: seconds in all, and to the first progress
+python benchmarks/jobs.py kill-job [--times 3]    kill -9 at random moments of each stage, each resumed:
+labels and AP against the undisturbed run's python benchmarks/jobs.py kill-app [--times 2]    kill -9 of the
+app at random moments while jobs run and wait: none lost, none twice python benchmarks/jobs.py queue [--jobs
+6]        as many jobs on cpu:0 and cpu:1: the order of each device, how often each ran python
+benchmarks/jobs.py overhead [--times 2]    a job against the bare command, in pairs: seconds in all, and to
+the first progress
 """
 
 from __future__ import annotations
@@ -76,14 +78,17 @@ def same_result(one: Run, other: Run) -> bool:
 
 
 def kill_job(times: int, seed: int = 0) -> bool:
-    """Each kill aims at a random moment of one stage, the stages in turn; one that comes after the run's end is drawn again."""
+    """Each kill aims at a random moment of one stage, the stages in turn; one that comes after the run's end
+    is drawn again.
+    """
     rng, good, killed = random.Random(seed), 0, Counter[str]()
     with small_world() as (workspace, config):
         undisturbed = jobs.start(config, workspace / "undisturbed")
         seconds = wait(lambda: ended(undisturbed))
         lasting = {"starting": 3.0} | undisturbed.state["seconds"]
         print(
-            f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | in stage | after, s | then | equal |\n|---|---|---|---|---|"
+            f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | in stage | after, s | then | "
+            f"equal |\n|---|---|---|---|---|"
         )
         while killed.total() < times:
             forget_embeddings()
@@ -104,7 +109,8 @@ def kill_job(times: int, seed: int = 0) -> bool:
                 equal = run.status == "finished" and same_result(undisturbed, run)
                 good += equal
                 print(
-                    f"| {killed.total()} | {stage} | {moment:.2f} | failed, then {run.status} | {'yes' if equal else 'NO'} |",
+                    f"| {killed.total()} | {stage} | {moment:.2f} | failed, then {run.status} | "
+                    f"{'yes' if equal else 'NO'} |",
                     flush=True,
                 )
             jobs.delete(run.path)
@@ -141,7 +147,8 @@ def queue(count: int) -> bool:
             )
             good &= kept and once and done == len(mine)
             print(
-                f"| {device} | {'kept' if kept else begun} | {'yes' if once else 'NO'} | {done} of {len(mine)} |"
+                f"| {device} | {'kept' if kept else begun} | {'yes' if once else 'NO'} | {done} of "
+                f"{len(mine)} |"
             )
     return good
 
@@ -248,7 +255,8 @@ def kill_app(times: int, seed: int = 0) -> bool:
             there = (workspace / f"job-{number}" / "config.yaml").exists()
             started += there
             print(
-                f"app killed {killed_after:.2f} s after Start was pressed: the job {'is there' if there else 'was not begun'}",
+                f"app killed {killed_after:.2f} s after Start was pressed: the job "
+                f"{'is there' if there else 'was not begun'}",
                 flush=True,
             )
         browser.close()

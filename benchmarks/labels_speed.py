@@ -1,8 +1,10 @@
-"""Speed of what the pages Labels and CLIP bias do when a slider is let go, on random labels of a large data set.
+"""Speed of what the pages Labels and CLIP bias do when a slider is let go, on random labels of a large data
+set.
 
 python benchmarks/labels_speed.py [--images 50000] [--classes 80] [--views 10] [--repeat 10]
 
-"plain" is the way a run does it: the functions of ccd_core.labels on whole arrays, scikit-learn for the measures.
+"plain" is the way a run does it: the functions of ccd_core.labels on whole arrays, scikit-learn for the
+measures.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
         ("CLIP bias", lambda: clip_bias(p, 0.8), lambda: outputs.bias(0.8)),
     ]
     print(
-        f"{images:,} images, {classes} classes, {views} views an image; outputs gathered once in {gathering:.2f} s\n"
+        f"{images:,} images, {classes} classes, {views} views an image; outputs gathered once in "
+        f"{gathering:.2f} s\n"
     )
     print("| work | plain, ms | ours, ms | ratio |\n|---|---|---|---|")
     for name, plain, quick in works:

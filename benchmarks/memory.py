@@ -1,10 +1,13 @@
-"""Is memory flat? A whole run on a synthetic list of images of NUS-WIDE's size: the most that is resident, stage by stage.
+"""Is memory flat? A whole run on a synthetic list of images of NUS-WIDE's size: the most that is resident,
+stage by stage.
 
     python benchmarks/memory.py --images 15000 150000
 
-The list names a few hundred small files over and over; 81 classes, 10 views an image, ground truth for every image. CLIP's tower is replaced by a projection of
-the mean colour and the classifier is timm's test_resnet at 32 pixels, so that what is measured is what the pipeline holds and not the models, and
-the run ends within minutes. Each size runs in a process of its own. Prints resident memory (MiB) of that process; decoding workers are left out (workers=0).
+The list names a few hundred small files over and over; 81 classes, 10 views an image, ground truth for every
+image. CLIP's tower is replaced by a projection of the mean colour and the classifier is timm's test_resnet at
+32 pixels, so that what is measured is what the pipeline holds and not the models, and the run ends within
+minutes. Each size runs in a process of its own. Prints resident memory (MiB) of that process; decoding
+workers are left out (workers=0).
 """
 
 from __future__ import annotations
@@ -86,10 +89,26 @@ def run_once(images: int, folder: Path) -> None:
     pipeline.open_dataset = lambda *_, **__: Dataset("synthetic", names, splits, truths.get)
     pipeline.load_teacher = lambda settings, *_: PromptedClip(MeanColour(), text, settings)
     config = CCDConfig.preset("paper").changed(
-        device="cpu", precision="fp32", data={"spec": "synthetic", "workers": 0}, clip={"size": SIDE, "batch_size": 256},
-        classifier={"backbone": "timm:test_resnet", "weights": None, "image_size": SIDE, "cam_size": 4 * SIDE}, views={"frame": SIDE, "offset": 4},
-        training={"epochs": 2, "warmup_epochs": 1, "batch_size": 512, "keep": "last", "positive_label": 0.5, "learning_rate": 1e-3},
-    )  # fmt: skip
+        device="cpu",
+        precision="fp32",
+        data={"spec": "synthetic", "workers": 0},
+        clip={"size": SIDE, "batch_size": 256},
+        classifier={
+            "backbone": "timm:test_resnet",
+            "weights": None,
+            "image_size": SIDE,
+            "cam_size": 4 * SIDE,
+        },
+        views={"frame": SIDE, "offset": 4},
+        training={
+            "epochs": 2,
+            "warmup_epochs": 1,
+            "batch_size": 512,
+            "keep": "last",
+            "positive_label": 0.5,
+            "learning_rate": 1e-3,
+        },
+    )
     process, peaks, now, over = psutil.Process(), {}, ["start"], threading.Event()
     before = process.memory_info().rss / 2**20
 

@@ -1,11 +1,13 @@
-"""Quality on toy scenes: labels stage by stage, the rows of the paper's Table 2, two controls, and full supervision.
+"""Quality on toy scenes: labels stage by stage, the rows of the paper's Table 2, two controls, and full
+supervision.
 
     python benchmarks/quality.py --seeds 3 --jobs 2 --out /tmp/quality
 
-Training and validation scenes are drawn fresh, from a seed of their own that no setting was chosen on. Rows of one seed that differ
-only after the warm-up (or after the views) start from the same warm-up (or views), which is what they would have come to
-themselves: a run that is resumed ends in the same weights. Finished rows are kept in --out; run again, it does the missing ones.
-Prints Markdown tables of means and standard deviations over the seeds, in percent.
+Training and validation scenes are drawn fresh, from a seed of their own that no setting was chosen on. Rows
+of one seed that differ only after the warm-up (or after the views) start from the same warm-up (or views),
+which is what they would have come to themselves: a run that is resumed ends in the same weights. Finished
+rows are kept in --out; run again, it does the missing ones. Prints Markdown tables of means and standard
+deviations over the seeds, in percent.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ ROWS = {
 
 
 def supervised(config: CCDConfig, out: Path) -> float:
-    """Validation mAP of the same classifier trained on ground truth: the ceiling. Not part of the package: no run may do this."""
+    """Validation mAP of the same classifier trained on ground truth: the ceiling. Not part of the package: no
+    run may do this.
+    """
     import torch
 
     from ccd_core.data.loading import DecodedImages
@@ -163,12 +167,14 @@ def report(out: Path, rows: list[str], seeds: int, images: int) -> None:
 
     results = {row: [read(row, seed)["val"]["mAP"] for seed in range(seeds)] for row in rows}
     print(
-        f"\nToy scenes, {images} training and {SPLITS['val']} validation scenes, both fresh, {seeds} seeds, percent\n"
+        f"\nToy scenes, {images} training and {SPLITS['val']} validation scenes, both fresh, {seeds} seeds, "
+        f"percent\n"
     )
     print("| row | validation mAP | by seed |\n|---|---|---|")
     for row, values in results.items():
         print(
-            f"| {row} | {np.mean(values):.1f} ± {np.std(values):.1f} | {', '.join(f'{value:.1f}' for value in values)} |"
+            f"| {row} | {np.mean(values):.1f} ± {np.std(values):.1f} | "
+            f"{', '.join(f'{value:.1f}' for value in values)} |"
         )
     kinds = {
         "all (CCD)": ("global", "initial", "local", "final"),

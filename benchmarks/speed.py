@@ -1,8 +1,9 @@
 """Speed and memory, measured on this machine.
 
-python benchmarks/speed.py run [--repeat 1]     a demo run from scratch: seconds by stage, and the most memory it and its workers held
-python benchmarks/speed.py paint [--repeat 5]   from `ccd app` to the first page painted in chromium
-python benchmarks/speed.py boxes                CAM boxes beside the plain way: resize every map to the frame, then look for its extremes
+python benchmarks/speed.py run [--repeat 1]     a demo run from scratch: seconds by stage, and the most memory
+it and its workers held python benchmarks/speed.py paint [--repeat 5]   from `ccd app` to the first page
+painted in chromium python benchmarks/speed.py boxes                CAM boxes beside the plain way: resize
+every map to the frame, then look for its extremes
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def measure_run(repeat: int, keep: Path | None) -> None:
             if keep:
                 shutil.copytree(out, keep, dirs_exist_ok=True)
             print(
-                f"| {number + 1} | {seconds:.0f} | {peak / 2**30:.2f} | {', '.join(f'{name} {value:.0f}' for name, value in stages.items())} |"
+                f"| {number + 1} | {seconds:.0f} | {peak / 2**30:.2f} | "
+                f"{', '.join(f'{name} {value:.0f}' for name, value in stages.items())} |"
             )
 
 

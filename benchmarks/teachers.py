@@ -1,9 +1,10 @@
 """Which CLIPs can teach, what memory they hold and how fast they are, on this machine.
 
-python benchmarks/teachers.py towers                     every model of open_clip: its class of tower, own size, stride, other sizes
-python benchmarks/teachers.py memory [--model RN50x64]   a full-size model of random weights in fp32, fp16 and bf16: megabytes, seconds
-python benchmarks/teachers.py speed [--model RN50]       images a second at 640, by precision and memory layout
-python benchmarks/teachers.py views                      how well the local views of a chunk of images fill their batches
+python benchmarks/teachers.py towers                     every model of open_clip: its class of tower, own
+size, stride, other sizes python benchmarks/teachers.py memory [--model RN50x64]   a full-size model of random
+weights in fp32, fp16 and bf16: megabytes, seconds python benchmarks/teachers.py speed [--model RN50]
+images a second at 640, by precision and memory layout python benchmarks/teachers.py views
+how well the local views of a chunk of images fill their batches
 
 Differences from the recorded features are printed by benchmarks/parity.py.
 """
@@ -105,10 +106,12 @@ def hold(model: str, path: str, precision: str, answers: Any) -> None:
 
 def show_memory(model: str) -> None:
     print(
-        f"{model}, loaded from a checkpoint of random weights, batch 1; megabytes (2^20) and seconds, a fresh process each"
+        f"{model}, loaded from a checkpoint of random weights, batch 1; megabytes (2^20) and seconds, a "
+        f"fresh process each"
     )
     print(
-        "| precision | image tower | with text tower | resident after loading | most, libraries included | on the GPU | 640x640 | 640x416 |"
+        "| precision | image tower | with text tower | resident after loading | most, libraries included | "
+        "on the GPU | 640x640 | 640x416 |"
     )
     print("|---|---|---|---|---|---|---|---|")
     context = multiprocessing.get_context("spawn")
@@ -145,7 +148,8 @@ def show_speed(model: str, repeat: int) -> None:
                     rates.append(batch / (time.perf_counter() - began))
                 name = "channels_last" if layout == torch.channels_last else "contiguous"
                 print(
-                    f"| {precision} | {name} | {batch} | {statistics.median(rates):.2f} | {', '.join(f'{rate:.2f}' for rate in rates)} |",
+                    f"| {precision} | {name} | {batch} | {statistics.median(rates):.2f} | "
+                    f"{', '.join(f'{rate:.2f}' for rate in rates)} |",
                     flush=True,
                 )
 
@@ -156,7 +160,8 @@ def show_views() -> None:
     from ccd_core.stages.local_views import CHUNK
 
     print(
-        f"{CHUNK} images with 10 random views each, batches of at most 32\n| sides in steps of | shapes | batches | mean batch |\n|---|---|---|---|"
+        f"{CHUNK} images with 10 random views each, batches of at most 32\n| sides in steps of | shapes | "
+        f"batches | mean batch |\n|---|---|---|---|"
     )
     boxes = random_boxes(10 * CHUNK, (640, 640), np.random.default_rng(0))
     for round_to in (1, 14, 16, 32, 64):

@@ -13,7 +13,8 @@ def lazy_names(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of `package`; `homes` maps each public name to the module that defines it.
 
-    Type checkers and editors do not run this. They read the imports below `if TYPE_CHECKING` in the package's `__init__`.
+    Type checkers and editors do not run this. They read the imports below `if TYPE_CHECKING` in the package's
+    `__init__`.
     """
 
     def load(name: str) -> Any:

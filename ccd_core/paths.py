@@ -33,7 +33,7 @@ def demo_root() -> Path:
 
 
 def split_place(place: str) -> tuple[str, str | None]:
-    """The two paths of a place such as ANNOTATIONS.json,IMAGES. The second is None if there is one path only."""
+    """The two paths of a place such as ANNOTATIONS.json,IMAGES; None for a second that is not there."""
     first, comma, second = place.rpartition(",")
     if not comma or not first or Path(place).expanduser().exists():
         return place, None

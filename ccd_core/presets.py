@@ -1,13 +1,16 @@
-"""The presets, each value with its source: what the paper says, and what the authors' code does where it differs.
+"""The presets, each value with its source: the paper, and the authors' code where it differs.
 
-One row a setting. Sections are the paper's (Kim and Shim, CVPR 2025); "S" is its supplement. Files are those of the authors' public
-implementation (github.com/k0u-id/CCD, commit 0b57641). "not said" means that the paper is silent; the value is then the code's, or
-what the field uses. `AS_PAPER`: the code does what the paper says.
+One row a setting. Sections are the paper's (Kim and Shim, CVPR 2025); "S" is its supplement. Files are those
+of the authors' public implementation (github.com/k0u-id/CCD, commit 0b57641). "not said" means that the paper
+is silent; the value is then the code's, or what the field uses. `AS_PAPER`: the code does what the paper
+says.
 
-Not followed by any preset, because nobody could want it: the code takes VOC's class names for every data set (train.py), which gives no
-labels for COCO or NUS-WIDE; it also writes the model that is best on the validation set (train.py, "with GT"), which chooses by ground truth. Two
-things of the code change nothing: the cross-entropy of an image is weighted by clip(low entropy + loss_coeff, 0, 1), and loss_coeff is 1
-(train_gpu#0.sh); and a CAM without a peak ends the code with an IndexError, where here the class gets no view.
+Not followed by any preset, because nobody could want it: the code takes VOC's class names for every data set
+(train.py), which gives no labels for COCO or NUS-WIDE; it also writes the model that is best on the
+validation set (train.py, "with GT"), which chooses by ground truth. Two things of the code change nothing:
+the cross-entropy of an image is weighted by clip(low entropy + loss_coeff, 0, 1), and loss_coeff is 1
+(train_gpu#0.sh); and a CAM without a peak ends the code with an IndexError, where here the class gets no
+view.
 """
 
 from __future__ import annotations
@@ -22,10 +25,28 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("precision", "auto", "not said", "fp32", "train.py: the classifier is trained without autocast"),
     ("clip.model", "RN50x64", "4.1", AS_PAPER, "train.py"),
     ("clip.pretrained", "openai", "4.1, [31]", AS_PAPER, "train.py"),
-    ("clip.size", 640, "4.1: 640x640, and views with a longer side of 640", AS_PAPER, "config.py: resize; train.py: cropping_box"),
-    ("clip.normalisation", "clip", "not said: CLIP's own", "imagenet", "datasets.py: TorchvisionNormalize serves classifier and CLIP"),
+    (
+        "clip.size",
+        640,
+        "4.1: 640x640, and views with a longer side of 640",
+        AS_PAPER,
+        "config.py: resize; train.py: cropping_box",
+    ),
+    (
+        "clip.normalisation",
+        "clip",
+        "not said: CLIP's own",
+        "imagenet",
+        "datasets.py: TorchvisionNormalize serves classifier and CLIP",
+    ),
     ("clip.prompt", "a photo of the {}", "3.1, 4.1", AS_PAPER, "train.py: templates"),
-    ("clip.round_to", None, "not said: sides are rounded to the tower's stride, so that views batch", 1, "train.py: lengths are truncated to pixels"),
+    (
+        "clip.round_to",
+        None,
+        "not said: sides are rounded to the tower's stride, so that views batch",
+        1,
+        "train.py: lengths are truncated to pixels",
+    ),
     ("bias.mode", "class", "3.3", AS_PAPER, "config.py: global_temp, local_temp"),
     ("bias.entropy_threshold", 0.5, "4.1", 2.0, "train.py: entropy > 2 is left out, natural logarithm"),
     ("bias.floor", 0.05, "3.3, no number: the code's", AS_PAPER, "train_gpu#0.sh: LS_coeff 20, so 1/20"),
@@ -34,18 +55,54 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("classifier.backbone", "resnet101", "4.1", "resnet50", "models.py builds resnet50 whatever --arch says"),
     ("classifier.weights", "imagenet", "4.1", AS_PAPER, "config.py: use_pretrained"),
     ("classifier.image_size", 448, "not said: the code's", AS_PAPER, "config.py: train_resize"),
-    ("classifier.cam_size", 640, "4.1: views are cut from the 640 frame", AS_PAPER, "datasets.py: the set `infer`"),
-    ("classifier.cam_boost", 1.0, "Eq. 4: none", 3.0, "train_gpu#0.sh: coeff 3; train.py: from the first epoch's training on"),
+    (
+        "classifier.cam_size",
+        640,
+        "4.1: views are cut from the 640 frame",
+        AS_PAPER,
+        "datasets.py: the set `infer`",
+    ),
+    (
+        "classifier.cam_boost",
+        1.0,
+        "Eq. 4: none",
+        3.0,
+        "train_gpu#0.sh: coeff 3; train.py: from the first epoch's training on",
+    ),
     ("views.policy", "cam", "3.2", AS_PAPER, "train.py"),
-    ("views.threshold", {"mean_views": 10.0}, "4.1 says 0.5, 4.3 that about 10 views an image are best", SEARCH, "train.py, epoch 2; LS starts at 0.05"),
+    (
+        "views.threshold",
+        {"mean_views": 10.0},
+        "4.1 says 0.5, 4.3 that about 10 views an image are best",
+        SEARCH,
+        "train.py, epoch 2; LS starts at 0.05",
+    ),
     ("views.cam_threshold", 0.95, "S 6.1", AS_PAPER, "train.py"),
     ("views.offset", 80, "4.1", AS_PAPER, "train_gpu#0.sh: offset_size 80"),
     ("views.frame", 640, "4.1", AS_PAPER, "train.py: cut from the 640x640 tensor"),
-    ("views.box", "extent", "3.2: bounding box", "first_last", "train.py: first and last pixel above the threshold, in row order"),
+    (
+        "views.box",
+        "extent",
+        "3.2: bounding box",
+        "first_last",
+        "train.py: first and last pixel above the threshold, in row order",
+    ),
     ("labels.update", True, "3.2", AS_PAPER, "config.py: update_label"),
     ("labels.alpha", 0.4, "Eq. 7", 0.2, "train_gpu#0.sh: ratio 0.2"),
-    ("labels.clamp_local", True, "not said: labels are probabilities", False, "train.py: only the mixed label is clamped"),
-    ("labels.views_required", True, "not said: an image without views keeps its label", False, "train.py: its local label is floor / bias"),
+    (
+        "labels.clamp_local",
+        True,
+        "not said: labels are probabilities",
+        False,
+        "train.py: only the mixed label is clamped",
+    ),
+    (
+        "labels.views_required",
+        True,
+        "not said: an image without views keeps its label",
+        False,
+        "train.py: its local label is floor / bias",
+    ),
     ("training.epochs", 10, "4.1", AS_PAPER, "train_gpu#0.sh"),
     ("training.warmup_epochs", 2, "4.1", AS_PAPER, "train.py: labels are updated at epoch 2"),
     ("training.warmup_on", "one", "not said: on several devices only", AS_PAPER, "train.py: one device"),
@@ -56,13 +113,32 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("training.weight_decay", 0.0, "not said: the code's", AS_PAPER, "train.py: Adam's default"),
     ("training.schedule", "constant", "not said: the code's", AS_PAPER, "train.py"),
     ("training.beta", 1.0, "3.4: 0 during warm-up, then 1", AS_PAPER, "config.py: use_consist"),
-    ("training.jitter", 0.5, "3.4, no number: the code's", AS_PAPER, "datasets.py: brightness, contrast, saturation and hue, of the strong copy"),
-    ("training.shared_flip", True, "3.4: weak augmentation and additional jitter", False, "datasets.py: each copy is flipped on its own"),
-    ("training.keep", "first_local_minimum", "4.1", "first_local_minimum_of_all", "train.py: gains across the label update count, too"),
+    (
+        "training.jitter",
+        0.5,
+        "3.4, no number: the code's",
+        AS_PAPER,
+        "datasets.py: brightness, contrast, saturation and hue, of the strong copy",
+    ),
+    (
+        "training.shared_flip",
+        True,
+        "3.4: weak augmentation and additional jitter",
+        False,
+        "datasets.py: each copy is flipped on its own",
+    ),
+    (
+        "training.keep",
+        "first_local_minimum",
+        "4.1",
+        "first_local_minimum_of_all",
+        "train.py: gains across the label update count, too",
+    ),
     ("training.positive_label", 1.0, "not said: the code's", AS_PAPER, "instrumentation.py: exactly 1"),
-)  # fmt: skip
+)
 
-# What a preset says of one kind of data set alone. 4.1: "a photo of a" for NUS-WIDE; the code says "the" for all.
+# What a preset says of one kind of data set alone. 4.1: "a photo of a" for NUS-WIDE; the code says "the" for
+# all.
 FOR_DATASET: dict[tuple[str, str], dict[str, Any]] = {
     ("paper", "nuswide"): {"clip": {"prompt": "a photo of a {}"}},
     ("best", "nuswide"): {"clip": {"prompt": "a photo of a {}"}},

@@ -1,4 +1,5 @@
-"""What CLIP is told of a class (Sec. 3.1): one prompt or an average of many, the class's name or other words for it.
+"""What CLIP is told of a class (Sec. 3.1): one prompt or an average of many, the class's name or other words
+for it.
 
     prompts_of(("cat", "tvmonitor"), "a photo of the {}", {"tvmonitor": ["tv monitor", "television"]})
     [["a photo of the cat"], ["a photo of the tv monitor", "a photo of the television"]]
@@ -37,18 +38,22 @@ def check(prompt: str | Sequence[str]) -> None:
         if "{}" not in template and not (isinstance(prompt, str) and prompt in NAMED):
             sets = " or ".join(NAMED)
             raise UserError(
-                f"The prompt {template!r} has no {{}} where the class name goes, as in 'a photo of the {{}}', and is not {sets}."
+                f"The prompt {template!r} has no {{}} where the class name goes, as in 'a photo of the "
+                f"{{}}', and is not {sets}."
             )
 
 
 def prompts_of(
     classes: Sequence[str], prompt: str | Sequence[str], names: Names | None = None
 ) -> list[list[str]]:
-    """The prompts of each class: every template with every name of it. Raises UserError for names of a class that is not there."""
+    """The prompts of each class: every template with every name of it. Raises UserError for names of a class
+    that is not there.
+    """
     names = names or {}
     if unknown := [name for name in names if name not in classes]:
         raise UserError(
-            f"clip.names speaks of {unknown[0]!r}, which is not a class of this data set; its classes are {', '.join(classes)}."
+            f"clip.names speaks of {unknown[0]!r}, which is not a class of this data set; its classes are "
+            f"{', '.join(classes)}."
         )
     forms = templates(prompt)
     words = [names.get(name) or name for name in classes]

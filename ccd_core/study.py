@@ -1,7 +1,9 @@
-"""The proof-of-concept study (Sec. 3.2, Fig. 3): how good are labels from local views chosen with ground-truth boxes, and without them?
+"""The proof-of-concept study (Sec. 3.2, Fig. 3): how good are labels from local views chosen with
+ground-truth boxes, and without them?
 
-A measurement, apart from the pipeline: what needs boxes exists here only, no setting of a run names it, and nothing that trains imports
-this module. Every policy but `cam` and `moved`, which take a run's own views, gives the nine views an image of the paper.
+A measurement, apart from the pipeline: what needs boxes exists here only, no setting of a run names it, and
+nothing that trains imports this module. Every policy but `cam` and `moved`, which take a run's own views,
+gives the nine views an image of the paper.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ NEEDS_RUN, NEEDS_BOXES = ("cam", "moved"), ("around_boxes", "boxes")
 
 
 def around_boxes(boxes: np.ndarray, offset: int, side: int, rng: np.random.Generator) -> np.ndarray:
-    """[9, 4] random crops around the boxes [K, 4]: every side reaches 0 to 2 offsets beyond the box, one offset on average."""
+    """[9, 4] random crops around the boxes [K, 4]: every side reaches 0 to 2 offsets beyond the box, one
+    offset on average.
+    """
     chosen = boxes[np.arange(VIEWS) % len(boxes)]
     reach = rng.integers(0, 2 * offset + 1, (VIEWS, 4)) * [-1, -1, 1, 1]
     return np.clip(chosen + reach, 0, side)
@@ -78,10 +82,12 @@ def study(
     limit: int | None = None,
     report: Reporter | None = None,
 ) -> dict[str, Any]:
-    """{policy: {"views", "local", "final"}}: views an image, and mAP, micro-AP and F1 (percent) of local and final labels on the training images.
+    """{policy: {"views", "local", "final"}}: views an image, and mAP, micro-AP and F1 (percent) of local and
+    final labels on the training images.
 
-    config: whose CLIP, bias, frame and alpha are used; run: whose views `cam` and `moved` take; limit: how many images at most.
-    report(stage, done, total, detail) is called as work proceeds. Raises UserError where a policy lacks what it needs.
+    config: whose CLIP, bias, frame and alpha are used; run: whose views `cam` and `moved` take; limit: how
+    many images at most. report(stage, done, total, detail) is called as work proceeds. Raises UserError where
+    a policy lacks what it needs.
     """
     dataset = open_dataset(config.data.spec, config.data.classes)
     truth, images = dataset.ground_truth("train"), dataset.splits["train"]
@@ -117,7 +123,9 @@ def study(
 
 
 class Places:
-    """Where a policy looks in each image: `of(row)` is [V, 4] boxes in the frame and, of each, the longer side it is resized to."""
+    """Where a policy looks in each image: `of(row)` is [V, 4] boxes in the frame and, of each, the longer
+    side it is resized to.
+    """
 
     def __init__(
         self, policy: str, config: CCDConfig, truth: GroundTruth, images: ImageList, run: Run | None
@@ -162,7 +170,9 @@ def ask_about(
     config: CCDConfig,
     report: Reporter | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[N, C] the maximum of CLIP's probabilities over each image's views, NaN where it has none, and [N] how many it has."""
+    """[N, C] the maximum of CLIP's probabilities over each image's views, NaN where it has none, and [N] how
+    many it has.
+    """
     p_local, count = np.full((len(images), len(clip.text)), np.nan, np.float32), np.zeros(len(images), int)
     for indices, pixels, _ in read_batches(images, config.views.frame, 8, workers=config.data.workers):
         views: dict[int, list[tuple[int, Box]]] = {}  # by the longer side they are resized to
@@ -200,7 +210,8 @@ def _check(policies: Sequence[str], run: Run | None, truth: GroundTruth | None, 
             )
     if truth is None:
         raise UserError(
-            f"The data set {spec} has no ground truth for its training images, so there is nothing to measure labels against."
+            f"The data set {spec} has no ground truth for its training images, so there is nothing to "
+            f"measure labels against."
         )
     if set(policies) & set(NEEDS_BOXES) and not any(len(truth.boxes[row]) for row in range(len(truth.ids))):
         raise UserError(

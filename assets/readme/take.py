@@ -1,6 +1,8 @@
-"""Take the README's pictures again: `python assets/readme/take.py` opens every page on the demo run and writes one PNG a page beside this file.
+"""Take the README's pictures again: `python assets/readme/take.py` opens every page on the demo run and
+writes one PNG a page beside this file.
 
-Names of pictures take those alone. For the page Train a run of the demo is started in a workspace that is gone afterwards.
+Names of pictures take those alone. For the page Train a run of the demo is started in a workspace that is
+gone afterwards.
 """
 
 from __future__ import annotations

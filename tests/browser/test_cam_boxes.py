@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.waiting import settled
+from tests.browser.waiting import script, settled
 
 pytestmark = pytest.mark.browser
-FOCUSED = "() => { let at = document.activeElement; while (at.shadowRoot) at = at.shadowRoot.activeElement; return at.dataset.id }"
+FOCUSED = script("focused_id.js")
 
 
 def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, address, browser):
@@ -15,7 +15,8 @@ def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, add
     page.locator(".tile").nth(3).wait_for()
     assert page.locator(".tile").count() == 24
     page.wait_for_function(
-        "() => [...document.querySelectorAll('*')].some((host) => host.shadowRoot?.querySelector('.tile img')?.naturalWidth)"
+        "() => [...document.querySelectorAll('*')].some((host) => host.shadowRoot?.querySelector('.tile "
+        "img')?.naturalWidth)"
     )
     page.locator(".tile").first.focus()
     page.keyboard.press("ArrowRight")

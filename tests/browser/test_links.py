@@ -116,7 +116,9 @@ def test_a_class_goes_on_to_the_next_page_only_where_somebody_chose_it(page, add
 
 
 def threshold_of(page, name: str):
-    """The slider of a class, by its name: which slider comes first is not settled while a page is being drawn."""
+    """The slider of a class, by its name: which slider comes first is not settled while a page is being
+    drawn.
+    """
     return page.locator("[data-testid=stSlider]").filter(has=page.get_by_text(name, exact=True))
 
 

@@ -1,4 +1,6 @@
-"""View lab and Labels in a real browser: the crop is dragged and CLIP's bars follow; a picture leads to its labels."""
+"""View lab and Labels in a real browser: the crop is dragged and CLIP's bars follow; a picture leads to its
+labels.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,12 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from tests.browser.waiting import settled
+from tests.browser.waiting import script, settled
 
 pytestmark = pytest.mark.browser
 BARS = ".rows .fill"
 FINE = ".all[data-fine=yes]"  # CLIP has been asked about every crop of the maps
-FOCUSED = """() => { let at = document.activeElement; while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
-  const style = getComputedStyle(at);
-  return {name: at.getAttribute("aria-label") || at.closest("label")?.innerText || at.innerText || at.className,
-          ring: at.matches(":focus-visible") && (style.outlineStyle !== "none" || style.boxShadow !== "none")}; }"""
+FOCUSED = script("focused_with_ring.js")
 
 
 def opened(page, address, query: str = "") -> None:
@@ -137,8 +136,7 @@ def test_a_copied_link_opens_the_same_view(page, address, browser):
 def test_next_image_and_a_dragged_crop_are_answered_while_clip_is_still_being_asked(page, address):
     page.goto(f"{address}/view_lab?run=tiny&image=train_000020")
     page.locator(".all[data-exact=yes]").wait_for()
-    page.locator(".all").evaluate("""(all) => { window.states = [];
-      new MutationObserver(() => states.push(`${all.dataset.exact} ${all.dataset.fine}`)).observe(all, { attributes: true }); }""")
+    page.locator(".all").evaluate(script("watch_states.js"))
     for _ in range(3):
         image = image_of(page.url)
         page.get_by_role("button", name="Next").click()

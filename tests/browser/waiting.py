@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-# Streamlit says that its script has ended before the browser has drawn what it sent, and React draws some widgets before others that stand
-# above them: a page is ready when nothing in it has changed for a while.
-QUIET = """() => {
-  if (window.changed === undefined) {
-    window.changed = performance.now();
-    new MutationObserver(() => (window.changed = performance.now()))
-      .observe(document, { childList: true, subtree: true, attributes: true, characterData: true });
-  }
-  return document.querySelector("h1") && document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]")
-    && !document.querySelector("[data-testid=stSkeleton], [data-testid=stSpinner]") && performance.now() - window.changed > 300;
-}"""
+from pathlib import Path
+
+SCRIPTS = Path(__file__).with_name("scripts")
+
+
+def script(name: str) -> str:
+    """A function in JavaScript for the browser, from tests/browser/scripts."""
+    return (SCRIPTS / name).read_text(encoding="utf-8").strip().rstrip(";")
+
+
+# Streamlit says that its script has ended before the browser has drawn what it sent, and React draws some
+# widgets before others that stand above them: a page is ready when nothing in it has changed for a while.
+QUIET = script("quiet.js")
 
 
 def settled(page) -> None:

@@ -1,0 +1,5 @@
+() => {
+  let at = document.activeElement;
+  while (at.shadowRoot) at = at.shadowRoot.activeElement;
+  return at.dataset.id;
+};
