@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ccd_core.cli.options import ClassesFile, Json
+from ccd_core.cli.options import DATASETS, ClassesFile, Json
+from ccd_core.cli.text import console, say
+from ccd_core.data.names import shown
 
 if TYPE_CHECKING:
     from ccd_core.data.check import DatasetReport, SplitReport
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at a data set, or download one.")
-console = Console()
 
 
 @data_app.command()
@@ -29,7 +30,7 @@ def check(
         str,
         typer.Argument(
             metavar="SPEC",
-            help="voc2007:ROOT, voc2012:ROOT, coco2014:ROOT, nuswide:ROOT, folder:DIR or demo.",
+            help=DATASETS,
         ),
     ],
     classes: ClassesFile = None,
@@ -73,7 +74,7 @@ def fetch(
 
     with _bars("bytes") as report:
         fetch_dataset(kind, folder, mirror, keep, report)
-    say(f"{kind} is in {folder}. Look at it: ccd data check {kind}:{folder}")
+    say("{} is in {}. Look at it: ccd data check {}:{}", kind, folder, kind, folder)
 
 
 @contextmanager
@@ -119,30 +120,23 @@ def _bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
 
 def _print(found: DatasetReport) -> None:
     for part in found.parts:
-        say(f"{'[green]ok[/]     ' if part.found else '[yellow]missing[/]'} {part.path}")
+        say("[green]ok[/]      {}" if part.found else "[yellow]missing[/] {}", shown(part.path))
         if not part.found:
             size = f" ({part.size})" if part.size else ""
-            say(
-                f"        comes with {part.comes_with}{size} {' '.join(part.urls)}",
-                style="dim",
-            )
+            say("        [dim]comes with {}{} {}[/]", part.comes_with, size, " ".join(part.urls))
     if found.splits:
         console.print(_facts(found.splits))
     if any(report.class_counts for report in found.splits.values()):
         console.print(_classes(found.splits))
     for report in found.splits.values():
         for reason in report.broken_examples.values():
-            say(f"broken: {escape(reason)}")
+            say("broken: {}", reason)
     for note in found.notes:
-        say(escape(note))
+        say("{}", note)
     for sentence in [found.problem] if found.problem else found.advice:
-        say(f"[yellow]![/] {escape(sentence)}")
+        say("[yellow]![/] {}", sentence)
     if found.ok:
         say("[green]All is well.[/]")
-
-
-def say(text: str, style: str | None = None) -> None:
-    console.print(text, style=style, soft_wrap=True, highlight=False)
 
 
 def _facts(splits: dict[str, SplitReport]) -> Table:
@@ -184,7 +178,7 @@ def _classes(splits: dict[str, SplitReport]) -> Table:
     table = Table("images of", *labelled, box=SIMPLE_HEAD)
     for name in names:
         table.add_row(
-            name, *(_bar(counts[name], max(counts.values()), longest) for counts in labelled.values())
+            escape(name), *(_bar(counts[name], max(counts.values()), longest) for counts in labelled.values())
         )
     return table
 

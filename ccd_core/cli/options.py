@@ -10,6 +10,10 @@ import typer
 
 from ccd_core.machine.host_names import given_name, given_names
 
+DATASETS = (
+    "demo, folder:DIR, imagefolder:ROOT, csv:FILE, coco:ANNOTATIONS.json[,IMAGES], voc:ROOT, yolo:ROOT, "
+    "voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT."
+)
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 Workspace = Annotated[
@@ -17,10 +21,10 @@ Workspace = Annotated[
 ]
 DatasetSpec = Annotated[
     str | None,
-    typer.Option(help="demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT."),
+    typer.Option(help=DATASETS),
 ]
 ClassesFile = Annotated[
-    Path | None, typer.Option(help="File with one class name a line, for folder: data sets.")
+    Path | None, typer.Option(help="File with one class name a line, for folder: and csv: data sets.")
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")
