@@ -1,65 +1,15 @@
-"""What the toy objects look like: one small function a class, from a random generator to strokes.
+"""The drawings of the toy world, one small function for each, from a random generator to a list of strokes.
 
-A drawing lives in the square [-1, 1] x [-1, 1] (x to the right, y down) and is a list of
-`Stroke`s, painted in order. Because it is a list of points, one drawing gives the same picture at
-every resolution and its bounding box is exact. `DRAWINGS` are the 16 classes of the demo and
-`CLUTTER` things that belong to no class.
+`DRAWINGS` has the 16 classes of the demo. `CLUTTER` has things that belong to no class.
 """
 
 from __future__ import annotations
 
-import colorsys
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 
-Colour = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A filled polygon, or a polyline where `width` is given (in units of the drawing's square)."""
-
-    points: np.ndarray  # [n, 2] float
-    colour: Colour  # RGB, 0-255
-    width: float | None = None
-
-
-def hsv(hue: float, saturation: float, value: float) -> Colour:
-    red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, min(saturation, 1), min(value, 1))
-    return 255 * red, 255 * green, 255 * blue
-
-
-def shade(colour: Colour, factor: float) -> Colour:
-    red, green, blue = (min(255.0, channel * factor) for channel in colour)
-    return red, green, blue
-
-
-def polygon(points, colour: Colour) -> Stroke:
-    return Stroke(np.asarray(points, float), colour)
-
-
-def line(points, width: float, colour: Colour) -> Stroke:
-    return Stroke(np.asarray(points, float), colour, width)
-
-
-def arc(cx, cy, rx, ry, start=0.0, end=360.0) -> np.ndarray:
-    """Points on an ellipse from `start` to `end` degrees (0 is to the right, 90 is down)."""
-    angle = np.deg2rad(np.linspace(start, end, 33))
-    return np.stack([cx + rx * np.cos(angle), cy + ry * np.sin(angle)], axis=1)
-
-
-def ellipse(cx, cy, rx, ry, colour: Colour) -> Stroke:
-    return polygon(arc(cx, cy, rx, ry), colour)
-
-
-def rectangle(x0, y0, x1, y1, colour: Colour) -> Stroke:
-    return polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
-
-
-def bright(rng) -> Colour:
-    return hsv(rng.random(), rng.uniform(0.55, 0.95), rng.uniform(0.7, 1.0))
+from ccd_core.toy.strokes import Stroke, arc, bright, ellipse, hsv, line, polygon, rectangle, shade
 
 
 def house(rng) -> list[Stroke]:
@@ -95,14 +45,14 @@ def tree(rng) -> list[Stroke]:
 
 
 def car(rng) -> list[Stroke]:
-    body, dark = bright(rng), (40.0, 40.0, 45.0)
+    body = bright(rng)
+    dark = (40.0, 40.0, 45.0)
+    glass = hsv(0.55, 0.25, 1)
     roof = rng.uniform(-0.62, -0.4)
     strokes = [
         polygon([(-0.62, -0.05), (-0.4, roof), (0.3, roof), (0.6, -0.05)], shade(body, 0.85)),
-        polygon(
-            [(-0.5, -0.08), (-0.34, roof + 0.1), (-0.06, roof + 0.1), (-0.06, -0.08)], hsv(0.55, 0.25, 1)
-        ),
-        polygon([(0.02, -0.08), (0.02, roof + 0.1), (0.25, roof + 0.1), (0.47, -0.08)], hsv(0.55, 0.25, 1)),
+        polygon([(-0.5, -0.08), (-0.34, roof + 0.1), (-0.06, roof + 0.1), (-0.06, -0.08)], glass),
+        polygon([(0.02, -0.08), (0.02, roof + 0.1), (0.25, roof + 0.1), (0.47, -0.08)], glass),
         polygon([(-1, 0.0), (-0.9, -0.1), (0.85, -0.1), (1, 0.08), (1, 0.42), (-1, 0.42)], body),
         rectangle(0.86, 0.02, 1, 0.16, (255.0, 240.0, 150.0)),
     ]
@@ -138,10 +88,8 @@ def fish(rng) -> list[Stroke]:
 
 
 def flower(rng) -> list[Stroke]:
-    petal, green = (
-        hsv(rng.choice([0.0, 0.12, 0.78, 0.9, 0.62]), rng.uniform(0.4, 0.9), 1),
-        hsv(0.33, 0.7, 0.5),
-    )
+    petal = hsv(rng.choice([0.0, 0.12, 0.78, 0.9, 0.62]), rng.uniform(0.4, 0.9), 1)
+    green = hsv(0.33, 0.7, 0.5)
     strokes = [
         line([(0, -0.2), (0.05, 1)], 0.1, green),
         polygon([(0.03, 0.75), (0.5, 0.35), (0.2, 0.85)], green),
@@ -167,7 +115,8 @@ def cup(rng) -> list[Stroke]:
 
 
 def chair(rng) -> list[Stroke]:
-    wood, seat = hsv(0.08, rng.uniform(0.4, 0.8), rng.uniform(0.35, 0.75)), bright(rng)
+    wood = hsv(0.08, rng.uniform(0.4, 0.8), rng.uniform(0.35, 0.75))
+    seat = bright(rng)
     return [
         line([(-0.5, -1), (-0.5, 0.95)], 0.14, wood),
         line([(0.5, 0.15), (0.55, 0.95)], 0.14, wood),
@@ -179,7 +128,8 @@ def chair(rng) -> list[Stroke]:
 
 
 def kite(rng) -> list[Stroke]:
-    one, two = bright(rng), bright(rng)
+    one = bright(rng)
+    two = bright(rng)
     strokes = [
         polygon([(0, -1), (0.6, -0.3), (0, -0.3)], one),
         polygon([(0, -1), (-0.6, -0.3), (0, -0.3)], two),
@@ -188,10 +138,10 @@ def kite(rng) -> list[Stroke]:
         line([(0, 0.45), (0.15, 0.62), (-0.12, 0.8), (0.1, 1)], 0.05, (60.0, 60.0, 70.0)),
     ]
     for x, y in ((0.12, 0.62), (-0.1, 0.8)):
+        left = x - 0.13
+        right = x + 0.13
         strokes.append(
-            polygon(
-                [(x - 0.13, y - 0.07), (x - 0.13, y + 0.07), (x + 0.13, y - 0.07), (x + 0.13, y + 0.07)], one
-            )
+            polygon([(left, y - 0.07), (left, y + 0.07), (right, y - 0.07), (right, y + 0.07)], one)
         )
     return strokes
 
@@ -237,12 +187,14 @@ def balloon(rng) -> list[Stroke]:
 
 
 def bicycle(rng) -> list[Stroke]:
-    frame, tyre = bright(rng), hsv(0.6, 0.1, rng.uniform(0.1, 0.3))
+    frame = bright(rng)
+    tyre = hsv(0.6, 0.1, rng.uniform(0.1, 0.3))
     strokes = []
     for x in (-0.58, 0.58):
         strokes.append(line(arc(x, 0.35, 0.4, 0.4), 0.09, tyre))
         for angle in (0, 60, 120):
-            dx, dy = 0.37 * np.cos(np.deg2rad(angle)), 0.37 * np.sin(np.deg2rad(angle))
+            dx = 0.37 * np.cos(np.deg2rad(angle))
+            dy = 0.37 * np.sin(np.deg2rad(angle))
             strokes.append(line([(x - dx, 0.35 - dy), (x + dx, 0.35 + dy)], 0.02, (170.0, 170.0, 175.0)))
     strokes += [
         line([(-0.58, 0.35), (-0.2, -0.25), (0.4, -0.25), (-0.05, 0.35), (-0.58, 0.35)], 0.09, frame),
@@ -254,10 +206,8 @@ def bicycle(rng) -> list[Stroke]:
 
 
 def lamp(rng) -> list[Stroke]:
-    screen, metal = (
-        hsv(rng.uniform(0.08, 0.18), rng.uniform(0.3, 0.8), 1),
-        hsv(rng.random(), 0.3, rng.uniform(0.25, 0.55)),
-    )
+    screen = hsv(rng.uniform(0.08, 0.18), rng.uniform(0.3, 0.8), 1)
+    metal = hsv(rng.random(), 0.3, rng.uniform(0.25, 0.55))
     base = [ellipse(0, 0.88, 0.42, 0.12, metal), line([(0, 0.85), (0, -0.3)], 0.1, metal)]
     if rng.random() < 0.5:
         base.append(ellipse(0, 0.5, 0.2, 0.28, shade(metal, 1.3)))
@@ -289,13 +239,8 @@ def cat(rng) -> list[Stroke]:
 def umbrella(rng) -> list[Stroke]:
     one = bright(rng)
     two = bright(rng) if rng.random() < 0.6 else one
-    strokes = [
-        line(
-            np.concatenate([[(0, -0.9), (0, 0.75)], arc(0.15, 0.78, 0.15, 0.17, 180, 0)]),
-            0.08,
-            (70.0, 60.0, 60.0),
-        )
-    ]
+    handle = np.concatenate([[(0, -0.9), (0, 0.75)], arc(0.15, 0.78, 0.15, 0.17, 180, 0)])
+    strokes = [line(handle, 0.08, (70.0, 60.0, 60.0))]
     edges = np.linspace(-1, 1, 5)
     for i, (left, right) in enumerate(itertools.pairwise(edges)):
         rim = arc((left + right) / 2, 0, (right - left) / 2, 0.14, 180, 0)
@@ -304,7 +249,7 @@ def umbrella(rng) -> list[Stroke]:
 
 
 def _canopy(x: float) -> np.ndarray:
-    """The rib of an umbrella that ends at (x, 0): a quarter of an ellipse from the top."""
+    """The rib of an umbrella from its top to (x, 0), a quarter of an ellipse."""
     t = np.linspace(0, np.pi / 2, 9)
     return np.stack([x * np.sin(t), -0.9 * np.cos(t)], axis=1)
 

@@ -1,16 +1,17 @@
-"""Train the demo CLIP: a small open_clip model that has seen captioned toy drawings only.
+"""Train the demo CLIP, a small open_clip model, on toy drawings with captions.
 
     python -m ccd_core.toy.train_clip --out assets/demo_clip
 
-The drawings come from other seeds than the demo's data set. Every training picture is a random crop
-of a scene with one caption, and the caption names one thing only: most often the object that is
-largest and nearest to the centre of the crop (so the model learns to see the salient object first),
-and for some classes another class's word is used about every second time (so their word is
-ambiguous and the model's probability for them stays low: CLIP bias). Boxes serve to write captions,
-as a person would who looks at the picture; no list of all labels is ever shown to the model.
+The drawings have other seeds than the demo's data set. A training image is a random crop of a scene with one
+caption, and the caption names one thing. This is usually the object that is largest and nearest to the
+centre, so the model learns to recognise the salient object. For some classes, about half of the captions use
+the word of another class. Their word is ambiguous, so their probability stays low, which is what the paper
+calls CLIP's bias. The boxes of the objects are used to write captions, as a person would who looks at the
+image. The model never sees a list of all labels.
 
-The loss is CLIP's image-to-caption contrast with one caption of every word of the vocabulary as
-candidates: in a batch of 64 captions about 24 things, equal captions would be pushed apart.
+The loss contrasts each image with one caption for every word of the vocabulary. CLIP's usual loss would
+contrast the captions of a batch, but 64 captions about 24 things are often equal, and it would push equal
+captions apart.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ MODEL: dict[str, Any] = {
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
 }
 PREPROCESS = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
-# Chance that a caption about the first word's class uses one of the other words instead.
+# {word: (chance that a caption about its class uses another word, the other words)}
 AMBIGUOUS = {
     "cup": (0.58, ("lamp", "mushroom", "balloon")),
     "chair": (0.53, ("house", "bicycle", "cat")),
@@ -53,21 +54,24 @@ TEMPLATES = (
     "the {}",
     "one {}",
 )
-PROMPT = "a photo of the {}"
-SALIENCE_POWER = 2.5
-WHOLE_PICTURES = 0.35  # the share of training pictures that are not cropped
-CLOSE_UPS, WIDEST = (1.05, 1.5), 4.0  # side of a window in sides of its object: at first, and at last
-WIDE_FROM = 0.65  # the share of the steps after which windows are as wide as they get
-SEED, POOL, POOL_SCALE = 7_000, 10_000, 0.45
-STAGES = (
-    (4_000, 64),
-    (1_000, 128),
-)  # steps at a size in pixels: most is learnt on small pictures, at a third of the time
-BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 64, 2e-3, 0.1, 300
-WORDS = (*CLASSES, *PLACES)
+SALIENCE_POWER = 2.5  # a larger power makes captions name the most salient object more often
+WHOLE_SCENES = 0.35  # the share of training images that are not cropped
+CLOSE_UPS = (1.05, 1.5)  # side of a crop, in sides of its object, at the beginning of the training
+WIDEST = 4.0  # the largest side of a crop at its end
+WIDE_FROM = 0.65  # after this part of all steps, crops are as wide as they get
+SEED = 7_000
+POOL = 10_000  # scenes
+POOL_SCALE = 0.45
+STAGES = ((4_000, 64), (1_000, 128))  # (steps, image size in pixels); small images take a third of the time
+BATCH = 64
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 0.1
+WARM_UP = 300  # steps
+WORDS = (*CLASSES, *PLACES)  # the vocabulary
 
 
 def draw_pool(count: int, seed: int = SEED, scale: float = POOL_SCALE) -> list[Scene]:
+    """Draw scenes 0 to `count` of the world of `seed`, on all cores."""
     with drawing_pool() as pool:
         return list(pool.map(_draw, ((seed, i, scale) for i in range(count)), chunksize=64))
 
@@ -77,37 +81,44 @@ def _draw(job: tuple[int, int, float]) -> Scene:
 
 
 def random_crop(rng, scene: Scene, wide: float = 1.0) -> tuple[int, int, int, int]:
-    """A window of the picture: the whole of it, or composed around one of its objects, as photographs are.
+    """A half-open box (x0, y0, x1, y1) of the scene: the whole scene, or a crop around one of its objects.
 
-    wide: 0 to 1, from close-ups of one object to all there is. Training begins with close-ups, where a caption is easy
-    to understand; begun with whole scenes it needs several times as many pictures.
+    wide: from 0, close-ups of one object, to 1, crops of all sizes. The training begins with close-ups,
+    because the meaning of their captions is clear. If it began with whole scenes, it would need several times
+    as many images.
     """
     height, width = scene.image.shape[:2]
-    if rng.random() < WHOLE_PICTURES * wide or not scene.objects:
+    if rng.random() < WHOLE_SCENES * wide or not scene.objects:
         return 0, 0, width, height
     _, (x0, y0, x1, y1) = scene.objects[rng.integers(len(scene.objects))]
     widest = CLOSE_UPS[1] * (WIDEST / CLOSE_UPS[1]) ** wide
     side = max(x1 - x0, y1 - y0, 12) * np.exp(rng.uniform(np.log(CLOSE_UPS[0]), np.log(widest)))
     aspect = np.exp(rng.uniform(-0.3, 0.3))
-    w, h = int(min(side * aspect, width)), int(min(side / aspect, height))
+    w = int(min(side * aspect, width))
+    h = int(min(side / aspect, height))
     x = int(np.clip((x0 + x1) / 2 + rng.normal(0, 0.12) * w - w / 2, 0, width - w))
     y = int(np.clip((y0 + y1) / 2 + rng.normal(0, 0.12) * h - h / 2, 0, height - h))
     return x, y, x + w, y + h
 
 
 def caption_word(rng, scene: Scene, crop: tuple[int, int, int, int]) -> str:
-    """The one thing that a caption of this crop names."""
-    names, weights = [], []
-    width, height = crop[2] - crop[0], crop[3] - crop[1]
+    """The word of the one thing that a caption of this crop names."""
+    names: list[str] = []
+    weights: list[float] = []
+    width = crop[2] - crop[0]
+    height = crop[3] - crop[1]
     for name, (x0, y0, x1, y1) in scene.objects:
-        left, top, right, bottom = max(x0, crop[0]), max(y0, crop[1]), min(x1, crop[2]), min(y1, crop[3])
-        seen = max(right - left, 0) * max(bottom - top, 0)
-        if seen < 0.4 * (x1 - x0) * (y1 - y0):
+        left = max(x0, crop[0])
+        top = max(y0, crop[1])
+        right = min(x1, crop[2])
+        bottom = min(y1, crop[3])
+        visible = max(right - left, 0) * max(bottom - top, 0)
+        if visible < 0.4 * (x1 - x0) * (y1 - y0):
             continue
         dx = (left + right - crop[0] - crop[2]) / width
         dy = (top + bottom - crop[1] - crop[3]) / height
         names.append(name)
-        weights.append((seen / (width * height) * np.exp(-(dx**2 + dy**2))) ** SALIENCE_POWER)
+        weights.append((visible / (width * height) * np.exp(-(dx**2 + dy**2))) ** SALIENCE_POWER)
     if not names:
         return scene.place
     word = str(rng.choice(names, p=np.array(weights) / np.sum(weights)))
@@ -116,26 +127,29 @@ def caption_word(rng, scene: Scene, crop: tuple[int, int, int, int]) -> str:
 
 
 def make_batch(rng, pool: list[Scene], size: int, wide: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """[B, 3, size, size] normalised crops and [B] the word of each caption."""
-    images, words = np.empty((BATCH, size, size, 3), np.uint8), []
+    """Normalised crops [B, 3, size, size], and the index of each caption's word [B]."""
+    images = np.empty((BATCH, size, size, 3), np.uint8)
+    words = []
     for i in range(BATCH):
         scene = pool[rng.integers(len(pool))]
         x0, y0, x1, y1 = crop = random_crop(rng, scene, wide)
         words.append(WORDS.index(caption_word(rng, scene, crop)))
-        picture = cv2.resize(scene.image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
-        images[i] = cv2.convertScaleAbs(
-            picture[:, ::-1] if rng.random() < 0.5 else picture, alpha=rng.uniform(0.85, 1.15)
-        )
+        image = cv2.resize(scene.image[y0:y1, x0:x1], (size, size), interpolation=cv2.INTER_AREA)
+        if rng.random() < 0.5:
+            image = image[:, ::-1]
+        images[i] = cv2.convertScaleAbs(image, alpha=rng.uniform(0.85, 1.15))
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     return normalise(pixels, PREPROCESS["mean"], PREPROCESS["std"]), torch.tensor(words)
 
 
 def build_model() -> Any:
+    """The untrained CLIP, an `open_clip.model.CLIP`."""
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
     torch.manual_seed(SEED)
     model = CLIP(MODEL["embed_dim"], CLIPVisionCfg(**MODEL["vision_cfg"]), CLIPTextCfg(**MODEL["text_cfg"]))
-    # open_clip's 0.02 makes all prompts start nearly equal, which costs hundreds of steps.
+    # With open_clip's standard deviation of 0.02, all prompts begin nearly equal, which costs hundreds of
+    # steps.
     torch.nn.init.normal_(model.token_embedding.weight, std=0.5)
     torch.nn.init.normal_(model.positional_embedding, std=0.1)
     return model
@@ -143,7 +157,7 @@ def build_model() -> Any:
 
 @torch.no_grad()
 def centre(model: Any, images: torch.Tensor, tokens: torch.Tensor) -> None:
-    """Shift both towers' first outputs to mean zero: as drawn, all prompts, and all pictures, are nearly equal."""
+    """Shift the outputs of both towers to mean zero. All prompts, and all images, are nearly equal before."""
     last = model.ln_final.register_forward_hook(
         lambda module, _, output: ends.append(output[torch.arange(len(tokens)), tokens.argmax(-1)])
     )
@@ -155,7 +169,10 @@ def centre(model: Any, images: torch.Tensor, tokens: torch.Tensor) -> None:
 
 
 def encode_images(visual: Any, images: torch.Tensor) -> torch.Tensor:
-    """[B, D] of pictures of any size: the positional embedding is resized to their grid, and learns through that."""
+    """Embeddings [B, D] of images of any size.
+
+    The positional embedding is resized to their grid. Its gradient flows through the resizing.
+    """
     positions = visual.attnpool.positional_embedding
     native = round((len(positions) - 1) ** 0.5)
     grid = (images.shape[-2] // 32, images.shape[-1] // 32)
@@ -164,30 +181,36 @@ def encode_images(visual: Any, images: torch.Tensor) -> torch.Tensor:
 
 
 def train(stages: Sequence[tuple[int, int]], pool_size: int) -> tuple[Any, list[dict]]:
+    """Train on `pool_size` scenes. Returns the model, and its loss over time.
+
+    stages: (steps, image size in pixels) of each stage.
+    """
     from open_clip.tokenizer import SimpleTokenizer
 
-    pool, rng = draw_pool(pool_size), np.random.default_rng(SEED)
+    pool = draw_pool(pool_size)
+    rng = np.random.default_rng(SEED)
     tokenize = SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])
-    tokens = torch.stack(
-        [tokenize([template.format(word) for template in TEMPLATES]) for word in WORDS]
-    )  # [W, T, L]
-    steps, sizes = sum(count for count, _ in stages), [size for count, size in stages for _ in range(count)]
+    prompts = [[template.format(word) for template in TEMPLATES] for word in WORDS]
+    tokens = torch.stack([tokenize(of_word) for of_word in prompts])  # [words, templates, tokens]
+    sizes = [size for count, size in stages for _ in range(count)]  # of each step
+    steps = len(sizes)
     model = build_model()
     model.visual.to(memory_format=torch.channels_last)
     centre(model, make_batch(rng, pool, sizes[0], wide=0)[0], tokens.flatten(0, 1))
     decayed = [p for p in model.parameters() if p.ndim >= 2 and p is not model.token_embedding.weight]
-    kept = [p for p in model.parameters() if not any(p is d for d in decayed)]
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": kept, "weight_decay": 0.0}]
+    others = [p for p in model.parameters() if not any(p is d for d in decayed)]
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps, pct_start=min(0.3, WARM_UP / steps), cycle_momentum=False
     )
-    history, began, running = [], time.time(), 0.0
+    history = []
+    began = time.time()
+    running = 0.0  # mean of the loss
     for step in range(1, steps + 1):
         images, words = make_batch(rng, pool, sizes[step - 1], min(1.0, step / (WIDE_FROM * steps)))
-        chosen = tokens[
-            torch.arange(len(WORDS)), torch.from_numpy(rng.integers(0, len(TEMPLATES), len(WORDS)))
-        ]
+        template = torch.from_numpy(rng.integers(0, len(TEMPLATES), len(WORDS)))
+        chosen = tokens[torch.arange(len(WORDS)), template]
         text = F.normalize(model.encode_text(chosen), dim=-1)
         with torch.autocast("cpu", torch.bfloat16):
             features = encode_images(model.visual, images.to(memory_format=torch.channels_last))
@@ -215,16 +238,15 @@ def train(stages: Sequence[tuple[int, int]], pool_size: int) -> tuple[Any, list[
 
 
 def save(model: Any, out: Path) -> None:
-    """Weights as fp16 safetensors beside open_clip's own config file, as `local-dir:` loads them."""
+    """Write fp16 safetensors and open_clip's config file to `out`, for the setting clip.model=local-dir:OUT."""
     from open_clip.tokenizer import SimpleTokenizer
     from safetensors.torch import save_file
 
     tokenize = SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])
     used = tokenize([template.format(word) for template in TEMPLATES for word in WORDS]).unique()
     embedding = torch.zeros_like(model.token_embedding.weight.data)
-    embedding[used] = model.token_embedding.weight.data[
-        used
-    ]  # words never seen mean nothing; zeros compress well
+    # Tokens that no caption has are untrained. Zeros in their place compress well.
+    embedding[used] = model.token_embedding.weight.data[used]
     state = {
         name: value.half() if value.is_floating_point() else value
         for name, value in model.state_dict().items()
