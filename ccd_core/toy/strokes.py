@@ -90,7 +90,7 @@ def _line_width(stroke: Stroke, transform: np.ndarray) -> float:
 def extent(
     strokes: list[Stroke], transform: np.ndarray, width: float, height: float
 ) -> tuple[int, int, int, int]:
-    """The half-open box (x0, y0, x1, y1) of a drawing in pixels, clipped to an image of `width` x `height`."""
+    """The half-open box (x0, y0, x1, y1) of a drawing in pixels, clipped to `width` x `height` pixels."""
     lows: list[np.ndarray] = []
     highs: list[np.ndarray] = []
     for stroke in strokes:

@@ -238,7 +238,7 @@ def train(stages: Sequence[tuple[int, int]], pool_size: int) -> tuple[Any, list[
 
 
 def save(model: Any, out: Path) -> None:
-    """Write fp16 safetensors and open_clip's config file to `out`, for the setting clip.model=local-dir:OUT."""
+    """Write fp16 safetensors and open_clip's config file to `out`, for clip.model=local-dir:OUT."""
     from open_clip.tokenizer import SimpleTokenizer
     from safetensors.torch import save_file
 
