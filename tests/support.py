@@ -87,7 +87,7 @@ def listens(port: int) -> bool:
 
 
 def wait_for_server(port: int, process: subprocess.Popen, log: Path) -> None:
-    """Wait until `process` answers on `port`; where it ends or never answers, fail with the end of its log."""
+    """Wait until `process` answers on `port`; if it ends or never answers, fail with the end of its log."""
     wait_for(lambda: listens(port) or process.poll() is not None, 120, lambda: log.read_text()[-3000:])
     assert process.poll() is None, log.read_text()[-3000:]
 

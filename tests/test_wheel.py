@@ -88,11 +88,12 @@ def test_it_predicts_with_the_demo_run_from_another_folder(installed, tmp_path):
 
 @pytest.mark.slow
 def test_its_app_opens_on_the_demo_from_another_folder(installed, tmp_path):
-    program = (
-        "from streamlit.testing.v1 import AppTest\n"
-        "import ccd_core.paths\n"
-        "app = AppTest.from_file(str(ccd_core.paths.ROOT / 'app' / 'navigation.py'), default_timeout=120).run()\n"
-        "assert not app.exception, app.exception\n"
-        "print([box.value for box in app.selectbox])\n"
-    )
+    program = """
+from streamlit.testing.v1 import AppTest
+from ccd_core.paths import ROOT
+
+app = AppTest.from_file(str(ROOT / "app" / "navigation.py"), default_timeout=120).run()
+assert not app.exception, app.exception
+print([box.value for box in app.selectbox])
+"""
     assert "demo_run" in run(installed, tmp_path, "-c", program)
