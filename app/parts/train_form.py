@@ -131,7 +131,9 @@ def _settings_of(name: str, changes: str) -> tuple[CCDConfig, list[tuple[str, st
     if path is None:
         raise UserError(f"There is no run {name!r} to take settings from.")
     config = load_config(None, path / "config.yaml", [change for change in changes.split(";") if change])
-    return config, paths_to_ask_about(config, path)
+    run = open_run(path)
+    own = config.named_paths() == run.config.named_paths()
+    return config, paths_to_ask_about(run, None if own else config)
 
 
 def _forget_source() -> None:

@@ -17,8 +17,7 @@ def ask_about_paths() -> None:
     """What the chosen run names is listed, with a button; nothing where all of it may be opened."""
     path = st.session_state.get(state.RUN_PATH)
     if path:
-        run = open_run(Path(path))
-        ask_about(paths_to_ask_about(run.config, run.path), "open_paths")
+        ask_about(paths_to_ask_about(open_run(Path(path))), "open_paths")
 
 
 def ask_about(asked: list[tuple[str, str]], key: str) -> None:

@@ -60,7 +60,7 @@ class DataKey(NamedTuple):
 
 def data_key(run: Run) -> DataKey:
     """The key of a run's data set; `NOT_OPENED` stands for the times of one that may not be looked at."""
-    asked = dict(paths_to_ask_about(run.config, run.path))
+    asked = dict(paths_to_ask_about(run))
     if "data.spec" in asked or "data.classes" in asked:
         classes = run.config.data.classes
         return DataKey(run.config.data.spec, str(classes) if classes else None, NOT_OPENED)

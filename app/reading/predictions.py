@@ -31,7 +31,7 @@ REMEMBERED = 100_000  # predictions a run
 def dataset_folder(run: Run) -> list[Path]:
     """Where the run's own images are, which may be read if its data set may."""
     place = run.config.data.spec.partition(":")[2]
-    asked = dict(paths_to_ask_about(run.config, run.path))
+    asked = dict(paths_to_ask_about(run))
     return [Path(place)] if place and "data.spec" not in asked else []
 
 

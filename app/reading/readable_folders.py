@@ -15,7 +15,7 @@ import streamlit as st
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.runs.known_paths import unknown_paths
+from ccd_core.runs.known_paths import made_here, unknown_paths
 from ccd_core.runs.run import Run
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -66,14 +66,21 @@ def refusals(config: CCDConfig) -> dict[str, str]:
     return found
 
 
-def paths_to_ask_about(config: CCDConfig, folder: Path) -> list[tuple[str, str]]:
-    """(setting, path) of all paths in the settings of the run in `folder` that are not opened unasked."""
-    return unknown_paths(config, [folder, *(readable_folders() or [workspace()])])
+def paths_to_ask_about(run: Run, config: CCDConfig | None = None) -> list[tuple[str, str]]:
+    """(setting, path) of all paths in a run's settings that are not opened unasked.
+
+    config: the settings where they are not the run's own, but were changed by a link.
+    """
+    shared = readable_folders()
+    asked = unknown_paths(config or run.config, [run.path, *(shared or [workspace()])])
+    if config is None and shared is None and asked and made_here(run.path, run.recorded):
+        return [(name, path) for name, path in asked if not name.startswith("data.")]
+    return asked
 
 
 def refuse_unknown(run: Run, *settings: str) -> None:
     """Raises UserError where one of these settings of the run names a path that is not opened unasked."""
-    asked = paths_to_ask_about(run.config, run.path)
+    asked = paths_to_ask_about(run)
     if found := [f"{name} {path}" for name, path in asked if name in settings]:
         raise UserError(
             f"Run {run.name} names what was not used on this machine before ({', '.join(found)}); choose the "

@@ -2,17 +2,21 @@
 
 A run's folder may come from somebody else. It is data: its settings name a data set, class names and weights,
 and whoever made it chose those paths. A page opens such a path only if it lies in a folder that the app may
-read anyway, or if the user has named it before: in a run started here, or by saying so on the page.
+read anyway, or if the user has named it before: in a run started here, or by saying so on the page. On the
+app of one user, the data set of a run that says that it was made here is opened, too: a forged run could show
+users nothing but their own images.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -60,6 +64,15 @@ def _read(path: Path) -> list[str]:
     except (OSError, ValueError, RecursionError):
         return []
     return [name for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
+
+
+def made_here(folder: Path, recorded: dict[str, Any]) -> bool:
+    """Whether the run in `folder` says that it was made on this machine, and belongs to this user."""
+    try:
+        owner = (folder / "config.yaml").stat().st_uid
+    except OSError:
+        return False
+    return recorded.get("host") == socket.gethostname() and owner == os.getuid()
 
 
 def unknown_paths(config: CCDConfig, folders: Iterable[Path]) -> list[tuple[str, str]]:
