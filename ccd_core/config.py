@@ -1,7 +1,7 @@
-"""Every setting of a run, with its unit, its source and its presets; YAML in and out.
+"""All settings of a run, each with its meaning, unit and limits, and their YAML files.
 
-Numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025); "code" is the authors' public
-implementation. Each preset's values, with their sources, are in presets.py.
+Numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025). "Code" is the authors' public
+implementation. The values of the presets and their sources are in presets.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 from ccd_core.errors import UserError
 from ccd_core.paths import absolute_place, split_place
@@ -24,17 +25,20 @@ from ccd_core.yaml_files import NotYaml, parse_yaml, read_yaml
 
 PRESETS = tuple(PRESET_VALUES)
 
-# Numbers beyond these are slips of the hand: they would fill the memory, or take for ever.
+# Larger numbers are typing errors. They would fill the memory or take for ever.
 MOST_SIDE = 8192  # pixels of a side of an image or a view
 MOST_BATCH = 65_536  # images or views a step
 MOST_SEED = 9 * 10**12  # the trainer multiplies it by a million, and torch takes 63 bits
-TAKEN_OUT = "taken-out"  # stands for a path of the machine in the settings of a shared run
+TAKEN_OUT = "taken-out"  # replaces the paths of this machine in the settings of a shared run
 MOST_PARTS = 4  # of a setting's name, such as views.threshold.mean_views
-MOST_SHOWN = 80  # characters of a wrong value that a sentence repeats
+MOST_SHOWN = 80  # a sentence repeats at most so many characters of a wrong value
+# Marks a field whose value may be a mapping, but a new mapping replaces the old one and is not merged with
+# it.
+REPLACED_AS_A_WHOLE: dict[str, Any] = {"replaced_as_a_whole": True}
 
 
 class Section(BaseModel):
-    """Some of the settings; `title` is what people read above them."""
+    """A group of settings. `title` is its heading in the app."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
     title: ClassVar[str] = "General"
@@ -42,7 +46,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_what_it_says(cls, value: Any, info: ValidationInfo) -> Any:
-        """Pydantic would take true for 1, and a NUL in a path would fail only when the path is opened."""
+        """Refuse true for a number, which pydantic would take for 1, and NUL, which no path can contain."""
         kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
             raise ValueError(f"is a number, not {str(value).lower()}")
@@ -52,7 +56,7 @@ class Section(BaseModel):
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """The types that a setting may have: {int, NoneType} of `int | None`."""
+    """The types that a setting may have, for example {int, NoneType} of `int | None`."""
     return set(get_args(annotation)) if get_origin(annotation) is UnionType else {annotation}
 
 
@@ -65,13 +69,13 @@ class DataSettings(Section):
     )
     classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
     workers: int = Field(
-        -1, ge=-1, le=1024, description="Processes that decode images; -1 picks by the number of cores."
+        -1, ge=-1, le=1024, description="Processes that decode images; -1: one for each core, at most 8."
     )
     cache_gb: float = Field(
         8.0,
         ge=0,
         le=1e6,
-        description="Decoded images are kept on disk, in $CCD_HOME, up to this size (GB); 0: none.",
+        description="Decoded images are cached on disk, in $CCD_HOME, up to this size (GB); 0: none.",
     )
 
 
@@ -156,7 +160,9 @@ class ClassifierSettings(Section):
 
     backbone: str = Field("resnet101", description="torchvision ResNet name, timm:NAME, or clip:demo (4.1).")
     backbone_options: dict[str, Any] = Field(
-        default_factory=dict, description="Further arguments of the backbone's constructor."
+        default_factory=dict,
+        description="Further arguments of the backbone's constructor.",
+        json_schema_extra=REPLACED_AS_A_WHOLE,
     )
     weights: str | None = Field(
         "imagenet", description="imagenet, a local file (safetensors or torch), or null for random weights."
@@ -172,13 +178,13 @@ class ClassifierSettings(Section):
     @field_validator("backbone_options")
     @classmethod
     def _load_no_files(cls, options: dict[str, Any]) -> dict[str, Any]:
-        """timm's ways to other weights know pickles, and paths of the machine."""
+        """Refuse timm's own arguments for weights, which can load pickles and files of the machine."""
         files = sorted(
             {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options)
         )
         if files:
             raise ValueError(
-                f"{', '.join(files)} would load files unseen; name a file in classifier.weights instead"
+                f"{', '.join(files)} would load files unchecked; name a file in classifier.weights instead"
             )
         if not all(map(math.isfinite, _numbers(options))):
             raise ValueError("a number in it is not finite")
@@ -186,7 +192,7 @@ class ClassifierSettings(Section):
 
 
 def _numbers(value: Any) -> Iterator[float]:
-    """All fractions in nested lists and dictionaries."""
+    """All numbers of type float in nested lists and dictionaries."""
     if isinstance(value, float):
         yield value
     elif isinstance(value, dict | list | tuple):
@@ -199,8 +205,9 @@ class MeanViews(Section):
 
 
 class SearchedViews(Section):
-    """The code's search: each threshold is tried on another `images` images, until their mean number of views
-    lies in between.
+    """The search of the authors' code for the view threshold.
+
+    It tries each threshold on the next `images` images, until their mean number of views lies in `between`.
     """
 
     between: tuple[float, float] = Field(
@@ -219,7 +226,7 @@ class SearchedViews(Section):
 
     @property
     def mean_views(self) -> float:
-        """The middle of what is searched for."""
+        """The middle of the interval that is searched for."""
         return sum(self.between) / 2
 
 
@@ -228,12 +235,13 @@ class ViewSettings(Section):
 
     policy: Literal["cam", "random", "moved"] = Field(
         "cam",
-        description="cam: CAM boxes (3.2); controls: as many random boxes, or the CAM views moved to "
+        description="cam: CAM boxes (3.2). Two controls: random boxes, as many; or the CAM views, moved to "
         "random places.",
     )
     threshold: float | MeanViews | SearchedViews = Field(
         default_factory=MeanViews,
         description="Classes scored above this get a view (0 to 1); or mean_views; or the code's search.",
+        json_schema_extra=REPLACED_AS_A_WHOLE,
     )
     cam_threshold: float = Field(
         0.95, gt=0, lt=1, description="A CAM box holds the pixels above this share of the map's range (4.1)."
@@ -281,12 +289,16 @@ class TrainingSettings(Section):
         description="With several devices. one: a single one warms up, so that the labels are one "
         "device's to the bit; all: faster.",
     )
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimiser (code: Adam).")
+    optimizer: Literal["adam", "adamw"] = Field(
+        "adam", description="Optimiser (code: adam). adamw: for backbones that are trained with decay."
+    )
     learning_rate: float = Field(1e-5, gt=0, le=1e3, description="Learning rate of the backbone (4.1).")
     head_factor: float = Field(
         10.0, gt=0, le=1e6, description="The last layer learns this many times faster (code)."
     )
-    weight_decay: float = Field(0.0, ge=0, le=1e3, description="Weight decay (none in paper or code).")
+    weight_decay: float = Field(
+        0.0, ge=0, le=1e3, description="Weight decay, mostly with adamw (none in paper or code)."
+    )
     schedule: Literal["constant", "cosine"] = Field("constant", description="Learning rate over the epochs.")
     beta: float = Field(
         1.0, ge=0, le=1e6, description="Weight of the consistency loss after warm-up (Eq. 8)."
@@ -303,9 +315,9 @@ class TrainingSettings(Section):
     )
     keep: Literal["first_local_minimum", "first_local_minimum_of_all", "last"] = Field(
         "first_local_minimum",
-        description="Which epoch's model is kept: the first local minimum of the gain in train-label "
-        "mAP after the labels were updated (4.1), or "
-        "of all gains, that of the update included (code); or the last.",
+        description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP "
+        "after the labels were updated (4.1), or of all gains, that of the update included (code), or the "
+        "last.",
     )
     positive_label: float = Field(
         1.0,
@@ -350,23 +362,25 @@ class CCDConfig(Section):
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> CCDConfig:
+        """Read a settings file. Raises UserError if it is not valid."""
         return load_config(config_file=path)
 
     def to_yaml(self) -> str:
+        """All settings as YAML."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     def explained(self) -> str:
-        """As `to_yaml`, with what each setting means above it. An edited copy is a file for `load_config`."""
-        return "\n".join(_explained(self))
+        """All settings as YAML, each below a comment with its meaning. `load_config` reads an edited copy."""
+        return "\n".join(_commented(self))
 
     def changed(self, **sections: Any) -> CCDConfig:
-        """A copy with nested changes, validated: `config.changed(labels={"alpha": 0.2}, seed=1)`."""
+        """A validated copy with nested changes, as in `config.changed(labels={"alpha": 0.2}, seed=1)`."""
         return build(_merge(self.model_dump(), sections))
 
     def named_paths(self) -> list[tuple[str, str]]:
-        """(setting, file or folder) of all settings that name one; a data set may name two.
+        """(setting, path) of all settings that name a file or folder. A data set may name two.
 
-        Names of models of open_clip, torchvision, timm and the hub are not paths.
+        The names of models of open_clip, torchvision, timm and the hub are not paths.
         """
         found = [("data.spec", path) for path in split_place(self.data.spec.partition(":")[2]) if path]
         if self.data.classes:
@@ -381,7 +395,7 @@ class CCDConfig(Section):
         return found
 
     def without_paths(self) -> CCDConfig:
-        """A copy that names no file of this machine, for a run that is shared."""
+        """A copy for a shared run, which names no file of this machine."""
         named = dict(self.named_paths())
         kind = self.data.spec.partition(":")[0]
         data: dict[str, Any] = {"classes": None}
@@ -396,7 +410,7 @@ class CCDConfig(Section):
         return self.changed(data=data, clip=clip, classifier=classifier)
 
     def with_absolute_paths(self) -> CCDConfig:
-        """A copy whose paths do not depend on the current folder, as a run's folder keeps them."""
+        """A copy with absolute paths, so that a run's folder does not depend on the current folder."""
         kind, _, place = self.data.spec.partition(":")
         name, _, folder = self.clip.model.partition(":")
         pretrained = self.clip.pretrained
@@ -421,12 +435,13 @@ def _absolute(path: str | Path) -> str:
     return os.path.abspath(Path(path).expanduser())
 
 
-def _explained(section: BaseModel, indent: str = "") -> Iterator[str]:
+def _commented(section: BaseModel, indent: str = "") -> Iterator[str]:
+    """The lines of `CCDConfig.explained`."""
     values = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         if not indent and isinstance(inner := getattr(section, name), Section):
             yield f"\n{name}:"
-            yield from _explained(inner, "  ")
+            yield from _commented(inner, "  ")
         else:
             yield f"{indent}# {field.description}"
             text = yaml.safe_dump({name: values[name]}, sort_keys=False, allow_unicode=True)
@@ -434,7 +449,7 @@ def _explained(section: BaseModel, indent: str = "") -> Iterator[str]:
 
 
 def build(values: dict[str, Any]) -> CCDConfig:
-    """Validate; every wrong setting becomes one line of one UserError."""
+    """Validate settings. Raises one UserError with a sentence for every wrong setting."""
     try:
         return CCDConfig.model_validate(values)
     except ValidationError as error:
@@ -442,7 +457,7 @@ def build(values: dict[str, Any]) -> CCDConfig:
 
 
 def setting_name(problem: Any) -> str:
-    """The dotted name of the setting that one of pydantic's errors is about."""
+    """The dotted name of the setting that an error of pydantic is about."""
     kinds = ("float", "MeanViews", "SearchedViews", "str", "list[str]")  # of values, not names of settings
     return ".".join(str(part) for part in problem["loc"] if part not in kinds)
 
@@ -456,7 +471,7 @@ def _sentence(problem: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A wrong value as a sentence repeats it: not more than fits into a line."""
+    """A wrong value, shortened to fit into a sentence."""
     try:
         text = repr(value)
     except ValueError:  # a number of more digits than Python prints
@@ -474,7 +489,8 @@ def differences(one: CCDConfig, other: CCDConfig) -> list[str]:
             else:
                 yield prefix + key, value
 
-    first, second = dict(flat(one.model_dump(mode="json"))), dict(flat(other.model_dump(mode="json")))
+    first = dict(flat(one.model_dump(mode="json")))
+    second = dict(flat(other.model_dump(mode="json")))
     return [key for key in {**first, **second} if first.get(key) != second.get(key)]
 
 
@@ -485,9 +501,10 @@ def load_config(
     dataset: str | None = None,
     classes: str | Path | None = None,
 ) -> CCDConfig:
-    """The preset, as it is for the data set; then the file, the changes (`section.key=value`), the data set.
+    """Combine a preset, a settings file, changes such as `section.key=value`, and a data set.
 
-    Each overrides what came before. Raises UserError for what is no setting.
+    Each overrides the ones before it. The preset may depend on the data set. Raises UserError if something is
+    not a setting or has a wrong value.
     """
     given: dict[str, Any] = {}
     if config_file is not None:
@@ -530,7 +547,7 @@ def _parse_change(change: str) -> dict[str, Any]:
 
 
 def _number(text: str) -> str | float:
-    """`1e-4` as a number, which YAML reads as text."""
+    """The number that `text` stands for, if any. YAML reads 1e-4 as text."""
     try:
         number = float(text)
     except ValueError:
@@ -538,13 +555,22 @@ def _number(text: str) -> str | float:
     return number if math.isfinite(number) else text
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _merge(
+    base: dict[str, Any], changes: dict[str, Any], section: type[BaseModel] | None = CCDConfig
+) -> dict[str, Any]:
+    """`base` with nested `changes`. Both are settings of `section`, or one setting's value if it is None."""
     merged = dict(base)
     for key, value in changes.items():
-        nested = (
-            isinstance(value, dict)
-            and isinstance(merged.get(key), dict)
-            and key not in ("backbone_options", "threshold")
-        )
-        merged[key] = _merge(merged[key], value) if nested else value
+        field = section.model_fields.get(key) if section else None
+        is_whole = field is not None and field.json_schema_extra == REPLACED_AS_A_WHOLE
+        if isinstance(value, dict) and isinstance(merged.get(key), dict) and not is_whole:
+            merged[key] = _merge(merged[key], value, _section_of(field))
+        else:
+            merged[key] = value
     return merged
+
+
+def _section_of(field: FieldInfo | None) -> type[BaseModel] | None:
+    """The section that a field of `CCDConfig` holds, or None for the field of a single setting."""
+    kind = field.annotation if field else None
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None

@@ -1,15 +1,15 @@
-"""Which errors are the user's to mend: one exception type whose message is written for that person."""
+"""Errors that the user can fix. Each has a message that is written for the user."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake of the user's: one clear sentence that names what was wrong, where, and what to do."""
+    """A mistake of the user. Its message is one clear sentence: what is wrong, where, and what to do."""
 
 
 class ImageError(UserError):
-    """An image file cannot be used; the sentence names the file and what is wrong with it."""
+    """An image file cannot be used. The message names the file and what is wrong with it."""
 
 
 class Stopped(BaseException):
-    """Somebody asked the run to stop; like KeyboardInterrupt, nothing that goes wrong on the way."""
+    """Somebody asked the run to stop. Like KeyboardInterrupt, it is not an error."""

@@ -1,6 +1,7 @@
-"""Files that are whole or not there: written under a temporary name, synced and renamed.
+"""Files are written completely or not at all: under a temporary name, then synced to the disk and renamed.
 
-A reader never sees half a file, and what is written is streamed to the disk, never assembled in memory first.
+So a reader never sees a half-written file. Content can be streamed to the file and need not be in memory at
+once.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 
 from ccd_core.errors import UserError
 
-# What parsers raise for damaged files. json, pandas and pyarrow: ValueError; pyarrow also LookupError;
-# numpy, for a header that promises more than there is: MemoryError; json, for many
-# brackets: RecursionError.
+# What parsers raise for damaged files. json, pandas and pyarrow raise ValueError, and pyarrow also
+# LookupError. numpy raises MemoryError for a header that promises more than there is, json RecursionError for
+# many brackets.
 PARSER_ERRORS = (
     OSError,
     ValueError,
@@ -54,22 +55,25 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file completely or not at all."""
     with replacing(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file. Raises ValueError for NaN and infinite numbers, which JSON does not have."""
     write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write an .npz file of arrays."""
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raises UserError where the block cannot read `path`, a file of a run, whatever its parser said."""
+    """Raise UserError if the block cannot read `path`, a file of a run, whatever error its parser raises."""
     try:
         yield
     except FileNotFoundError:
@@ -84,7 +88,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of an .npz file. Raises UserError where it is damaged."""
+    """The arrays of an .npz file. Raises UserError if it is missing or damaged."""
     with reading(path):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

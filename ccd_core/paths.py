@@ -1,4 +1,4 @@
-"""Where the project's own files lie, and where it keeps what can be made again."""
+"""Paths: the project's own files, the caches, and paths in the names of data sets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ DEMO_RUN = ROOT / "assets" / "demo_run"
 
 
 def home() -> Path:
-    """Where the project keeps what can be made again: $CCD_HOME, or ~/.cache/ccd."""
+    """The folder of all caches, whose files can be made again: $CCD_HOME, or ~/.cache/ccd."""
     return Path(os.environ.get("CCD_HOME") or "~/.cache/ccd").expanduser()
 
 
 def state_home() -> Path:
-    """Where the project remembers what this user has said: $XDG_STATE_HOME/ccd, or ~/.local/state/ccd.
+    """The folder of this user's decisions: $XDG_STATE_HOME/ccd, or ~/.local/state/ccd.
 
-    It is in `home()` for a user without a folder of their own, as in a container.
+    If the user has no home folder, as in some containers, it is `home()`.
     """
     try:
         return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "ccd"
@@ -28,12 +28,12 @@ def state_home() -> Path:
 
 
 def demo_root() -> Path:
-    """Where the demo's images are drawn."""
+    """The folder of the demo's images."""
     return home() / "toy-scenes-v2"
 
 
 def split_place(place: str) -> tuple[str, str | None]:
-    """The two paths of a place such as ANNOTATIONS.json,IMAGES; None for a second that is not there."""
+    """The two paths of a place such as ANNOTATIONS.json,IMAGES. The second is None if there is only one."""
     first, comma, second = place.rpartition(",")
     if not comma or not first or Path(place).expanduser().exists():
         return place, None
@@ -41,6 +41,6 @@ def split_place(place: str) -> tuple[str, str | None]:
 
 
 def absolute_place(place: str) -> str:
-    """A data set's place with its paths made independent of the current folder."""
+    """A data set's place with absolute paths."""
     paths = [path for path in split_place(place) if path]
     return ",".join(os.path.abspath(Path(path).expanduser()) for path in paths)

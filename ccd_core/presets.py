@@ -1,16 +1,17 @@
-"""The presets, each value with its source: the paper, and the authors' code where it differs.
+"""The presets. Each value has its source in the paper, or in the authors' code where that differs.
 
-One row a setting. Sections are the paper's (Kim and Shim, CVPR 2025); "S" is its supplement. Files are those
-of the authors' public implementation (github.com/k0u-id/CCD, commit 0b57641). "not said" means that the paper
-is silent; the value is then the code's, or what the field uses. `AS_PAPER`: the code does what the paper
-says.
+There is one row for each setting. Sections are those of the paper (Kim and Shim, CVPR 2025); "S" is its
+supplement. Files are those of the authors' public implementation (github.com/k0u-id/CCD, commit 0b57641).
+"not said" means that the paper is silent. The value is then the code's, or one that is usual in the field.
+`AS_PAPER` means that the code does what the paper says.
 
-Not followed by any preset, because nobody could want it: the code takes VOC's class names for every data set
-(train.py), which gives no labels for COCO or NUS-WIDE; it also writes the model that is best on the
-validation set (train.py, "with GT"), which chooses by ground truth. Two things of the code change nothing:
-the cross-entropy of an image is weighted by clip(low entropy + loss_coeff, 0, 1), and loss_coeff is 1
-(train_gpu#0.sh); and a CAM without a peak ends the code with an IndexError, where here the class gets no
-view.
+No preset follows the code in two things that nobody could want. It takes VOC's class names for every data set
+(train.py), which gives no labels for COCO or NUS-WIDE. It also writes the model that is best on the
+validation set (train.py, "with GT"), which chooses by ground truth.
+
+Two more things of the code have no effect. It weights the cross-entropy of an image by clip(low entropy +
+loss_coeff, 0, 1), but loss_coeff is 1 (train_gpu#0.sh). It ends with an IndexError at a CAM without a peak,
+where here the class gets no view.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 AS_PAPER: Any = object()
 SEARCH = {"between": [4.0, 6.0], "images": 100, "start": 0.05, "step": 0.001}
 
-# setting, the paper's value, where it says so, the code's value, where it does so
+# (setting, the paper's value, its place in the paper, the code's value, its place in the code)
 TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("precision", "auto", "not said", "fp32", "train.py: the classifier is trained without autocast"),
     ("clip.model", "RN50x64", "4.1", AS_PAPER, "train.py"),
@@ -137,8 +138,8 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("training.positive_label", 1.0, "not said: the code's", AS_PAPER, "instrumentation.py: exactly 1"),
 )
 
-# What a preset says of one kind of data set alone. 4.1: "a photo of a" for NUS-WIDE; the code says "the" for
-# all.
+# Values of a preset for one kind of data set. The paper has "a photo of a" for NUS-WIDE (4.1); the code has
+# "the" for all data sets.
 FOR_DATASET: dict[tuple[str, str], dict[str, Any]] = {
     ("paper", "nuswide"): {"clip": {"prompt": "a photo of a {}"}},
     ("best", "nuswide"): {"clip": {"prompt": "a photo of a {}"}},
@@ -146,21 +147,21 @@ FOR_DATASET: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """{"labels.alpha": 0.4} as {"labels": {"alpha": 0.4}}."""
+    """Turn {"labels.alpha": 0.4} into {"labels": {"alpha": 0.4}}."""
     values: dict[str, Any] = {}
     for name, value in flat.items():
         *sections, key = name.split(".")
-        place = values
+        inner = values
         for section in sections:
-            place = place.setdefault(section, {})
-        place[key] = value
+            inner = inner.setdefault(section, {})
+        inner[key] = value
     return values
 
 
 _PAPER = nested({name: value for name, value, *_ in TABLE})
 
 PRESET_VALUES: dict[str, dict[str, Any]] = {
-    # measured on the toy scenes (benchmarks/quality.py); what is not named is the paper's
+    # Measured on the toy scenes (benchmarks/quality.py). Settings that are not named have the paper's values.
     "demo": {
         "clip": {"model": "demo", "pretrained": None, "size": 128, "batch_size": 64, "round_to": 16},
         "bias": {"entropy_threshold": 1.5},
@@ -177,5 +178,5 @@ PRESET_VALUES: dict[str, dict[str, Any]] = {
     },
     "paper": _PAPER,
     "reference": nested({name: paper if code is AS_PAPER else code for name, paper, _, code, _ in TABLE}),
-    "best": _PAPER,  # starts as `paper`; each step away from it is to be one line here with its measured gain
+    "best": _PAPER,  # the same as `paper`, until a change has a measured gain
 }

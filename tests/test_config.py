@@ -32,6 +32,20 @@ def test_changes_override_file_and_preset(tmp_path):
     assert load_config("demo", None, ["views.threshold={mean_views: 3}"]).views.threshold.mean_views == 3
 
 
+def test_the_rule_for_the_view_threshold_and_the_backbone_options_are_replaced_as_a_whole():
+    search = {"between": [3.0, 5.0], "images": 50}
+    config = CCDConfig.preset("paper").changed(classifier={"backbone_options": {"a": 1}})
+    changed = config.changed(views={"threshold": search}, classifier={"backbone_options": {"b": 2}})
+    assert config.views.threshold.mean_views == 10 and changed.views.threshold.between == (3, 5)
+    assert changed.classifier.backbone_options == {"b": 2}
+
+
+def test_other_names_of_classes_are_added_to_those_before():
+    config = CCDConfig.preset("paper").changed(clip={"names": {"cat": "tomcat"}})
+    names = config.changed(clip={"names": {"dog": "hound"}}).clip.names
+    assert names == {"cat": "tomcat", "dog": "hound"}
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
