@@ -65,6 +65,12 @@ def start_python(code: str, *arguments: object, **options) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
 
 
+def ccd_process(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """The command `ccd` in a process of its own, as from a shell."""
+    command = [sys.executable, "-m", "ccd_core.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, **options)
+
+
 def is_gone(process: psutil.Process) -> bool:
     """Whether a process has ended; a zombie has."""
     try:
