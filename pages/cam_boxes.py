@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.choices import current_run, pick_image
-from app.parts.cam_boxes import image_panel, methods_panel, views_panel
-from app.parts.cam_boxes_filters import GRID, filters, grid_part, nothing_fits
+from app.parts.cam_boxes.filters import GRID, filters, grid_part, nothing_fits
+from app.parts.cam_boxes.panels import image_panel, methods_panel, views_panel
 from app.reading.images import image_path
 from app.reading.runs import image_ids
 from app.widgets import friendly_errors, page_header, require

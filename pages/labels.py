@@ -6,8 +6,8 @@ import streamlit as st
 
 from app import state
 from app.choices import current_run
-from app.parts.labels_data_set import ALL, ONE, data_set_part
-from app.parts.labels_image import image_part
+from app.parts.labels.data_set import ALL, ONE, data_set_part
+from app.parts.labels.image import image_part
 from app.widgets import page_header, require
 
 run = current_run()

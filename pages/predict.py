@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app.choices import current_run
-from app.parts.predict_images import chosen_example, chosen_images, no_images_yet
-from app.parts.predict_labels import cards, downloads, filtered, labelled, large_image, show_unusable
-from app.parts.predict_thresholds import chosen_thresholds
+from app.parts.predict.images import chosen_example, chosen_images, no_images_yet
+from app.parts.predict.labels import cards, downloads, filtered, labelled, large_image, show_unusable
+from app.parts.predict.thresholds import chosen_thresholds
 from app.reading.predictions import predict_all
 from app.widgets import friendly_errors, page_header, require
 

@@ -6,10 +6,10 @@ import streamlit as st
 
 from app import state
 from app.choices import current_run
-from app.parts.results_classes import classes_part
-from app.parts.results_curves import curves_part
-from app.parts.results_errors import confusion_part, wrong_part
-from app.parts.results_thresholds import thresholds_part
+from app.parts.results.classes import classes_part
+from app.parts.results.curves import curves_part
+from app.parts.results.errors import confusion_part, wrong_part
+from app.parts.results.thresholds import thresholds_part
 from app.reading.ground_truth import why_no_truth
 from app.reading.scores import SPLITS, scored, splits_of
 from app.widgets import literal, metric_row, page_header, require

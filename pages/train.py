@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.parts.train_form import start_form
-from app.parts.train_jobs import announce, jobs_part
+from app.parts.train.form import start_form
+from app.parts.train.jobs import announce, jobs_part
 from app.widgets import literal, page_header
 
 page_header(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.choices import current_run
-from app.parts.view_lab import chosen_image, laboratory
+from app.parts.view_lab.page import chosen_image, laboratory
 from app.widgets import friendly_errors, page_header, require
 
 run = current_run()

@@ -10,6 +10,7 @@ from PIL import Image
 
 from app.reading.cached import cached_by, mtime_ns
 from app.reading.ground_truth import find_image
+from app.reading.readable_folders import data_folders, permitted
 from app.reading.runs import known_runs, open_run
 from ccd_core.data.images import read_image
 from ccd_core.data.types import UnitBox
@@ -24,6 +25,7 @@ def image_path(run: Run, image: str) -> Path:
     path = find_image(run, image)
     if path is None:
         raise UserError(f"The data set of this run has no image {image!r} on this machine.")
+    permitted(path, data_folders(run))  # where others reach the app, a link may not lead out
     return path
 
 

@@ -17,7 +17,7 @@ from app.reading import runs
 from app.reading.cached import cached_by
 from app.reading.ground_truth import find_image
 from app.reading.predictor import MODEL_FILES, STARTING, predict
-from app.reading.readable_folders import paths_to_ask_about, permitted, readable_folders
+from app.reading.readable_folders import UPLOADS, data_folders, permitted, readable_folders, workspace
 from ccd_core.data.folder import find_images
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
@@ -28,19 +28,12 @@ CHUNK = 32  # images asked for between two signs of progress
 REMEMBERED = 100_000  # predictions a run
 
 
-def dataset_folder(run: Run) -> list[Path]:
-    """Where the run's own images are, which may be read if its data set may."""
-    place = run.config.data.spec.partition(":")[2]
-    asked = dict(paths_to_ask_about(run))
-    return [Path(place)] if place and "data.spec" not in asked else []
-
-
 def images_in(run: Run, folder: str) -> dict[str, Path]:
     """Name -> file of the images in `folder` and below.
 
     Raises UserError for a folder that is not there, not allowed, or too large.
     """
-    path = permitted(folder, dataset_folder(run))
+    path = permitted(folder, data_folders(run))
     try:
         if not path.is_dir():
             raise UserError(f"There is no folder {folder}.")
@@ -52,7 +45,13 @@ def images_in(run: Run, folder: str) -> dict[str, Path]:
         ) from None
     names = find_images(path)
     if readable_folders() is not None:  # nor may links lead out, where others reach the app
-        names = [name for name in names if (path / name).resolve().is_relative_to(path)]
+        uploads = workspace() / UPLOADS
+        real = {name: (path / name).resolve() for name in names}
+        names = [
+            name
+            for name in names
+            if real[name].is_relative_to(path) and not real[name].is_relative_to(uploads)
+        ]
     if not names:
         raise UserError(f"There are no images in {folder}.")
     if len(names) > MOST_IN_FOLDER:

@@ -4,7 +4,7 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from app.parts import train_data
+from app.parts.train import data as train_data
 
 
 @pytest.fixture

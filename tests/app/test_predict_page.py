@@ -12,8 +12,8 @@ import pytest
 import streamlit as st
 from typer.testing import CliRunner
 
-from app.parts import predict_thresholds
-from app.parts.predict_images import MOST
+from app.parts.predict import thresholds as predict_thresholds
+from app.parts.predict.images import MOST
 from app.reading.predictions import images_in
 from ccd_core.cli.commands import app as command
 from ccd_core.errors import UserError

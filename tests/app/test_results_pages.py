@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from app.figures import results as figures_results
-from app.parts import results_curves
+from app.parts.results import curves as results_curves
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.runs.run import Run

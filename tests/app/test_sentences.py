@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app.access import TokenAccess, cookie_name
-from app.parts.cam_boxes import number_or
+from app.parts.cam_boxes.panels import number_or
 from app.reading import ground_truth
 from app.reading.images import image_path
 from app.reading.labels import clip_outputs

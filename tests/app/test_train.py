@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.parts import train_data, train_settings
+from app.parts.train import data as train_data
+from app.parts.train import settings as train_settings
 from app.reading.readable_folders import refusals
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.data.check import examine_dataset

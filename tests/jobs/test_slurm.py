@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.parts import train_data
+from app.parts.train import data as train_data
 from ccd_core.errors import UserError
 from ccd_core.jobs import control as jobs
 from ccd_core.jobs import slurm

@@ -11,9 +11,9 @@ import streamlit as st
 from app import state
 from app.components.gallery import gallery
 from app.reading.images import image_path
-from app.reading.predictions import dataset_folder, examples, images_in
+from app.reading.predictions import examples, images_in
 from app.reading.predictor import wake_predictor
-from app.reading.readable_folders import readable_folders
+from app.reading.readable_folders import data_folders, readable_folders
 from app.reading.uploads import MEGABYTES, store_uploads
 from app.widgets import empty_state, literal
 from ccd_core.data.images import IMAGE_SUFFIXES
@@ -44,7 +44,7 @@ def _folder(run: Run) -> dict[str, Path]:
     folder = st.text_input("Folder", key=state.FOLDER, bind="query-params", placeholder=str(example))
     text = "Images in it and all folders below."
     if readable is not None:
-        open_folders = ", ".join(literal(str(root)) for root in [*readable, *dataset_folder(run)])
+        open_folders = ", ".join(literal(str(root)) for root in [*readable, *data_folders(run)])
         text += f" Open to this app: {open_folders}."
     st.caption(text)
     return images_in(run, folder) if folder else {}

@@ -16,10 +16,11 @@ import streamlit as st
 
 from app.figures.training import class_counts
 from app.reading.cached import DataKey
-from app.reading.readable_folders import permitted
+from app.reading.readable_folders import permitted_tree
 from app.widgets import literal, show_figure
 from ccd_core.data.check import DatasetReport, SplitReport, examine_dataset
 from ccd_core.errors import UserError
+from ccd_core.paths import split_place
 
 PATIENCE = 0.5  # seconds that the page waits; most data sets have been looked at by then
 FACTS = {
@@ -36,9 +37,9 @@ FACTS = {
 def checked_dataset(spec: str, classes: Path | None) -> DatasetReport | None:
     """What is found, or None while it is being looked at; the page runs again when that is over."""
     try:
-        for path in (spec.partition(":")[2], classes):
+        for path in (*split_place(spec.partition(":")[2]), classes):
             if path:
-                permitted(path)
+                permitted_tree(path)
     except UserError as error:
         return DatasetReport(spec, ok=False, problem=str(error))
     future, began = _examination(DataKey.of(spec, classes))

@@ -11,9 +11,9 @@ import streamlit as st
 
 from app import state
 from app.parts.run_progress import duration
-from app.parts.train_cluster import place_field
-from app.parts.train_data import checked_dataset, show_report
-from app.parts.train_settings import checked, command_lines, settings_form
+from app.parts.train.cluster import place_field
+from app.parts.train.data import checked_dataset, show_report
+from app.parts.train.settings import checked, command_lines, settings_form
 from app.parts.unknown_paths import ask_about
 from app.reading.readable_folders import paths_to_ask_about, refusals
 from app.reading.runs import known_runs, open_run, workspace

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import state
 from app.parts.run_progress import COLOURS, doing, progress, stages
-from app.parts.train_job_details import details_part
+from app.parts.train.job_details import details_part
 from app.reading.readable_folders import refuse_unknown
 from app.reading.runs import workspace
 from app.widgets import friendly_errors, literal

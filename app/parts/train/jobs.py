@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import state
-from app.parts.train_job import confirm_delete, job_card
+from app.parts.train.job import confirm_delete, job_card
 from app.reading.runs import workspace
 from app.widgets import friendly_errors, literal
 from ccd_core.jobs import control

@@ -14,7 +14,7 @@ from app import state
 from app.choices import pick_class, pick_image
 from app.components.view_lab import view_lab
 from app.figures.view_lab import class_colours
-from app.parts.view_lab_panels import (
+from app.parts.view_lab.panels import (
     PLACES,
     Both,
     is_fine,

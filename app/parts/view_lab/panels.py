@@ -14,7 +14,7 @@ from app import state
 from app.components.clip_progress import clip_progress
 from app.components.picture_strip import picture_strip
 from app.figures.view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
-from app.parts.cam_boxes import grown
+from app.parts.cam_boxes.panels import grown
 from app.reading.clip_queue import coverage, known_probabilities, query_about, subscribe, unit_box
 from app.reading.images import crop_urls
 from app.reading.predictor import explain
