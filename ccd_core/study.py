@@ -1,9 +1,8 @@
-"""The proof-of-concept study (Sec. 3.2, Fig. 3): how good are labels from local views chosen with
-ground-truth boxes, and without them?
+"""The proof-of-concept study (Sec. 3.2, Fig. 3): how much do labels gain from local views around objects?
 
-A measurement, apart from the pipeline: what needs boxes exists here only, no setting of a run names it, and
-nothing that trains imports this module. Every policy but `cam` and `moved`, which take a run's own views,
-gives the nine views an image of the paper.
+This is a measurement, apart from the pipeline. Policies that need ground-truth boxes exist only here. No
+setting of a run can name them, and nothing that trains imports this module. `cam` and `moved` take the views
+of a run. All other policies take nine views an image, as in the paper.
 """
 
 from __future__ import annotations
@@ -35,11 +34,10 @@ from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.labels import read_local_probabilities
 
 VIEWS = 9  # an image (Sec. 3.2)
-RESIZED = (
-    1.0,
-    0.75,
-    0.5,
-)  # of the longer side: an image with fewer boxes has them at other sizes, too (footnote 2)
+# An image with fewer than nine boxes has each again at the next of these parts of the longer side (footnote
+# 2).
+RESIZED = (1.0, 0.75, 0.5)
+BATCH = 8  # images that are read together
 POLICIES = {
     "cam": "CAM boxes ± offset, the run's own",
     "around_boxes": "around ground-truth boxes",
@@ -48,12 +46,14 @@ POLICIES = {
     "grid": "uniform grid (CDUL)",
     "moved": "the run's boxes, moved",
 }
-NEEDS_RUN, NEEDS_BOXES = ("cam", "moved"), ("around_boxes", "boxes")
+NEEDS_RUN = ("cam", "moved")
+NEEDS_BOXES = ("around_boxes", "boxes")
 
 
 def around_boxes(boxes: np.ndarray, offset: int, side: int, rng: np.random.Generator) -> np.ndarray:
-    """[9, 4] random crops around the boxes [K, 4]: every side reaches 0 to 2 offsets beyond the box, one
-    offset on average.
+    """[9, 4] random boxes around the boxes [K, 4] in a frame of `side` pixels.
+
+    Each side lies 0 to 2 offsets outside of the box, on average one offset.
     """
     chosen = boxes[np.arange(VIEWS) % len(boxes)]
     reach = rng.integers(0, 2 * offset + 1, (VIEWS, 4)) * [-1, -1, 1, 1]
@@ -61,13 +61,17 @@ def around_boxes(boxes: np.ndarray, offset: int, side: int, rng: np.random.Gener
 
 
 def grid_boxes(side: int) -> np.ndarray:
-    """[9, 4] the cells of a 3 x 3 grid, as CDUL's patches."""
+    """[9, 4] the cells of a 3 x 3 grid over a frame of `side` pixels, as in CDUL."""
     edges = np.rint(np.linspace(0, side, 4)).astype(int)
     return np.array([(edges[x], edges[y], edges[x + 1], edges[y + 1]) for y in range(3) for x in range(3)])
 
 
 def in_frame(objects: Sequence[tuple[int, Box]], size: tuple[int, int], side: int) -> np.ndarray:
-    """[K, 4] int boxes of an image of `size` (width, height) in its square frame; at least one pixel each."""
+    """[K, 4] int, the boxes of K objects in the frame, of at least one pixel each.
+
+    objects: (class, box in pixels of the image); size: (width, height) of the image; side: pixels of the
+    frame.
+    """
     corners = np.array([box for _, box in objects], float).reshape(-1, 4) * side / np.array([*size, *size])
     boxes = np.rint(corners).astype(int)
     boxes[:, :2] = np.clip(boxes[:, :2], 0, side - 1)
@@ -82,20 +86,23 @@ def study(
     limit: int | None = None,
     report: Reporter | None = None,
 ) -> dict[str, Any]:
-    """{policy: {"views", "local", "final"}}: views an image, and mAP, micro-AP and F1 (percent) of local and
-    final labels on the training images.
+    """Measure the labels that each policy gives for the training images.
 
-    config: whose CLIP, bias, frame and alpha are used; run: whose views `cam` and `moved` take; limit: how
-    many images at most. report(stage, done, total, detail) is called as work proceeds. Raises UserError where
-    a policy lacks what it needs.
+    config: its CLIP, bias, frame and alpha are used. run: `cam` and `moved` take its views. limit: the
+    greatest number of images. report(stage, done, total, detail) is called as the work proceeds.
+
+    Returns {policy: {"views": views an image, "local": measures, "final": measures}}, where the measures are
+    mAP, micro-AP and F1 in percent of the local and of the final labels. `initial` stands for no views.
+    Raises UserError if a policy lacks the run or the ground truth that it needs.
     """
     dataset = open_dataset(config.data.spec, config.data.classes)
-    truth, images = dataset.ground_truth("train"), dataset.splits["train"]
+    truth = dataset.ground_truth("train")
+    images = dataset.splits["train"]
     _check(policies, run, truth, config.data.spec)
     assert truth is not None
     if run is not None:
-        images = _of(images, run.load_labels()["ids"].tolist())
-    images = _of(images, list(images.ids[:limit]))
+        images = _subset(images, run.load_labels()["ids"].tolist())
+    images = _subset(images, list(images.ids[:limit]))
     accelerator = make_accelerator(config.device, config.precision)
     scorer = Scorer(dataset)
     clip = load_teacher(config.clip, dataset.classes, accelerator)
@@ -108,86 +115,90 @@ def study(
     for policy in policies:
         if policy == "cam":
             assert run is not None
-            p_local, count = read_local_probabilities(run, run.load_labels()["ids"].tolist())
-            p_local, count = p_local[: len(images)], count[: len(images)]
+            p_local, n_views = read_local_probabilities(run, run.load_labels()["ids"].tolist())
+            p_local = p_local[: len(images)]
+            n_views = n_views[: len(images)]
         else:
-            places = Places(policy, config, truth, images, run)
-            p_local, count = ask_about(places, clip, images, config, report)
+            views = PolicyViews(policy, config, truth, images, run)
+            p_local, n_views = local_probabilities_of(views, clip, images, config, report)
         local = debiased_local(p_local, bias, config)
         results[policy] = {
-            "views": float(count.mean()),
+            "views": float(n_views.mean()),
             "local": _measures(scorer, images, np.nan_to_num(local)),
             "final": _measures(scorer, images, final_labels(initial, local, config)),
         }
     return results
 
 
-class Places:
-    """Where a policy looks in each image: `of(row)` is [V, 4] boxes in the frame and, of each, the longer
-    side it is resized to.
-    """
+class PolicyViews:
+    """The local views that a policy chooses."""
 
     def __init__(
         self, policy: str, config: CCDConfig, truth: GroundTruth, images: ImageList, run: Run | None
     ):
-        self.policy, self.config, self.images = policy, config, images
-        self.truth, self.row_of = truth, {image: row for row, image in enumerate(truth.ids)}
-        self.views = (
-            run.load_views().groupby("image", observed=True)
-            if run is not None and policy == "moved"
-            else None
-        )
+        self.policy = policy
+        self.config = config
+        self.images = images
+        self.truth = truth
+        self.row_of = {image: row for row, image in enumerate(truth.ids)}
+        self.views_of_run = None
+        if run is not None and policy == "moved":
+            self.views_of_run = run.load_views().groupby("image", observed=True)
 
     def of(self, row: int) -> tuple[np.ndarray, list[int]]:
-        side, longer, image = self.config.views.frame, self.config.clip.size, self.images.ids[row]
+        """The views of image `row`: boxes [V, 4] in the frame, and the longer side to resize each to."""
+        side = self.config.views.frame
+        longer = self.config.clip.size
         rng = np.random.default_rng([self.config.seed, row])
         if self.policy == "grid":
             return grid_boxes(side), [longer] * VIEWS
         if self.policy == "random":
             return random_boxes(VIEWS, (side, side), rng), [longer] * VIEWS
-        if self.views is not None:
-            own = (
-                self.views.get_group(image)[["x0", "y0", "x1", "y1"]].to_numpy()
-                if image in self.views.groups
-                else np.empty((0, 4), int)
-            )
-            return moved_boxes(own, (side, side), rng), [longer] * len(own)
+        if self.policy == "moved":
+            boxes = self._boxes_of_run(row)
+            return moved_boxes(boxes, (side, side), rng), [longer] * len(boxes)
+        image = self.images.ids[row]
         boxes = in_frame(self.truth.boxes[self.row_of[image]], image_size(self.images.paths[row]), side)
         if not len(boxes):
             return boxes, []
         if self.policy == "around_boxes":
             return around_boxes(boxes, self.config.views.offset, side, rng), [longer] * VIEWS
-        turns = np.arange(max(VIEWS, len(boxes))) // len(boxes)
-        sizes = [round(longer * RESIZED[turn % len(RESIZED)]) for turn in turns][:VIEWS]
+        rounds = np.arange(max(VIEWS, len(boxes))) // len(boxes)
+        sizes = [round(longer * RESIZED[number % len(RESIZED)]) for number in rounds][:VIEWS]
         return np.tile(boxes, (VIEWS, 1))[:VIEWS], sizes
+
+    def _boxes_of_run(self, row: int) -> np.ndarray:
+        image = self.images.ids[row]
+        if self.views_of_run is None or image not in self.views_of_run.groups:
+            return np.empty((0, 4), int)
+        return self.views_of_run.get_group(image)[["x0", "y0", "x1", "y1"]].to_numpy()
 
 
 @torch.inference_mode()
-def ask_about(
-    places: Places,
-    clip: PromptedClip,
-    images: ImageList,
-    config: CCDConfig,
-    report: Reporter | None,
+def local_probabilities_of(
+    views: PolicyViews, clip: PromptedClip, images: ImageList, config: CCDConfig, report: Reporter | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[N, C] the maximum of CLIP's probabilities over each image's views, NaN where it has none, and [N] how
-    many it has.
+    """[N, C] the maximum of CLIP's probabilities over the views of each image, and [N] the number of views.
+
+    An image without views has a row of NaN (Eq. 5-6).
     """
-    p_local, count = np.full((len(images), len(clip.text)), np.nan, np.float32), np.zeros(len(images), int)
-    for indices, pixels, _ in read_batches(images, config.views.frame, 8, workers=config.data.workers):
-        views: dict[int, list[tuple[int, Box]]] = {}  # by the longer side they are resized to
+    p_local = np.full((len(images), len(clip.text)), np.nan, np.float32)
+    n_views = np.zeros(len(images), int)
+    for indices, pixels, _ in read_batches(images, config.views.frame, BATCH, workers=config.data.workers):
+        by_longer_side: dict[int, list[tuple[int, Box]]] = {}  # {pixels: [(index in the batch, box), ...]}
         for number, row in enumerate(indices):
-            for box, longer in zip(*places.of(row), strict=True):
-                views.setdefault(longer, []).append((number, tuple(box.tolist())))
-        for longer, some in views.items():
+            for box, longer in zip(*views.of(row), strict=True):
+                by_longer_side.setdefault(longer, []).append((number, tuple(box.tolist())))
+        for longer, some in by_longer_side.items():
             resized = replace(clip, settings=config.clip.model_copy(update={"size": longer}))
-            p = clip_probabilities(resized, list(pixels), some)
-            for (number, _), said in zip(some, p, strict=True):
+            probabilities = clip_probabilities(resized, list(pixels), some)
+            for (number, _), p in zip(some, probabilities, strict=True):
                 row = indices[number]
-                p_local[row], count[row] = np.fmax(p_local[row], said), count[row] + 1
+                p_local[row] = np.fmax(p_local[row], p)
+                n_views[row] += 1
         if report:
-            report("study", int(indices[-1]) + 1 if indices else 0, len(images), places.policy)
-    return p_local, count
+            report("study", int(indices[-1]) + 1 if indices else 0, len(images), views.policy)
+    return p_local, n_views
 
 
 def _measures(scorer: Scorer, images: ImageList, labels: np.ndarray) -> dict[str, Any]:
@@ -195,12 +206,13 @@ def _measures(scorer: Scorer, images: ImageList, labels: np.ndarray) -> dict[str
     return {name: report[name] for name in ("mAP", "micro_AP", "F1")}
 
 
-def _of(images: ImageList, ids: list[str]) -> ImageList:
+def _subset(images: ImageList, ids: list[str]) -> ImageList:
     wanted = set(ids)
     return images.without([image for image in images.ids if image not in wanted])
 
 
 def _check(policies: Sequence[str], run: Run | None, truth: GroundTruth | None, spec: str) -> None:
+    """Raise UserError if a policy does not exist or lacks what it needs."""
     for policy in policies:
         if policy not in POLICIES:
             raise UserError(f"There is no view policy {policy!r}; there are {', '.join(POLICIES)}.")
@@ -211,7 +223,8 @@ def _check(policies: Sequence[str], run: Run | None, truth: GroundTruth | None, 
     if truth is None:
         raise UserError(
             f"The data set {spec} has no ground truth for its training images, so there is nothing to "
-            f"measure labels against."
+            "compare "
+            "labels with."
         )
     if set(policies) & set(NEEDS_BOXES) and not any(len(truth.boxes[row]) for row in range(len(truth.ids))):
         raise UserError(
