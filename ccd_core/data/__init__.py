@@ -1,7 +1,7 @@
 """Data sets: `open_dataset("voc2012:/data")` returns the images and the classes of one.
 
 A new data set is a small module with one function that returns a `Dataset`, and one line in `KINDS`.
-This package may import `toy`, `paths`, `files` and `errors`. It knows neither models nor runs.
+This package may import `toy`, `paths`, `files`, `yaml_files` and `errors`. It knows neither models nor runs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ccd_core.data.names import shown
 from ccd_core.data.types import Dataset, Progress
 from ccd_core.errors import UserError
 from ccd_core.paths import demo_root
@@ -33,7 +34,12 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
         )
     if not place and kind != "demo":
         raise UserError(f"The data set {spec!r} does not say where its files are; write {KIND_FORMS[kind]}.")
-    dataset = KINDS[kind](spec, Path(place).expanduser() if place else demo_root(), classes, progress)
+    try:
+        dataset = KINDS[kind](spec, Path(place).expanduser() if place else demo_root(), classes, progress)
+    except PermissionError as error:
+        raise UserError(
+            f"{shown(error.filename or place)} may not be read by this user; change its permissions."
+        ) from None
     for split, images in dataset.splits.items():
         if not images:
             raise UserError(f"The data set {spec} has no images in its split {split}.")

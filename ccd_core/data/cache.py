@@ -22,7 +22,7 @@ import numpy as np
 
 from ccd_core.data.types import ImageList
 from ccd_core.files import replacing, write_json
-from ccd_core.paths import home
+from ccd_core.paths import home, private_folder
 
 log = logging.getLogger("ccd")
 DECODER = (
@@ -55,7 +55,7 @@ def _file_status(path: str) -> os.stat_result | None:
 
 def embeddings_file(images: ImageList, depends_on: dict[str, Any]) -> Path:
     """The cache file for embeddings of these images under the settings `depends_on`. It need not exist."""
-    return home() / "embeddings" / f"{_cache_key(images, depends_on)}.npy"
+    return private_folder(home() / "embeddings") / f"{_cache_key(images, depends_on)}.npy"
 
 
 def read_embeddings(path: Path, count: int) -> np.ndarray | None:
@@ -116,7 +116,7 @@ def decoded_file(images: ImageList, size: int, limit_gb: float) -> Path | None:
     needed = len(images) * 3 * size * size
     if not needed or needed > limit_gb * 1e9:
         return None
-    folder = home() / "decoded"
+    folder = private_folder(home() / "decoded")
     path = folder / f"{_cache_key(images, {'size': size})}.u8"
     try:
         folder.mkdir(parents=True, exist_ok=True)

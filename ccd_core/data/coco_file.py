@@ -206,7 +206,10 @@ class _Reader:
             if number not in images:
                 strangers.append(str(number))
             else:
-                kept.append(one | {"image_id": number, "category_id": category, "id": place})
+                one["image_id"] = number  # in place, because a copy of each would double the memory
+                one["category_id"] = category
+                one["id"] = place
+                kept.append(one)
         if unknown:
             raise _damaged(
                 self.path,
@@ -247,13 +250,13 @@ class _Reader:
 
     def _id(self, value: Any, what: str, place: int | None = None) -> Hashable:
         """An id as a whole number if it is one, also if it is written as text or with a point."""
+        if type(value) is int:
+            return value
         if isinstance(value, str):
             text = value.strip()
             return int(text) if text.isdecimal() and len(text) < 19 else text
         if isinstance(value, float) and value.is_integer():
             return int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
         where = "" if place is None else f" (annotation {place + 1} of the file)"
         raise _damaged(self.path, f"the id of an {what} is {value!r:.40}{where}")
 

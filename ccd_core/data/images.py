@@ -32,6 +32,7 @@ from ccd_core.data.formats import (
 )
 from ccd_core.data.jpeg import has_hole, without_end_marker
 from ccd_core.data.names import shown
+from ccd_core.data.pixel_budget import DECODING
 from ccd_core.errors import ImageError
 
 __all__ = ["IMAGE_SUFFIXES", "image_size", "largest_value", "read_image", "resize"]
@@ -78,16 +79,21 @@ def read_image(path: str | Path, at_least: int | None = None, bits: int | None =
             _check_size(path, image, size)
             if at_least:
                 image.draft(None, (at_least, at_least))  # does nothing for formats other than JPEG
-            deep = _colours_of_16_bits(path, image, bits)
-            if deep is not None:
-                return deep
-            decoded = _loaded(path, image)
-            return np.array(_upright(_as_rgb(decoded, bits), image))
+            with DECODING.room_for(image.width * image.height):
+                return _decoded(path, image, bits)
     except ImageError:
         raise
     # Decoders raise nearly any exception on damaged files, and no damaged file may end a run.
     except Exception as error:
         raise ImageError(f"{shown(path.name)} {_what_is_wrong(error, path)}.") from error
+
+
+def _decoded(path: Path, image: Image.Image, bits: int | None) -> np.ndarray:
+    deep = _colours_of_16_bits(path, image, bits)
+    if deep is not None:
+        return deep
+    decoded = _loaded(path, image)
+    return np.array(_upright(_as_rgb(decoded, bits), image))
 
 
 def largest_value(path: Path) -> int | None:
@@ -225,6 +231,8 @@ def _what_is_wrong(error: Exception, path: Path) -> str:
         kind = format_of(path.read_bytes()[:SNIFFED_BYTES])
         if kind is not None and kind not in FORMATS:
             return f"is not read: {why_left_out(kind)}"
+        if kind is not None:
+            return f"begins as {kind} does, but is damaged and cannot be decoded"
         return f"is not an image, or its first bytes are damaged (read are {', '.join(FORMATS)})"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"has more than the {MAX_PIXELS // 10**6} million pixels that are read"

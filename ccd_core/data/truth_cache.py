@@ -20,7 +20,7 @@ import numpy as np
 
 from ccd_core.data.types import Boxes, GroundTruth
 from ccd_core.files import replacing
-from ccd_core.paths import home
+from ccd_core.paths import home, private_folder
 
 log = logging.getLogger("ccd")
 WORTH_CACHING_SECONDS = 0.2  # annotations that are parsed faster than this are not cached
@@ -40,7 +40,7 @@ def cached_facts(
     sources: Iterable[Path], how: str, read: Callable[[], tuple[GroundTruth, dict[str, Any]]]
 ) -> tuple[GroundTruth, dict[str, Any]]:
     """The same for `read()` that also returns facts, which can be written as JSON."""
-    path = home() / "ground_truth" / f"{_digest(sources, how)}.npz"
+    path = private_folder(home() / "ground_truth") / f"{_digest(sources, how)}.npz"
     try:
         result = load(path), load_facts(path)
         os.utime(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ccd_core.data import coco, nuswide, open_dataset, voc
@@ -27,3 +29,16 @@ def test_class_names_are_words_that_clip_can_read():
 def test_an_empty_folder_says_what_to_fetch(tmp_path, kind, hint):
     with pytest.raises(UserError, match=hint):
         open_dataset(f"{kind}:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "spec", ["voc2012:{}", "coco2014:{}", "nuswide:{}", "folder:{}", "voc:{}", "coco:{}"]
+)
+def test_a_closed_folder_is_one_sentence(tmp_path, monkeypatch, spec):
+    def closed(path, *arguments, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for name in ("exists", "is_dir", "is_file"):
+        monkeypatch.setattr(Path, name, closed)
+    with pytest.raises(UserError, match=r"may not be read by this user; change its permissions\."):
+        open_dataset(spec.format(tmp_path / "data"))
