@@ -76,3 +76,19 @@ def test_views_of_one_image_are_those_of_the_whole_table(tiny_run):
     rows = views["image"] == image
     np.testing.assert_array_equal(p, tiny_run.load_view_probabilities()[rows])
     assert mine["class"].tolist() == views["class"][rows].tolist()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"status": "running", "pid": 1, "host": "elsewhere"},
+        {"status": "queued", "place": "slurm", "slurm": {"job": "7"}},
+    ],
+)
+def test_reading_the_status_writes_nothing(tiny_run, tmp_path, monkeypatch, written):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no squeue, and nothing else to start
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    run.update_state(**written)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.path.rglob("*")}
+    assert run.status in ("running", "queued", "failed")
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.path.rglob("*")} == before
