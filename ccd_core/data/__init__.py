@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ccd_core.data.names import shown
+from ccd_core.data.listing.names import shown
 from ccd_core.data.types import Dataset, Progress
 from ccd_core.errors import UserError
 from ccd_core.paths import demo_root
@@ -48,8 +48,8 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
 
 def _with_depth(dataset: Dataset) -> Dataset:
     """The data set with one `Depth` for all its splits, so that all of its pictures are scaled alike."""
-    from ccd_core.data.depth import Depth
-    from ccd_core.data.images import largest_value
+    from ccd_core.data.decoding.depth import Depth
+    from ccd_core.data.decoding.images import largest_value
 
     depth = Depth(dataset.spec, [images.paths for images in dataset.splits.values()], largest_value)
     splits = {split: replace(images, depth=depth) for split, images in dataset.splits.items()}
@@ -62,20 +62,20 @@ Opener = Callable[[str, Path, Path | None, Progress | None], Dataset]
 
 
 def _open_demo(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import demo
+    from ccd_core.data.kinds import demo
 
     return demo.open_demo(spec, root, progress)
 
 
 def _open_folder(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import folder
+    from ccd_core.data.kinds import folder
 
     return folder.open_folder(spec, root, classes)
 
 
 def _open_voc(year: int) -> Opener:
     def opener(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-        from ccd_core.data import voc
+        from ccd_core.data.kinds import voc
 
         return voc.open_voc(spec, root, year)
 
@@ -83,43 +83,43 @@ def _open_voc(year: int) -> Opener:
 
 
 def _open_coco(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import coco
+    from ccd_core.data.kinds import coco
 
     return coco.open_coco(spec, root)
 
 
 def _open_nuswide(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import nuswide
+    from ccd_core.data.kinds import nuswide
 
     return nuswide.open_nuswide(spec, root)
 
 
 def _open_coco_export(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import coco_export
+    from ccd_core.data.kinds import coco_export
 
     return coco_export.open_coco_export(spec, spec.partition(":")[2])
 
 
 def _open_voc_layout(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import voc_layout
+    from ccd_core.data.kinds import voc_layout
 
     return voc_layout.open_voc_layout(spec, root)
 
 
 def _open_yolo(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import yolo
+    from ccd_core.data.kinds import yolo
 
     return yolo.open_yolo(spec, root)
 
 
 def _open_csv(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import csv_file
+    from ccd_core.data.kinds import csv_file
 
     return csv_file.open_csv(spec, root, classes)
 
 
 def _open_class_folders(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data import class_folders
+    from ccd_core.data.kinds import class_folders
 
     return class_folders.open_class_folders(spec, root)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ccd_core.data import open_dataset
-from ccd_core.data.images import read_image
+from ccd_core.data.decoding.images import read_image
 from ccd_core.data.sources import SOURCES, Part, Source, archives_in_words, find_base, in_a_row
 from ccd_core.data.types import Boxes, Dataset, ImageList, Progress
 from ccd_core.errors import ImageError, UserError

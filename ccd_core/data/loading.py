@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ccd_core.data import cache
-from ccd_core.data.images import read_image, resize
+from ccd_core.data.decoding.images import read_image, resize
 from ccd_core.data.types import ImageList
 from ccd_core.errors import ImageError, UserError
 from ccd_core.files import replacing

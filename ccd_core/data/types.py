@@ -17,7 +17,7 @@ import numpy as np
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:
-    from ccd_core.data.depth import Depth
+    from ccd_core.data.decoding.depth import Depth
 
 # (x0, y0, x1, y1) in whole pixels, half-open: x1 and y1 are the first column and row outside the box.
 Box = tuple[int, int, int, int]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ccd_core.data.names import shown
+from ccd_core.data.listing.names import shown
 
 log = logging.getLogger("ccd")
 DEPTHS = (1, 8, 10, 12, 14, 16)  # bits of real sensors, of bytes and of masks

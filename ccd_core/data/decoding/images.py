@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ccd_core.data.depth import (
+from ccd_core.data.decoding.depth import (
     bits_used,
     grey_of_16_bits,
     grey_of_numbers,
@@ -22,7 +22,7 @@ from ccd_core.data.depth import (
     no_data_value,
     rawmode,
 )
-from ccd_core.data.formats import (
+from ccd_core.data.decoding.formats import (
     FORMATS,
     IMAGE_SUFFIXES,
     SNIFFED_BYTES,
@@ -30,8 +30,8 @@ from ccd_core.data.formats import (
     load_decoders,
     why_left_out,
 )
-from ccd_core.data.jpeg import has_hole, without_end_marker
-from ccd_core.data.names import shown
+from ccd_core.data.decoding.jpeg import has_hole, without_end_marker
+from ccd_core.data.listing.names import shown
 from ccd_core.data.pixel_budget import DECODING
 from ccd_core.errors import ImageError
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data.find import TWICE, FoundFiles, find_files
-from ccd_core.data.folder import list_of
-from ccd_core.data.layouts import WORDS, dataset_of
-from ccd_core.data.names import as_name, as_text, count_of, shown, some
-from ccd_core.data.text_files import clean
+from ccd_core.data.kinds.folder import list_of
+from ccd_core.data.kinds.layouts import WORDS, dataset_of
+from ccd_core.data.listing.find import TWICE, FoundFiles, find_files
+from ccd_core.data.listing.names import as_name, as_text, count_of, shown, some
+from ccd_core.data.listing.text_files import clean
 from ccd_core.data.types import Boxes, Dataset, GroundTruth
 from ccd_core.errors import UserError
 

@@ -6,7 +6,7 @@ UserError.
 
 A large file is parsed in a process of its own:
 
-    python -m ccd_core.data.coco_file ANNOTATIONS.json OUT.npz
+    python -m ccd_core.data.kinds.coco_file ANNOTATIONS.json OUT.npz
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from ccd_core.data.boxes import numbers, pixel_box
-from ccd_core.data.names import as_text, count_of, shown, some
-from ccd_core.data.text_files import clean, read_bytes
+from ccd_core.data.listing.boxes import numbers, pixel_box
+from ccd_core.data.listing.names import as_text, count_of, shown, some
+from ccd_core.data.listing.text_files import clean, read_bytes
 from ccd_core.data.truth_cache import load, load_facts, save
 from ccd_core.data.types import Box, Boxes, GroundTruth
 from ccd_core.errors import UserError
@@ -291,7 +291,7 @@ def _is_crowd(value: Any) -> bool:
 
 def file_name(text: str) -> str:
     """A file name of any machine, or a web address, as a relative path of this one."""
-    from ccd_core.data.label_table import path_of_address
+    from ccd_core.data.listing.label_table import path_of_address
 
     name = text.strip().replace("\\", "/")
     address = path_of_address(name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ccd_core.data.kinds.voc import voc_dataset
 from ccd_core.data.types import Dataset, Progress
-from ccd_core.data.voc import voc_dataset
 from ccd_core.errors import UserError
 from ccd_core.paths import demo_root
 from ccd_core.toy.scenes import CLASSES, SPLITS, write_dataset

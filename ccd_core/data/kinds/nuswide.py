@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data.names import as_name, as_text
+from ccd_core.data.listing.names import as_name, as_text
+from ccd_core.data.listing.text_files import clean, read_bytes, read_text
 from ccd_core.data.sources import find_base
-from ccd_core.data.text_files import clean, read_bytes, read_text
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError

@@ -14,14 +14,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ccd_core.data.formats import IMAGE_SUFFIXES, suffix_of
-from ccd_core.data.label_table import ImageFinder
-from ccd_core.data.names import shown
+from ccd_core.data.decoding.formats import IMAGE_SUFFIXES, suffix_of
+from ccd_core.data.kinds.voc_file import read_objects
+from ccd_core.data.listing.label_table import ImageFinder
+from ccd_core.data.listing.names import shown
+from ccd_core.data.listing.text_files import clean, read_text
 from ccd_core.data.sources import archives_in_words, find_base
-from ccd_core.data.text_files import clean, read_text
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
-from ccd_core.data.voc_file import read_objects
 from ccd_core.errors import UserError
 
 CLASSES = (

@@ -14,9 +14,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccd_core.data.boxes import numbers, pixel_box
-from ccd_core.data.names import shown
-from ccd_core.data.text_files import clean, read_bytes
+from ccd_core.data.listing.boxes import numbers, pixel_box
+from ccd_core.data.listing.names import shown
+from ccd_core.data.listing.text_files import clean, read_bytes
 from ccd_core.data.types import Box
 from ccd_core.errors import UserError
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data.class_names import read_class_list
-from ccd_core.data.find import find_images
-from ccd_core.data.layouts import WORDS, dataset_of, first_folder
-from ccd_core.data.names import as_text, count_of, shown, some
+from ccd_core.data.kinds.layouts import WORDS, dataset_of, first_folder
+from ccd_core.data.kinds.voc import images_named, listed, read_annotations
+from ccd_core.data.kinds.voc_file import read_objects
+from ccd_core.data.listing.class_names import read_class_list
+from ccd_core.data.listing.find import find_images
+from ccd_core.data.listing.names import as_text, count_of, shown, some
 from ccd_core.data.truth_cache import cached_facts, cached_truth
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
-from ccd_core.data.voc import images_named, listed, read_annotations
-from ccd_core.data.voc_file import read_objects
 from ccd_core.errors import UserError
 
 IMAGE_FOLDERS = ("JPEGImages", "PNGImages", "Images", "images", "imgs")

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ccd_core.data.boxes import numbers, pixel_box
-from ccd_core.data.class_names import names_in, read_class_list
-from ccd_core.data.find import find_images
-from ccd_core.data.images import image_size
-from ccd_core.data.layouts import WORDS, dataset_of, first_folder
-from ccd_core.data.names import as_text, count_of, shown, some
-from ccd_core.data.text_files import clean, read_text
+from ccd_core.data.decoding.images import image_size
+from ccd_core.data.kinds.layouts import WORDS, dataset_of, first_folder
+from ccd_core.data.listing.boxes import numbers, pixel_box
+from ccd_core.data.listing.class_names import names_in, read_class_list
+from ccd_core.data.listing.find import find_images
+from ccd_core.data.listing.names import as_text, count_of, shown, some
+from ccd_core.data.listing.text_files import clean, read_text
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import ImageError, UserError

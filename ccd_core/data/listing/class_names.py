@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ccd_core.data.names import shown, some
-from ccd_core.data.text_files import clean, read_text
+from ccd_core.data.listing.names import shown, some
+from ccd_core.data.listing.text_files import clean, read_text
 from ccd_core.errors import UserError
 
 LARGEST_BYTES = 50_000_000

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ccd_core.data.formats import (
+from ccd_core.data.decoding.formats import (
     FORMATS,
     IMAGE_SUFFIXES,
     NO_PICTURES,
@@ -24,7 +24,7 @@ from ccd_core.data.formats import (
     suffix_of,
     why_left_out,
 )
-from ccd_core.data.names import as_text, count_of, some
+from ccd_core.data.listing.names import as_text, count_of, some
 
 TWICE = "it is a link to an image that the data set has already"
 CLOSED = "this user may not enter the folder; change its permissions"

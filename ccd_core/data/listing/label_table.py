@@ -23,9 +23,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ccd_core.data.formats import IMAGE_SUFFIXES
-from ccd_core.data.names import as_name, count_of, shown, some
-from ccd_core.data.text_files import clean, read_text
+from ccd_core.data.decoding.formats import IMAGE_SUFFIXES
+from ccd_core.data.listing.names import as_name, count_of, shown, some
+from ccd_core.data.listing.text_files import clean, read_text
 from ccd_core.errors import UserError
 
 DELIMITERS = (",", ";", "\t", "|")

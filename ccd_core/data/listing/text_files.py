@@ -12,7 +12,7 @@ import stat
 import unicodedata
 from pathlib import Path
 
-from ccd_core.data.names import shown
+from ccd_core.data.listing.names import shown
 from ccd_core.errors import UserError
 
 LARGEST_BYTES = 1_000_000_000
