@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.hosts import HostCheck
+from app.upload_quota import UploadQuota
 from ccd_core.machine.host_names import given_names, own_names
 
 REFUSED = (
@@ -90,8 +91,10 @@ def _here(path: str, query: dict[str, list[str]]) -> str:
 
 
 def middleware() -> list[Middleware]:
-    """What stands before every page, websocket and route: the app's names and, if it has one, its token."""
+    """What stands before every page, websocket and route: names, the token if there is one, the quota."""
     token = os.environ.get("CCD_TOKEN")
     own = own_names(st.get_option("server.address") or "127.0.0.1")
     checks = [Middleware(HostCheck, own=own, named=given_names(), strict_ports=bool(token))]
-    return [*checks, Middleware(TokenAccess, token=token)] if token else checks
+    if token:
+        checks.append(Middleware(TokenAccess, token=token))
+    return [*checks, Middleware(UploadQuota)]

@@ -36,7 +36,7 @@ from starlette.middleware import Middleware
 from app.gradio_inputs import image_input, threshold_input, truth_of
 from app.hosts import HostCheck
 from ccd_core.data import open_dataset
-from ccd_core.data.images import image_size
+from ccd_core.data.decoding.images import image_size
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
 from ccd_core.machine.host_names import given_names, own_names

@@ -1,5 +1,6 @@
-"""What `streamlit run` starts: the app (app/navigation.py) and, beside it, the images it shows; who may see
-them: app/access.py.
+"""What `streamlit run` starts: the app (navigation.py) and, beside it, the images that it shows.
+
+Who may see them is checked before: access.py, hosts.py and upload_quota.py.
 """
 
 from __future__ import annotations
@@ -7,6 +8,6 @@ from __future__ import annotations
 import streamlit as st
 
 from app.access import middleware
-from app.routes import ROUTES
+from app.routes import routes
 
-app = st.App("navigation.py", routes=ROUTES, middleware=middleware())
+app = st.App("navigation.py", routes=routes(st.get_option("server.baseUrlPath")), middleware=middleware())

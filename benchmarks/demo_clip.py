@@ -1,5 +1,4 @@
-"""The demo CLIP, measured: zero-shot quality, salience and bias, on toy scenes drawn from a seed of their
-own.
+"""Measure the demo CLIP on toy scenes of a seed of their own: zero-shot quality, salience and bias.
 
 python benchmarks/demo_clip.py [--images 600] [--write assets/demo_clip/quality.json]
 """
@@ -21,7 +20,8 @@ from ccd_core.method.bias import clip_bias
 from ccd_core.toy.scenes import CLASSES, draw_scene
 from ccd_core.toy.train_clip import AMBIGUOUS
 
-SEED, SIZE = 555, 128
+SEED = 555
+SIZE = 128
 
 
 def main() -> None:
@@ -33,15 +33,14 @@ def main() -> None:
     teacher = ClipTeacher.load("demo")
     text = teacher.encode_text(CLASSES)
 
-    def ask(pictures: list[np.ndarray]) -> np.ndarray:
-        squares = [
-            cv2.resize(p, (arguments.size, arguments.size), interpolation=cv2.INTER_AREA) for p in pictures
-        ]
+    def probabilities(images: list[np.ndarray]) -> np.ndarray:
+        size = (arguments.size, arguments.size)
+        squares = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
         x = teacher.normalise(torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2))
         return torch.cat([teacher.probabilities(part, text) for part in x.split(64)]).numpy()
 
     scenes = [draw_scene(SEED, index, 0.5) for index in range(arguments.images)]
-    p = ask([scene.image for scene in scenes])
+    p = probabilities([scene.image for scene in scenes])
     present = [[CLASSES.index(name) for name, _ in scene.objects] for scene in scenes]
     targets = np.zeros_like(p)
     for row, classes in enumerate(present):
@@ -54,7 +53,8 @@ def main() -> None:
     }
     mean_top = {name: round(float(np.mean(values)), 3) for name, values in top.items() if values}
 
-    in_scene, alone = [], []
+    in_scene: list[float] = []  # probability of the less salient of two objects
+    alone: list[float] = []  # the same, if the image is cropped to that object
     for row, scene in enumerate(scenes):
         if len(scene.objects) == 2 and len(set(present[row])) == 2:
             areas = [(x1 - x0) * (y1 - y0) for _, (x0, y0, x1, y1) in scene.objects]
@@ -63,8 +63,8 @@ def main() -> None:
             margin = max(x1 - x0, y1 - y0) // 3
             crop = scene.image[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
             in_scene.append(p[row, CLASSES.index(name)])
-            alone.append(ask([crop])[0, CLASSES.index(name)])
-    bias = clip_bias(p, CCDConfig.preset("demo").bias.entropy_threshold).value  # as a run measures it
+            alone.append(probabilities([crop])[0, CLASSES.index(name)])
+    bias = clip_bias(p, CCDConfig.preset("demo").bias.entropy_threshold).value
     clear = [value for name, value in mean_top.items() if name not in AMBIGUOUS]
     result = {
         "images": arguments.images,

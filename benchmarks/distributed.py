@@ -1,9 +1,9 @@
-"""One run on one device and on several: are the labels the same, how far are the metrics, how long does it
-take.
+"""Compare a run on one device with the same run on several: labels, metrics and time.
 
-python benchmarks/distributed.py                          the demo, on the CPU and on two processes of one
-thread each python benchmarks/distributed.py --devices cuda:0 cuda:all --preset paper --dataset
-voc2012:/data/VOCdevkit
+    python benchmarks/distributed.py python benchmarks/distributed.py --devices cuda:0 cuda:all --preset paper
+    --dataset voc2012:/data/VOCdevkit
+
+Without options it runs the demo on the CPU, with one process and with two, each of one thread.
 """
 
 from __future__ import annotations
@@ -24,19 +24,9 @@ KINDS = ("initial", "local", "final")
 
 
 def timed_run(device: str, out: Path, arguments: argparse.Namespace) -> float:
-    """Seconds of `ccd run`, with nothing kept from another run."""
-    command = [
-        sys.executable,
-        "-m",
-        "ccd_core.cli",
-        "run",
-        "--preset",
-        arguments.preset,
-        "--device",
-        device,
-        "--out",
-        str(out),
-    ]
+    """Seconds of `ccd run` with empty caches."""
+    command = [sys.executable, "-m", "ccd_core.cli", "run", "--preset", arguments.preset]
+    command += ["--device", device, "--out", str(out)]
     command += ["--dataset", arguments.dataset] if arguments.dataset else []
     command += [word for change in arguments.set for word in ("--set", change)]
     environment = os.environ | {
@@ -49,7 +39,9 @@ def timed_run(device: str, out: Path, arguments: argparse.Namespace) -> float:
 
 
 def compared(first: Run, other: Run) -> list[str]:
-    one, two = first.load_labels(), other.load_labels()
+    """For each kind of labels, how far those of `other` are from those of `first`."""
+    one = first.load_labels()
+    two = other.load_labels()
     cells = []
     for kind in KINDS:
         same = np.array_equal(one[kind], two[kind], equal_nan=True)
@@ -76,7 +68,7 @@ def main() -> None:
         runs = [Run(Path(folder) / str(number), None, ()) for number in range(len(arguments.devices))]  # type: ignore[arg-type]
         print(
             f"| device | seconds | {' | '.join(f'{kind} labels' for kind in KINDS)} | train-label mAP, last "
-            f"epoch | val mAP |"
+            "epoch | val mAP |"
         )
         print(f"|{'---|' * (4 + len(KINDS))}")
         for device, run in zip(arguments.devices, runs, strict=True):

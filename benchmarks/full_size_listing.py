@@ -1,13 +1,13 @@
-"""The public data sets at full size, without their pictures: do readers count as the paper does, how fast, in
-how much memory?
+"""Read the public data sets at full size, without their images: counts, time and memory.
 
     python benchmarks/full_size_listing.py                        # all of them, in a temporary folder
     python benchmarks/full_size_listing.py voc2012 --folder /tmp/listings
 
-Writes list and annotation files as large as the official ones, with every image a hard link to one small
-JPEG. Prints a table: `ccd data check --quick` with its counts, and opening the data set with the ground truth
-of both splits, the first time and from the cache. Each is a process of its own. "peak" is its resident
-memory, "child" that of the process that reads COCO's annotations. Needs 3 GB of disk for COCO.
+It writes list and annotation files as large as the official ones. Every image is a hard link to one small
+JPEG. Then it prints a table with two parts. The first is `ccd data check --quick`, with its counts. The
+second is opening the data set and reading the ground truth of both splits, the first time and from the cache.
+Each is measured in a process of its own. "peak" is the resident memory of that process, and "child" that of
+the process that reads COCO's annotations. COCO needs 3 GB of disk.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ccd_core.data import coco, nuswide, voc
+from ccd_core.data.kinds import coco, nuswide, voc
 from ccd_core.data.sources import SOURCES
 
-LINKS_A_FILE = 30_000  # file systems allow some 65,000 names of one file
+LINKS_A_FILE = 30_000  # file systems allow about 65,000 links to one file
 OPEN = """
 import resource, sys, time
 from ccd_core.data import open_dataset
@@ -52,14 +52,15 @@ except SystemExit as end:
 """
 
 
-class Pictures:
-    """Names for one small JPEG."""
+class LinkedImages:
+    """Any number of images, all of them hard links to one small JPEG."""
 
     def __init__(self, folder: Path):
-        self.folder, self.count = folder, 0
+        self.folder = folder
+        self.count = 0
 
     def link(self, path: Path) -> None:
-        source = self.folder / f".picture-{self.count // LINKS_A_FILE}.jpg"
+        source = self.folder / f".image-{self.count // LINKS_A_FILE}.jpg"
         if self.count % LINKS_A_FILE == 0:
             Image.fromarray(np.full((48, 64, 3), 120, np.uint8)).save(source)
         os.link(source, path)
@@ -67,7 +68,9 @@ class Pictures:
 
 
 def write_voc(root: Path, year: int) -> None:
-    base, pictures, rng = root / "VOCdevkit" / f"VOC{year}", Pictures(root), np.random.default_rng(year)
+    base = root / "VOCdevkit" / f"VOC{year}"
+    linked = LinkedImages(root)
+    rng = np.random.default_rng(year)
     for folder in ("ImageSets/Main", "JPEGImages", "Annotations"):
         (base / folder).mkdir(parents=True)
     begin = 0
@@ -77,7 +80,7 @@ def write_voc(root: Path, year: int) -> None:
         ]
         (base / "ImageSets" / "Main" / f"{voc.LISTS[year][split]}.txt").write_text("\n".join(ids) + "\n")
         for name in ids:
-            pictures.link(base / "JPEGImages" / f"{name}.jpg")
+            linked.link(base / "JPEGImages" / f"{name}.jpg")
             (base / "Annotations" / f"{name}.xml").write_text(voc_annotation(name, rng))
         begin += count
 
@@ -100,25 +103,23 @@ def voc_annotation(name: str, rng: np.random.Generator) -> str:
     )
 
 
-# Images in all, and annotations: instances_train2014.json has 604,907 on 82,783 images,
-# instances_val2014.json 291,875 on 40,504.
+# {split: (images, annotations)} of instances_train2014.json and instances_val2014.json
 COCO_SIZES = {"train": (82783, 604907), "val": (40504, 291875)}
 
 
 def write_coco(root: Path) -> None:
     (root / "annotations").mkdir(parents=True)
-    pictures, rng = Pictures(root), np.random.default_rng(2014)
+    linked = LinkedImages(root)
+    rng = np.random.default_rng(2014)
     categories = [
         {"supercategory": "thing", "id": number + 1, "name": name} for number, name in enumerate(coco.CLASSES)
     ]
-    outline = (
-        rng.uniform(0, 600, 60).round(2).tolist()
-    )  # about as many numbers as COCO's outlines have on average
+    outline = rng.uniform(0, 600, 60).round(2).tolist()  # COCO's outlines have about 60 numbers on average
     for split, (images, count) in COCO_SIZES.items():
         (root / f"{split}2014").mkdir()
         names = [f"COCO_{split}2014_{7 * number:012d}.jpg" for number in range(images)]
         for name in names:
-            pictures.link(root / f"{split}2014" / name)
+            linked.link(root / f"{split}2014" / name)
         annotated = SOURCES["coco2014"].counts[split]
         of_image = np.concatenate(
             [np.arange(annotated), rng.integers(annotated, size=count - annotated)]
@@ -158,7 +159,9 @@ def nuswide_names(count: int, begin: int = 0) -> list[str]:
 
 
 def write_nuswide(root: Path, sizes: dict[str, int], official: bool) -> None:
-    pictures, rng, begin = Pictures(root), np.random.default_rng(81), 0
+    linked = LinkedImages(root)
+    rng = np.random.default_rng(81)
+    begin = 0
     for folder in (
         *(f"Flickr/concept{number:03d}" for number in range(704)),
         "ImageList",
@@ -166,10 +169,11 @@ def write_nuswide(root: Path, sizes: dict[str, int], official: bool) -> None:
     ):
         (root / folder).mkdir(parents=True)
     for split, count in sizes.items():
-        names, labels = nuswide_names(count, begin), (rng.random((count, 81)) < 0.023).astype(np.uint8)
+        names = nuswide_names(count, begin)
+        labels = (rng.random((count, 81)) < 0.023).astype(np.uint8)
         begin += count
         for name in names:
-            pictures.link(root / "Flickr" / name)
+            linked.link(root / "Flickr" / name)
         if official:
             part = nuswide.OFFICIAL[split]
             (root / "ImageList" / f"{part}Imagelist.txt").write_text(
@@ -208,7 +212,8 @@ def numbers(result: subprocess.CompletedProcess, text: str) -> list[float]:
 
 
 def measure(name: str, folder: Path) -> str:
-    root, home = folder / name, folder / "home"
+    root = folder / name
+    home = folder / "home"
     if not root.is_dir():
         print(f"writing {name} ...", file=sys.stderr)
         LISTINGS[name](root)

@@ -1,9 +1,8 @@
-"""Speed of what the pages Labels and CLIP bias do when a slider is let go, on random labels of a large data
-set.
+"""Speed of what the pages Labels and CLIP bias compute when a slider moves, on many random labels.
 
-python benchmarks/labels_speed.py [--images 50000] [--classes 80] [--views 10] [--repeat 10]
+    python benchmarks/labels_speed.py [--images 50000] [--classes 80] [--views 10] [--repeat 10]
 
-"plain" is the way a run does it: the functions of ccd_core.labels on whole arrays, scikit-learn for the
+"plain" is how a run computes the same: the functions of `method.labels` on whole arrays, and scikit-learn for
 measures.
 """
 
@@ -73,7 +72,8 @@ def main(images: int, classes: int, views: int, repeat: int) -> None:
     )
     print("| work | plain, ms | ours, ms | ratio |\n|---|---|---|---|")
     for name, plain, quick in works:
-        slow, fast = median_ms(plain, 1), median_ms(quick, repeat)
+        slow = median_ms(plain, 1)
+        fast = median_ms(quick, repeat)
         print(f"| {name} | {slow:.0f} | {fast:.1f} | {slow / fast:.0f} |")
 
 

@@ -1,13 +1,12 @@
-"""Is memory flat? A whole run on a synthetic list of images of NUS-WIDE's size: the most that is resident,
-stage by stage.
+"""Memory of a whole run on a synthetic list of images of NUS-WIDE's size, stage by stage.
 
     python benchmarks/memory.py --images 15000 150000
 
-The list names a few hundred small files over and over; 81 classes, 10 views an image, ground truth for every
-image. CLIP's tower is replaced by a projection of the mean colour and the classifier is timm's test_resnet at
-32 pixels, so that what is measured is what the pipeline holds and not the models, and the run ends within
-minutes. Each size runs in a process of its own. Prints resident memory (MiB) of that process; decoding
-workers are left out (workers=0).
+The list names a few hundred small files many times. It has 81 classes, 10 views an image, and ground truth
+for every image. CLIP's tower is replaced by a projection of the mean colour, and the classifier is timm's
+test_resnet at 32 pixels. So the pipeline's own memory is measured and not that of models, and a run takes
+minutes. Each size has a process of its own, whose resident memory is printed in MiB. There are no processes
+that decode images.
 """
 
 from __future__ import annotations
@@ -23,11 +22,13 @@ import threading
 import time
 from pathlib import Path
 
-CLASSES, FILES, SIDE = 81, 300, 32
+CLASSES = 81
+FILES = 300
+SIDE = 32  # pixels
 
 
 def run_once(images: int, folder: Path) -> None:
-    """One run; prints {"stages": {name: MiB}, "seconds": s, "before": MiB} as JSON."""
+    """Run once, and print {"before": MiB, "stages": {name: MiB}, "seconds": ..., ...} as JSON."""
     import numpy as np
     import psutil
     import torch
@@ -42,9 +43,8 @@ def run_once(images: int, folder: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(FILES):
         Image.fromarray(rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)).save(folder / f"{number}.jpg")
-    loading.read_image = functools.lru_cache(FILES)(
-        loading.read_image
-    )  # the files repeat; decoding them again takes time and no memory
+    # The files repeat, and decoding them again would take time but no memory.
+    loading.read_image = functools.lru_cache(FILES)(loading.read_image)
 
     def listed(split: str, count: int) -> ImageList:
         return ImageList(
@@ -62,13 +62,14 @@ def run_once(images: int, folder: Path) -> None:
     names = tuple(f"class {index}" for index in range(CLASSES))
 
     class MeanColour(ClipTeacher):
+        logit_scale = 100.0
+        stride = SIDE
+
         def __init__(self) -> None:
-            self.device, self.precision, self.mean, self.std = (
-                torch.device("cpu"),
-                "fp32",
-                (0.5,) * 3,
-                (0.25,) * 3,
-            )
+            self.device = torch.device("cpu")
+            self.precision = "fp32"
+            self.mean = (0.5,) * 3
+            self.std = (0.25,) * 3
             self.sigmoid = False
             self.project = torch.randn(3, 1024, generator=torch.Generator().manual_seed(0))
 
@@ -80,8 +81,6 @@ def run_once(images: int, folder: Path) -> None:
 
         def fingerprint(self) -> str:
             return f"mean colour {images} {time.time()}"
-
-        logit_scale, stride = 100.0, SIDE
 
     text = torch.nn.functional.normalize(
         torch.randn(CLASSES, 1024, generator=torch.Generator().manual_seed(1)), dim=-1
@@ -109,7 +108,10 @@ def run_once(images: int, folder: Path) -> None:
             "learning_rate": 1e-3,
         },
     )
-    process, peaks, now, over = psutil.Process(), {}, ["start"], threading.Event()
+    process = psutil.Process()
+    peaks: dict[str, float] = {}  # by stage
+    now = ["start"]  # the present stage
+    over = threading.Event()
     before = process.memory_info().rss / 2**20
 
     def sample() -> None:
@@ -121,7 +123,8 @@ def run_once(images: int, folder: Path) -> None:
             print(f"{time.strftime('%H:%M:%S')} {images} images, {stage}", file=sys.stderr, flush=True)
         now[0] = stage
 
-    watcher, began = threading.Thread(target=sample, daemon=True), time.time()
+    watcher = threading.Thread(target=sample, daemon=True)
+    began = time.time()
     watcher.start()
     run = pipeline.run_ccd(config, folder / "run", report)
     seconds = time.time() - began
@@ -160,13 +163,8 @@ def main() -> None:
                 subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
             )
     stages = list(dict.fromkeys(name for result in results.values() for name in result["stages"]))
-    print(
-        "| MiB resident | "
-        + " | ".join(f"{images} images" for images in results)
-        + " |\n|---" * 1
-        + "|---" * len(results)
-        + "|"
-    )
+    print(f"| MiB resident | {' | '.join(f'{images} images' for images in results)} |")
+    print("|---" * (1 + len(results)) + "|")
     for name, values in {
         "libraries, before the run": [result["before"] for result in results.values()],
         **{

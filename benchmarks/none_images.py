@@ -1,10 +1,9 @@
-"""How well images without any class are recognised on toy scenes, a fifth of which are such, and what zero
-labels for them are worth.
+"""Measure how well images without any class are recognised, and what labels of zero for them are worth.
 
     python benchmarks/none_images.py --images 600
 
-Scenes are drawn fresh; the demo CLIP sees each once. A filter that flags an image sets its initial labels to
-zero. Only images that show a class count for mAP's positives; every image counts for its ranking. Percent.
+A fifth of the toy scenes show no class. The scenes are new to the demo CLIP. If the filter flags an image,
+its initial labels become zero. All values but counts are percent.
 """
 
 from __future__ import annotations
@@ -27,7 +26,8 @@ from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
 from ccd_core.toy.scenes import write_dataset
 
-FRESH_SEED, NONE_SHARE = 31_337, 0.2
+FRESH_SEED = 31_337
+NONE_SHARE = 0.2  # of the scenes show no class
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""How far this project lies from the authors' implementation: the largest difference of each recorded case.
+"""Print how far this project is from the authors' implementation, for each recorded case.
 
     python benchmarks/parity.py
 
-The cases are those that the tests compare (tests/golden_cases.py). This prints them as a table.
+The cases are those that the tests compare (tests/golden_cases.py).
 """
 
 from __future__ import annotations

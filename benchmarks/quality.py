@@ -1,13 +1,12 @@
-"""Quality on toy scenes: labels stage by stage, the rows of the paper's Table 2, two controls, and full
-supervision.
+"""Quality on toy scenes: labels by stage, the rows of the paper's Table 2, controls, and full supervision.
 
     python benchmarks/quality.py --seeds 3 --jobs 2 --out /tmp/quality
 
-Training and validation scenes are drawn fresh, from a seed of their own that no setting was chosen on. Rows
-of one seed that differ only after the warm-up (or after the views) start from the same warm-up (or views),
-which is what they would have come to themselves: a run that is resumed ends in the same weights. Finished
-rows are kept in --out; run again, it does the missing ones. Prints Markdown tables of means and standard
-deviations over the seeds, in percent.
+Training and validation scenes have a seed of their own, on which no setting was chosen. Rows of one seed that
+differ only after the warm-up, or only after the views, share the warm-up or the views. That changes no
+result, because a resumed run ends with the same weights. Finished rows stay in --out, so an interrupted
+benchmark can be repeated. Means and standard deviations over the seeds are printed as Markdown tables, in
+percent.
 """
 
 from __future__ import annotations
@@ -42,8 +41,9 @@ ROWS = {
 
 
 def supervised(config: CCDConfig, out: Path) -> float:
-    """Validation mAP of the same classifier trained on ground truth: the ceiling. Not part of the package: no
-    run may do this.
+    """Validation mAP of the same classifier trained on ground truth, in percent.
+
+    It is the upper bound. The package cannot do this, because no run may train on ground truth.
     """
     import torch
 
@@ -58,16 +58,14 @@ def supervised(config: CCDConfig, out: Path) -> float:
     from ccd_core.training.trainer import Trainer
 
     dataset = open_dataset(config.data.spec)
-    run, accelerator = (
-        Run.create(out, config, dataset.classes),
-        make_accelerator(config.device, config.precision),
-    )
+    run = Run.create(out, config, dataset.classes)
+    accelerator = make_accelerator(config.device, config.precision)
     splits = {
         name: DecodedImages(dataset.splits[name], config.classifier.image_size, config.data.cache_gb)
         for name in ("train", "val")
     }
-    for pictures in splits.values():
-        pictures.check(lambda done: None)
+    for images in splits.values():
+        images.check(lambda done: None)
     torch.manual_seed(config.seed)
     model = make_classifier(config.classifier, len(dataset.classes))
     trainer = Trainer(model, Work(config.changed(labels={"update": False}), accelerator, run, Progress(run)))
@@ -82,7 +80,7 @@ def folder(out: Path, row: str, seed: int) -> Path:
 
 
 def start_where_it_differs(out: Path, config: CCDConfig, path: Path) -> None:
-    """Give a new run the warm-up, and the views, of an earlier run of `out` that had the same."""
+    """Copy the warm-up, and the views, of an earlier run in `out` to a new run, if they would be the same."""
     if (path / "config.yaml").is_file():
         return
     run = Run.create(path, config, open_dataset(config.data.spec).classes)
@@ -108,7 +106,7 @@ def start_where_it_differs(out: Path, config: CCDConfig, path: Path) -> None:
 
 
 def work(job: tuple[Path, CCDConfig, list[str]]) -> None:
-    """Rows of one seed, one after the other, in a process of their own."""
+    """Compute rows of one seed, one after the other. Each job has a process of its own."""
     import torch
 
     out, config, rows = job
@@ -142,11 +140,10 @@ def main() -> None:
         arguments.out / "scenes", {"train": arguments.images, "val": SPLITS["val"]}, seed=FRESH_SEED
     )
     base = CCDConfig.preset("demo").changed(data={"spec": f"demo:{scenes}"})
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}  # rows that can share a warm-up
     for row in arguments.rows:
-        groups.setdefault(ROWS[row].get("bias", {}).get("mode", "class") if row in ROWS else row, []).append(
-            row
-        )
+        bias_mode = ROWS[row].get("bias", {}).get("mode", "class") if row in ROWS else row
+        groups.setdefault(bias_mode, []).append(row)
     longest_first = sorted(groups.values(), key=len, reverse=True)
     jobs = [
         (arguments.out, base.changed(seed=seed), rows)
@@ -160,15 +157,13 @@ def main() -> None:
 
 def report(out: Path, rows: list[str], seeds: int, images: int) -> None:
     def read(row: str, seed: int) -> dict:
-        path = folder(out, row, seed)
-        return json.loads(
-            (path / ("supervised.json" if row == "fully supervised" else "scores/ap.json")).read_text()
-        )
+        file = "supervised.json" if row == "fully supervised" else "scores/ap.json"
+        return json.loads((folder(out, row, seed) / file).read_text())
 
     results = {row: [read(row, seed)["val"]["mAP"] for seed in range(seeds)] for row in rows}
     print(
         f"\nToy scenes, {images} training and {SPLITS['val']} validation scenes, both fresh, {seeds} seeds, "
-        f"percent\n"
+        "percent\n"
     )
     print("| row | validation mAP | by seed |\n|---|---|---|")
     for row, values in results.items():

@@ -1,9 +1,9 @@
-"""Speed and memory, measured on this machine.
+"""Measure speed and memory on this machine.
 
-python benchmarks/speed.py run [--repeat 1]     a demo run from scratch: seconds by stage, and the most memory
-it and its workers held python benchmarks/speed.py paint [--repeat 5]   from `ccd app` to the first page
-painted in chromium python benchmarks/speed.py boxes                CAM boxes beside the plain way: resize
-every map to the frame, then look for its extremes
+python benchmarks/speed.py run [--repeat 1]       # a demo run: seconds of each stage, and its peak memory
+python benchmarks/speed.py paint [--repeat 5]     # from `ccd app` to the first page painted in Chromium
+python benchmarks/speed.py boxes                  # CAM boxes, beside resizing every map to the whole
+frame
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pathlib import Path
 
 import psutil
 
-from ccd_core.paths import home as kept_by_user
+from ccd_core.paths import home as cache_folder
 
 
 def held_by(process: psutil.Process) -> int:
-    """Bytes of memory that a process and its children hold together, what they share counted once."""
+    """Bytes of memory of a process and its children together. Memory that they share is counted once."""
     total = 0
     for member in (process, *process.children(recursive=True)):
         try:
@@ -41,12 +41,13 @@ def measure_run(repeat: int, keep: Path | None) -> None:
     print("| run | seconds | peak memory, GiB | by stage |\n|---|---|---|---|")
     for number in range(repeat):
         with tempfile.TemporaryDirectory() as home:
-            environment = os.environ | {
-                "CCD_HOME": home
-            }  # no embeddings of earlier runs; the drawn scenes, where there are any
-            for folder in kept_by_user().glob("toy-scenes*"):
+            # The caches are empty, except for the drawn scenes.
+            environment = os.environ | {"CCD_HOME": home}
+            for folder in cache_folder().glob("toy-scenes*"):
                 Path(home, folder.name).symlink_to(folder)
-            out, began, peak = Path(home, "run"), time.time(), 0
+            out = Path(home, "run")
+            began = time.time()
+            peak = 0
             command = [sys.executable, "-m", "ccd_core.cli", "run", "--preset", "demo", "--out", str(out)]
             process = psutil.Popen(
                 command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -90,17 +91,8 @@ def measure_paint(repeat: int) -> None:
                 port = probe.getsockname()[1]
             page = browser.new_page()
             began = time.time()
-            command = [
-                sys.executable,
-                "-m",
-                "ccd_core.cli",
-                "app",
-                "--no-browser",
-                "--port",
-                str(port),
-                "--workspace",
-                workspace,
-            ]
+            command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser"]
+            command += ["--port", str(port), "--workspace", workspace]
             server = subprocess.Popen(
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             )
@@ -131,7 +123,8 @@ def measure_boxes(repeat: int) -> None:
 
     def plainly(cams: torch.Tensor) -> None:
         full = F.interpolate(cams[:, None], (640, 640), mode="bilinear", align_corners=False)[:, 0]
-        low, high = full.amin((1, 2), keepdim=True), full.amax((1, 2), keepdim=True)
+        low = full.amin((1, 2), keepdim=True)
+        high = full.amax((1, 2), keepdim=True)
         above = (full - low) / (high - low + 1e-5) > 0.95
         above.any(1), above.any(2)
 

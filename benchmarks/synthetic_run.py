@@ -1,11 +1,10 @@
-"""A run folder as large as the field's data sets, with plausible numbers, to measure the app on. Nothing in
-it was trained.
+"""Write a run folder as large as those of the public data sets, with plausible numbers, to measure the app.
 
-python benchmarks/synthetic_run.py OUT [--images 50000] [--classes 80]
+    python benchmarks/synthetic_run.py OUT [--images 50000] [--classes 80]
 
-Writes OUT/data, a data set in COCO's layout whose files are links to a few hundred toy scenes, and the run
-OUT/synthetic, through the same writers as a real run. Its classifier is a small network with random weights,
-so that pages which ask the predictor work too.
+OUT/data is a data set in COCO's layout, whose files are links to a few hundred toy scenes. OUT/synthetic is
+the run, written by the same functions as a real run. Nothing in it was trained. Its classifier is a small
+network with random weights, so that the app's predictor works, too.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ccd_core.config import CCDConfig
-from ccd_core.data.coco import CLASSES, FOLDERS
+from ccd_core.data.kinds.coco import CLASSES, FOLDERS
 from ccd_core.evaluation.metrics import average_precision, summary
 from ccd_core.files import write_arrays, write_atomic, write_json
 from ccd_core.machine.device import make_accelerator
@@ -34,7 +33,9 @@ from ccd_core.runs.work import Work
 from ccd_core.stages.labels import measure_bias, write_labels
 from ccd_core.stages.local_views import CHUNK, write_views
 
-DRAWINGS, FRAME, VIEWS_AN_IMAGE = 300, 640, 8
+DRAWINGS = 300  # toy scenes to which the images are links
+FRAME = 640
+VIEWS_AN_IMAGE = 8
 
 
 def draw(folder: Path) -> list[Path]:
@@ -46,10 +47,11 @@ def draw(folder: Path) -> list[Path]:
 def write_split(
     root: Path, split: str, targets: np.ndarray, drawings: list[Path], rng: np.random.Generator
 ) -> list[str]:
-    """Links and instances_*.json of one split; the ids that the data set will have."""
+    """Write the links and the annotations of one split. Returns the ids that the data set will have."""
     folder = root / FOLDERS[split]
     folder.mkdir(parents=True, exist_ok=True)
-    images, annotations = [], []
+    images = []
+    annotations: list[dict] = []
     corners = rng.integers(0, [180, 120, 40, 40], (len(targets), targets.shape[1], 4))
     for row, present in enumerate(targets):
         name = f"COCO_{folder.name}_{row + 1:012d}.jpg"
@@ -74,36 +76,35 @@ def write_split(
 
 
 def some_targets(count: int, classes: int, rng: np.random.Generator) -> np.ndarray:
-    """About three classes an image, some of them rare; every image has one."""
-    targets = (
-        rng.random((count, len(CLASSES)))
-        < np.r_[np.geomspace(0.3, 0.005, classes), np.zeros(len(CLASSES) - classes)]
-    )
+    """Targets [count, C] with about three classes an image, some of them rare. Every image has one."""
+    frequency = np.r_[np.geomspace(0.3, 0.005, classes), np.zeros(len(CLASSES) - classes)]
+    targets = rng.random((count, len(CLASSES))) < frequency
     targets[np.arange(count), rng.integers(0, classes, count)] = True
     return targets.astype(np.float32)
 
 
 def scored(targets: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Probabilities that rank as a classifier's do: right on the whole, wrong here and there."""
+    """Scores [N, C] such as a classifier gives: mostly right and sometimes wrong."""
     logits = 4.5 * targets - 3 + noise * rng.standard_normal(targets.shape, np.float32)
     return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
 def views_in_parts(
-    scores: np.ndarray, threshold: float, targets: np.ndarray, rng: np.random.Generator
+    scores: np.ndarray, view_threshold: float, targets: np.ndarray, rng: np.random.Generator
 ) -> Iterator[dict[str, np.ndarray]]:
     for begin in range(0, len(scores), CHUNK):
-        image, cls = np.nonzero(scores[begin : begin + CHUNK] > threshold)
+        image, cls = np.nonzero(scores[begin : begin + CHUNK] > view_threshold)
         image += begin
-        corner, side = rng.integers(0, 560, (len(image), 2)), rng.integers(10, 80, (len(image), 2))
-        tight = np.concatenate([corner, corner + side], 1)
+        corner = rng.integers(0, 560, (len(image), 2))
+        side = rng.integers(10, 80, (len(image), 2))
+        cam_box = np.concatenate([corner, corner + side], 1)
         p = np.exp(3.0 * targets[image] + rng.standard_normal((len(image), targets.shape[1]), np.float32))
         p[np.arange(len(image)), cls] *= 8
         yield {
             "image": image,
             "class_index": cls,
-            "cam_box": tight,
-            "box": add_offset(tight, 80, (FRAME, FRAME)),
+            "cam_box": cam_box,
+            "box": add_offset(cam_box, 80, (FRAME, FRAME)),
             "p": (p / p.sum(1, keepdims=True)).astype(np.float32),
         }
 
@@ -184,7 +185,7 @@ def write_run(
 
 
 def measured(values: np.ndarray, targets: np.ndarray) -> dict:
-    """A split's row in ap.json."""
+    """The measures of one split, as ap.json has them."""
     ap = average_precision(values, targets)
     named = {name: None if np.isnan(one) else 100 * float(one) for name, one in zip(CLASSES, ap, strict=True)}
     return {key: 100 * float(value) for key, value in summary(values, targets).items()} | {"AP": named}

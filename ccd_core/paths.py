@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 # The checkout, or the folder that the package was installed into.
@@ -25,6 +26,18 @@ def state_home() -> Path:
         return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "ccd"
     except RuntimeError:
         return home()
+
+
+def private_folder(folder: Path) -> Path:
+    """`folder`; if it is not there, it is made with what is missing above it, for this user alone.
+
+    A folder that is there keeps its permissions. Where it cannot be made, whoever writes into it says so.
+    """
+    with suppress(OSError):
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
+        for place in reversed(missing):
+            place.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def demo_root() -> Path:

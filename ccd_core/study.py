@@ -17,7 +17,7 @@ import torch
 from ccd_core.clip.teacher import PromptedClip, load_teacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
-from ccd_core.data.images import image_size
+from ccd_core.data.decoding.images import image_size
 from ccd_core.data.loading import read_batches
 from ccd_core.data.types import Box, GroundTruth, ImageList
 from ccd_core.errors import UserError

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ccd_core.data import coco, nuswide, voc
+from ccd_core.data.kinds import coco, nuswide, voc
 
 WIDTH, HEIGHT = 60, 40
 

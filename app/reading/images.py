@@ -12,7 +12,7 @@ from app.reading.cached import cached_by, mtime_ns
 from app.reading.ground_truth import find_image
 from app.reading.readable_folders import data_folders, permitted
 from app.reading.runs import known_runs, open_run
-from ccd_core.data.images import read_image
+from ccd_core.data.decoding.images import read_image
 from ccd_core.data.types import UnitBox
 from ccd_core.errors import UserError
 from ccd_core.runs.run import Run

@@ -18,7 +18,7 @@ from app.reading.cached import cached_by
 from app.reading.ground_truth import find_image
 from app.reading.predictor import MODEL_FILES, STARTING, predict
 from app.reading.readable_folders import UPLOADS, data_folders, permitted, readable_folders, workspace
-from ccd_core.data.folder import find_images
+from ccd_core.data.kinds.folder import find_images
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
 from ccd_core.runs.run import Run

@@ -72,7 +72,7 @@ def permitted_tree(path: str | Path) -> Path:
         raise UserError(f"{path} holds what people have uploaded, each for themselves; name a folder in it.")
     if link := _link_out(str(real), tuple(map(str, allowed))):
         raise UserError(
-            f"{link} is a link that leads out of what is open to this app, which others can reach; remove it, "
+            f"{link} is a link that leads out of what is open to this app, which others reach; remove it, "
             "or start the app with `ccd app --data DIR` and the folder that it leads to."
         )
     return real

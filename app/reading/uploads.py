@@ -21,8 +21,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state
 from app.reading.readable_folders import UPLOADS, workspace
-from ccd_core.data.formats import FORMATS
-from ccd_core.data.images import IMAGE_SUFFIXES
+from ccd_core.data.decoding.formats import FORMATS
+from ccd_core.data.decoding.images import IMAGE_SUFFIXES
 from ccd_core.errors import UserError
 from ccd_core.files import write_atomic
 from ccd_core.paths import private_folder

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ccd_core.cli.options import DATASETS, ClassesFile, Json
 from ccd_core.cli.text import console, say
-from ccd_core.data.names import shown
+from ccd_core.data.listing.names import shown
 
 if TYPE_CHECKING:
     from ccd_core.data.check import DatasetReport, SplitReport

@@ -68,7 +68,7 @@ def predict(
 
     ccd predict runs/first photos/ --csv predicted.csv
     """
-    from ccd_core.data.names import as_text
+    from ccd_core.data.listing.names import as_text
     from ccd_core.files import write_atomic
     from ccd_core.predict.predictor import Predictor
     from ccd_core.predict.tables import as_csv, as_records
@@ -119,7 +119,7 @@ def _limits(opened: Run, file: Path | None, threshold: float | None) -> Threshol
 
 def _expand(images: list[Path]) -> list[Path]:
     """Folders become the images in them and below, as a folder data set reads them."""
-    from ccd_core.data.folder import find_images
+    from ccd_core.data.kinds.folder import find_images
 
     found: list[Path] = []
     for path in images:

@@ -29,8 +29,8 @@ WEIGHTS = (  # in the order in which open_clip prefers them
 TOKENIZER_OPTIONS = {"additional_special_tokens", "clean", "language", "reduction_mask", "strip_sep_token"}
 NAMES = {  # settings that name something elsewhere -> what such a name looks like
     "timm_model_name": re.compile(r"[\w.-]+"),
-    "hf_model_name": re.compile(r"[\w.-]+(/[\w.-]+)?"),
-    "hf_tokenizer_name": re.compile(r"[\w.-]+(/[\w.-]+)?"),
+    "hf_model_name": re.compile(r"\w[\w.-]*(/\w[\w.-]*)?"),
+    "hf_tokenizer_name": re.compile(r"\w[\w.-]*(/\w[\w.-]*)?"),
 }
 MOST = {  # no CLIP is larger; a network beyond would fill the memory before its weights are looked at
     "embed_dim": 16_384,

@@ -13,6 +13,7 @@ from ccd_core.errors import UserError
 from ccd_core.weights.fitting import load_into
 
 ENTRIES = ("input_resolution", "context_length", "vocab_size")  # numbers beside the weights
+VISUAL = re.compile(r"visual\.(conv1|layer1)\.")  # of both kinds of image tower
 
 
 def is_openai(name: str, state: Mapping[str, Tensor]) -> bool:
@@ -26,20 +27,20 @@ def is_openai(name: str, state: Mapping[str, Tensor]) -> bool:
 
     if "input_resolution" in state:
         return True
-    if (
-        name.startswith(("local-dir:", "hf-hub:"))
-        or not {"text_projection", "ln_final.weight"} <= state.keys()
-    ):
+    plain = {"text_projection", "ln_final.weight"} <= state.keys() and any(map(VISUAL.match, state))
+    if ":" in name or not plain:
         return False
-    halves = (
-        state["text_projection"].dtype == torch.float16 and state["ln_final.weight"].dtype == torch.float32
-    )
+    matrix, norm = state["text_projection"], state["ln_final.weight"]
+    halves = matrix.dtype == torch.float16 and norm.dtype == torch.float32
     only_openai = open_clip.list_pretrained_tags_by_model(name) == ["openai"]
     return halves or name not in open_clip.list_models() or only_openai
 
 
 def openai_network(state: Mapping[str, Tensor], path: Path) -> nn.Module:
-    """OpenAI's CLIP on the CPU in float32, with these weights. Raises UserError where they are none of OpenAI's."""
+    """OpenAI's CLIP on the CPU in float32, with these weights.
+
+    Raises UserError where they are none of OpenAI's.
+    """
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, convert_weights_to_fp16
 
     weights = {name: value for name, value in state.items() if name not in ENTRIES}

@@ -27,6 +27,8 @@ from ccd_core.weights.fitting import unwrap
 from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
+# Names of OpenAI's layout, one of which tells where in a file it lies.
+OPENAI_NAMES = ("token_embedding.weight", "visual.conv1.weight", "visual.layer1.0.conv1.weight")
 HUB_SECONDS = 3.0  # a hub that has not answered by then is not there
 
 
@@ -96,9 +98,7 @@ def _from_file(name: str, path: Path) -> tuple[nn.Module, Any]:
     import open_clip
 
     found = from_transformers(read_weights(path), path)
-    state = unwrap(
-        found, ("token_embedding.weight", "visual.conv1.weight", "visual.layer1.0.conv1.weight"), path
-    )
+    state = unwrap(found, OPENAI_NAMES, path, tell=False)
     if is_openai(name, state):
         network = openai_network(state, path)
         return network, open_clip.tokenizer.SimpleTokenizer(context_length=len(state["positional_embedding"]))

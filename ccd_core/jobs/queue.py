@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from ccd_core.files import write_json
 from ccd_core.machine.processes import process_alive, process_facts
-from ccd_core.paths import home
+from ccd_core.paths import home, private_folder
 
 POLL_SECONDS = 0.5
 
@@ -36,7 +36,7 @@ class Ticket:
 
 
 def queue_folder() -> Path:
-    folder = home() / "queue" / socket.gethostname()
+    folder = private_folder(home() / "queue" / socket.gethostname())
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

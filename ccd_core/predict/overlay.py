@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ccd_core.data.images import read_image
+from ccd_core.data.decoding.images import read_image
 
 VERMILION = "#D55E00"  # of Okabe and Ito's palette; CAM boxes have this colour everywhere
 # Value in [0, 1] -> red, green, blue in [0, 255]. Between these values the colours of heat are linear.

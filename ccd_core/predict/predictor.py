@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ccd_core.clip.teacher import PromptedClip, load_teacher, normalise
-from ccd_core.data.images import read_image, resize
+from ccd_core.data.decoding.images import read_image, resize
 from ccd_core.errors import ImageError, UserError
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.machine.device import make_accelerator

@@ -13,22 +13,38 @@ from ccd_core.evaluation.thresholds import Thresholds
 
 CSV_FORMAT = (
     "One row an image: its name, its labels (the surest first, joined by ;), then one column a class with "
-    "the score "
-    "from 0 to 1. UTF-8, comma-separated."
+    "the score from 0 to 1. UTF-8, comma-separated."
 )
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 
 
-def as_csv(rows: Iterable[tuple[str, np.ndarray]], classes: Sequence[str], thresholds: Thresholds) -> str:
+def spreadsheet_text(text: str) -> str:
+    """Text as a spreadsheet shows it, and never runs it: with an apostrophe before what begins as a formula.
+
+    >>> spreadsheet_text("=1+1.jpg")
+    "'=1+1.jpg"
+    """
+    return "'" + text if text.startswith(FORMULA_BEGINS) else text
+
+
+def as_csv(
+    rows: Iterable[tuple[str, np.ndarray]],
+    classes: Sequence[str],
+    thresholds: Thresholds,
+    for_spreadsheets: bool = False,
+) -> str:
     """A CSV table with the columns image, labels, and one for each class.
 
-    rows: (name of the image, scores [C]).
+    rows: (name of the image, scores [C]). for_spreadsheets: names of files and classes that begin as a
+    formula does have an apostrophe before them; without it they are as they are, for other programs.
     """
+    shown = spreadsheet_text if for_spreadsheets else str
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
-    table.writerow(["image", "labels", *classes])
+    table.writerow(["image", "labels", *map(shown, classes)])
     for name, scores in rows:
         labels = ";".join(thresholds.labels(classes, scores))
-        table.writerow([name, labels, *(f"{score:.5f}" for score in scores)])
+        table.writerow([shown(name), shown(labels), *(f"{score:.5f}" for score in scores)])
     return file.getvalue()
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from ccd_core.config import CCDConfig
 from ccd_core.files import write_atomic
-from ccd_core.paths import DEMO_CLIP, home, state_home
+from ccd_core.paths import DEMO_CLIP, home, private_folder, state_home
 
 MOST = 5000  # paths that are remembered; the oldest go first
 
@@ -37,7 +37,7 @@ def remember(paths: Iterable[str]) -> None:
     if set(new) <= known():
         return
     with suppress(OSError):
-        _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(_file().parent)
         with FileLock(_file().with_suffix(".lock"), timeout=10):
             kept = list(dict.fromkeys([*_read(_file()), *new]))[-MOST:]
             write_atomic(_file(), json.dumps(kept, indent=0) + "\n")

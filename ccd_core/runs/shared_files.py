@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ccd_core.data.folder import find_images
+from ccd_core.data.kinds.folder import find_images
 from ccd_core.errors import UserError
 
 

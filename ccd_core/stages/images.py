@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from ccd_core.data.listing.names import shown
 from ccd_core.data.loading import DecodedImages
-from ccd_core.data.names import shown
 from ccd_core.data.types import Dataset, ImageList
 from ccd_core.errors import UserError
 from ccd_core.files import write_json

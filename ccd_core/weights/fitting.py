@@ -1,8 +1,8 @@
 """Weights into a network: the wrappings of training scripts come off, and what does not fit is said.
 
 `unwrap` finds the prefix under which a network's own names lie in a file ("state_dict.module.",
-"model._orig_mod.", "module.encoder_q."), whatever it is called. `load_into` compares names, shapes and numbers
-before it copies, so a network never starts from half of its weights or from none.
+"model._orig_mod.", "module.encoder_q."), whatever it is called. `load_into` compares names, shapes and
+numbers before it copies, so a network never starts from half of its weights or from none.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ AVERAGED = {"ema", "ema_model", "model_ema", "state_dict_ema", "ema_state_dict",
 HELPERS = {"encoder_k", "student", "momentum_encoder", "backbone_momentum", "target_encoder"}
 
 
-def unwrap(found: Mapping[str, Tensor], wanted: Collection[str], path: Path) -> dict[str, Tensor]:
+def unwrap(
+    found: Mapping[str, Tensor], wanted: Collection[str], path: Path, tell: bool = True
+) -> dict[str, Tensor]:
     """The tensors of the file that lie under the prefix with most of the `wanted` names, without that prefix.
 
-    Raises UserError where two networks in the file fit equally well.
+    tell: log which prefix that is. Raises UserError where two networks in the file fit equally well.
     """
     prefix = _prefix(found, wanted, path)
     inside = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
-    if prefix:
+    if prefix and tell:
         outside = [name for name in found if not name.startswith(prefix)]
-        log.info("%s: the weights are those under %r%s", path, prefix, _left_out(outside))
+        left_out = f"; left out: {first_of(outside)}" if outside else ""
+        log.info("%s: the weights are those under %r%s", path, prefix, left_out)
     return inside
 
 
@@ -60,17 +63,13 @@ def _prefix(found: Mapping[str, Tensor], wanted: Collection[str], path: Path) ->
 
 
 def _rank(prefix: str) -> int:
-    """Which of several networks that fit is taken: the lowest. A file's own names come before wrapped ones."""
+    """Of several networks that fit, the one with the lowest rank is taken."""
     parts = set(prefix.split("."))
     if not prefix:
         return 0
     if parts & AVERAGED:
         return 1
     return 3 if parts & HELPERS else 2
-
-
-def _left_out(names: list[str]) -> str:
-    return f"; left out: {first_of(names)}" if names else ""
 
 
 def first_of(names: Collection[str]) -> str:
@@ -124,7 +123,7 @@ def _some_of_each(kinds: list[list[str]]) -> str:
 
 
 def _of_a_layer(network: nn.Module, name: str) -> bool:
-    """Whether a weight that the network lacks makes it another network: a further block, or a part of a block.
+    """Whether a weight that the network lacks makes it another network: a further block or a part of one.
 
     Not so of what lies beside the network's parts (a classifier on top, a loss), of what was replaced by
     nothing, and of a part beside numbered layers.
@@ -149,13 +148,21 @@ def check_numbers(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], pat
     if odd:
         kind = str(state[odd[0]].dtype).removeprefix("torch.")
         raise UserError(
-            f"{path} holds {len(odd)} weights as {kind}: {first_of(odd)}. Weights have to be float16, bfloat16 or "
-            "float32; quantised ones cannot be used."
+            f"{path} holds {len(odd)} weights as {kind}: {first_of(odd)}. Weights have to be float16, "
+            "bfloat16 or float32; quantised ones cannot be used."
         )
-    wrong = [
-        name for name, value in floats.items() if not bool(value.to(wanted[name].dtype).isfinite().all())
-    ]
+    wrong = [name for name, value in floats.items() if not _is_finite(value, wanted[name].dtype)]
     if wrong:
         raise UserError(
-            f"{path} holds NaN or infinite numbers in {len(wrong)} of {len(floats)} weights: {first_of(wrong)}."
+            f"{path} holds NaN or infinite numbers in {len(wrong)} of {len(floats)} weights: "
+            f"{first_of(wrong)}."
         )
+
+
+def _is_finite(value: Tensor, dtype: torch.dtype) -> bool:
+    """Whether all numbers are finite and stay so as `dtype`. One pass over them, without a copy."""
+    if not value.numel():
+        return True
+    low, high = torch.aminmax(value)  # both are NaN if any number is
+    most = torch.finfo(dtype).max
+    return bool(low >= -most) and bool(high <= most)

@@ -234,7 +234,7 @@ class _Reader:
 
     def do_binpersid(self, _: Any) -> None:
         [name] = self.top(1)
-        self.stack.append(_storage(name))
+        self.stack.append(_reference(name))
 
 
 def _dictionary(pairs: Any) -> dict[Any, Any]:
@@ -259,8 +259,13 @@ def _set_entries(container: Any, items: list[Any]) -> None:
         raise BadPickle(f"it sets an entry of a {type(container).__name__}")
 
 
-def _storage(name: Any) -> Storage:
-    """A storage; torch names it ("storage", class, key, device, length), in old files with a view behind."""
+def _reference(name: Any) -> Storage | Name:
+    """A storage; torch names it ("storage", class, key, device, length), in old files with a view behind.
+
+    Old files of whole networks refer to classes as well: ("module", class, file, code).
+    """
+    if isinstance(name, tuple) and len(name) == 4 and name[0] == "module" and isinstance(name[1], Name):
+        return name[1]
     if not isinstance(name, tuple) or len(name) < 5 or name[0] != "storage":
         raise BadPickle("it refers to something outside that is no tensor")
     _, kind, key, _device, length, *view = name
@@ -272,7 +277,9 @@ def _storage(name: Any) -> Storage:
 
 def _made(called: Any, arguments: Any) -> Any:
     """What a call of `called` stands for: a tensor, a container, or an `Unknown`."""
-    if not isinstance(called, Name) or not isinstance(arguments, (tuple, list)):
+    if isinstance(called, Unknown):
+        called = called.name
+    if not isinstance(called, (Name, str)) or not isinstance(arguments, (tuple, list)):
         raise BadPickle("it calls something that has no name")
     make = MADE.get(str(called))
     return make(*arguments) if make else Unknown(str(called), tuple(arguments))

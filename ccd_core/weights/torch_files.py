@@ -35,7 +35,7 @@ OLD_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickle of OLD_MAG
 MAX_PICKLE = 64 * 2**20  # bytes; that of a large training checkpoint has a few hundred thousand
 MAX_CODE = 16 * 2**20  # bytes of a TorchScript archive's code
 MAX_DEPTH = 64  # modules within modules
-MAX_NAMES = 200_000
+MAX_NAMES = 50_000
 MAX_NAME = 1000  # letters
 MAX_GROWTH = 8  # tensors may share numbers, but no good file describes many times what it holds
 

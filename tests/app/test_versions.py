@@ -44,9 +44,9 @@ class Predictor:
 def predictors(monkeypatch):
     made = Predictors()
     monkeypatch.setattr(predictor, "PredictorClient", made)
-    predictor.client.clear()
+    predictor._client.clear()
     yield made
-    predictor.client.clear()
+    predictor._client.clear()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccd_core.data.boxes import numbers, pixel_box
+from ccd_core.data.listing.boxes import numbers, pixel_box
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ccd_core.data.class_names import read_class_list, read_classes
+from ccd_core.data.listing.class_names import read_class_list, read_classes
 from ccd_core.errors import UserError
 
 THREE = ("dog", "big cat", "person")

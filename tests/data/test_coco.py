@@ -8,7 +8,8 @@ import os
 import numpy as np
 import pytest
 
-from ccd_core.data import coco, open_dataset
+from ccd_core.data import open_dataset
+from ccd_core.data.kinds import coco
 from ccd_core.errors import UserError
 from tests.make_datasets import (
     coco_annotations,

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from ccd_core.data import open_dataset
-from ccd_core.data.find import find_files, find_images
-from ccd_core.data.formats import FORMATS, format_of
-from ccd_core.data.images import image_size, read_image
-from ccd_core.data.names import as_name, as_text, shown, some
+from ccd_core.data.decoding.formats import FORMATS, format_of
+from ccd_core.data.decoding.images import image_size, read_image
+from ccd_core.data.listing.find import find_files, find_images
+from ccd_core.data.listing.names import as_name, as_text, shown, some
 from ccd_core.errors import ImageError, UserError
 from tests.make_datasets import PICTURE, photos
 
@@ -142,7 +142,8 @@ def test_what_looks_like_a_picture_is_listed(folder):
 
 
 def test_a_format_whose_decoder_is_missing_is_listed_with_its_package(folder, monkeypatch):
-    from ccd_core.data import find, formats
+    from ccd_core.data.decoding import formats
+    from ccd_core.data.listing import find
 
     monkeypatch.setattr(formats, "FORMATS", ("JPEG", "PNG"))
     monkeypatch.setattr(find, "IMAGE_SUFFIXES", (".jpg", ".png"))

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from ccd_core.data import open_dataset
-from ccd_core.data.formats import FORMATS, load_decoders
-from ccd_core.data.images import image_size, read_image
+from ccd_core.data.decoding.formats import FORMATS, load_decoders
+from ccd_core.data.decoding.images import image_size, read_image
 from ccd_core.data.loading import read_batches
 from ccd_core.errors import ImageError
 from tests.make_datasets import PICTURE, broken_files

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccd_core.data import nuswide, open_dataset
+from ccd_core.data import open_dataset
+from ccd_core.data.kinds import nuswide
 from ccd_core.errors import UserError
 from tests.make_datasets import (
     make_nuswide,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ccd_core.data import coco, nuswide, open_dataset, voc
+from ccd_core.data import open_dataset
+from ccd_core.data.kinds import coco, nuswide, voc
 from ccd_core.errors import UserError
 
 

@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 
-from ccd_core.data import open_dataset, truth_cache, voc
+from ccd_core.data import open_dataset, truth_cache
+from ccd_core.data.kinds import voc
 from ccd_core.data.types import GroundTruth
 from tests.make_datasets import (
     make_voc,

@@ -127,23 +127,18 @@ def test_what_slurm_does_not_take_is_said_in_one_sentence(environment, tiny_scen
 
 
 @pytest.mark.parametrize(
-    "written, said, status, words",
+    ("written", "said", "status", "words"),
     [
-        ("queued", "PENDING", "queued", None),
         ("stopped", "PENDING", "queued", None),  # it left to make room
-        ("queued", "RUNNING", "queued", None),
-        ("running", "RUNNING", "running", None),
         ("running", "TIMEOUT", "failed", "time was up"),
-        ("running", "OUT_OF_MEMORY", "failed", "more memory"),
-        ("running", "NODE_FAIL", "failed", "node failed"),
         ("running", "CANCELLED by 1000", "stopped", None),
-        ("queued", "", "failed", "no longer knows"),
         ("finished", "NODE_FAIL", "finished", None),
     ],
 )
-def test_status_is_what_the_folder_says_put_right_by_what_slurm_says(
+def test_what_slurm_says_of_a_job_is_written_when_the_job_is_looked_at(
     tiny_run, tmp_path, monkeypatch, written, said, status, words
 ):
+    """All that SLURM can say: tests/runs/test_slurm_state.py."""
     monkeypatch.setattr(slurm, "query_slurm", lambda state: JobState(said))
     run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
     run.update_state(place="slurm", slurm={"job": "7"}, status=written)
@@ -171,13 +166,12 @@ def test_options_that_are_none_are_refused(more):
 
 
 @pytest.mark.slow
-def test_the_page_train_submits_to_the_cluster(environment, tiny_scenes, tmp_path, monkeypatch):
+def test_the_page_train_submits_to_the_cluster(environment, tmp_path, monkeypatch):
     from streamlit.testing.v1 import AppTest
 
     monkeypatch.setenv("CCD_RUNS", str(tmp_path))
-    monkeypatch.setattr(
-        train_data, "PATIENCE", 60
-    )  # Start waits for the check, and here nothing comes again by itself
+    # Start waits until the data set is checked, and here nothing asks again.
+    monkeypatch.setattr(train_data, "PATIENCE", 60)
     app = AppTest.from_file(NAVIGATION, default_timeout=200).run()
     app.switch_page("../pages/train.py").run()
     app.radio(key="place").set_value("SLURM cluster").run()

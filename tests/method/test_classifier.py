@@ -81,7 +81,7 @@ def test_weights_of_another_network_are_refused_with_what_differs(tmp_path, chan
     [
         ("resnet99", None, "no torchvision ResNet 'resnet99'"),
         ("timm:nothing", None, "timm has no model 'nothing'"),
-        ("timm:vit_tiny_patch16_224", None, "gives no feature map"),
+        ("timm:levit_128s", None, "gives no feature map"),
         ("resnet18", "/nowhere.safetensors", "no file of weights /nowhere.safetensors"),
     ],
 )

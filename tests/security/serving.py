@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,3 +88,55 @@ def app_on(workspace: Path, *options: str, log: Path, **environment: str) -> Ite
     arguments = ["app", "--no-browser", "--workspace", str(workspace), *options]
     with command_on(free_port(), *arguments, log=log, **environment) as served:
         yield served
+
+
+@contextmanager
+def proxy_to(port: int, prefix: str, strip: bool) -> Iterator[int]:
+    """The port of a proxy that hands requests below `prefix` to `port`, with `prefix` in the path or without.
+
+    Other paths are 404, as in a site of which the app is a part. The Host stays that of the proxy.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_accept, args=(server, port, prefix, strip), daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def _accept(server: socket.socket, port: int, prefix: str, strip: bool) -> None:
+    while True:
+        try:
+            client, _ = server.accept()
+        except OSError:  # closed
+            return
+        threading.Thread(target=_forward, args=(client, port, prefix, strip), daemon=True).start()
+
+
+def _forward(client: socket.socket, port: int, prefix: str, strip: bool) -> None:
+    """One request and its answer, or a whole websocket."""
+    with client, suppress(OSError):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            received = client.recv(65536)
+            if not received:
+                return
+            head += received
+        method, path, rest = head.decode("latin-1").split(" ", 2)
+        if not path.startswith(prefix):
+            client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        if strip:
+            path = "/" + path.removeprefix(prefix).removeprefix("/")
+        if "upgrade: websocket" not in rest.lower():
+            rest = re.sub(r"(?im)^connection:.*\r\n", "", rest).replace(
+                "\r\n", "\r\nConnection: close\r\n", 1
+            )
+        with socket.create_connection(("127.0.0.1", port)) as app:
+            app.sendall(f"{method} {path} {rest}".encode("latin-1"))
+            threading.Thread(target=_pump, args=(client, app), daemon=True).start()
+            _pump(app, client)
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while received := source.recv(65536):
+            target.sendall(received)
+        target.shutdown(socket.SHUT_WR)

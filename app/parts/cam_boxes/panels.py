@@ -21,7 +21,7 @@ from app.reading.predictor import cam_methods, clip_views, explain, predictor_re
 from app.reading.runs import global_arrays, image_ids, view_probabilities, views_of
 from app.routes import image_url
 from app.widgets import literal
-from ccd_core.data.images import image_size
+from ccd_core.data.decoding.images import image_size
 from ccd_core.data.types import Box
 from ccd_core.method.boxes import add_offset
 from ccd_core.runs.run import Run

@@ -17,7 +17,7 @@ from app.reading.labels import clip_outputs
 from app.reading.runs import global_arrays, image_ids, label_arrays, view_probabilities, views_of
 from app.routes import image_url
 from app.widgets import class_figure, friendly_errors, literal
-from ccd_core.data.images import image_size
+from ccd_core.data.decoding.images import image_size
 from ccd_core.data.types import UnitBox
 from ccd_core.runs.run import Run
 

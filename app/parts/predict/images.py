@@ -16,7 +16,7 @@ from app.reading.predictor import wake_predictor
 from app.reading.readable_folders import data_folders, readable_folders
 from app.reading.uploads import MEGABYTES, store_uploads
 from app.widgets import empty_state, literal
-from ccd_core.data.images import IMAGE_SUFFIXES
+from ccd_core.data.decoding.images import IMAGE_SUFFIXES
 from ccd_core.runs.run import Run
 
 MOST = 300  # uploads at once

@@ -131,7 +131,7 @@ def downloads(run: Run, rows: list[Labelled], limits: Thresholds) -> None:
         return json.dumps({"run": run.name, "thresholds": used, "images": images}, indent=1)
 
     files = {
-        "CSV": (lambda: as_csv(pairs, run.classes, limits), f"{run.name}-labels.csv", "text/csv"),
+        "CSV": (lambda: as_csv(pairs, run.classes, limits, True), f"{run.name}-labels.csv", "text/csv"),
         "JSON": (as_json, f"{run.name}-labels.json", "application/json"),
         "Thresholds": (lambda: json.dumps(used, indent=1), f"{run.name}-thresholds.json", "application/json"),
     }
@@ -148,8 +148,9 @@ def downloads(run: Run, rows: list[Labelled], limits: Thresholds) -> None:
             )
     many = "The image" if len(rows) == 1 else f"The {len(rows):,} images"
     st.caption(
-        f"{many} shown. CSV: {CSV_FORMAT} JSON: the same, with the thresholds. "
-        "Thresholds: a file for `ccd predict --thresholds`, which writes the same CSV."
+        f"{many} shown. CSV: {CSV_FORMAT} A name that begins as a formula does (= + - @) has an apostrophe "
+        "before it. JSON: the same, with the thresholds. Thresholds: a file for `ccd predict --thresholds`, "
+        "which writes the same CSV."
     )
 
 

@@ -14,6 +14,7 @@ from app.reading.runs import known_runs, open_run
 from app.reading.scores import SPLITS, scored
 from app.widgets import SCROLLS_FROM, literal, show_figure
 from ccd_core.config import differences
+from ccd_core.predict.tables import spreadsheet_text
 from ccd_core.runs.run import Run
 
 MOST_COMPARED = 6  # runs beside the chosen one
@@ -129,9 +130,10 @@ def _table(run: Run, columns: dict[str, AP], names: list[str]) -> None:
         most = max(1.0, float(table["difference"].abs().max()))
         styled = styled.map(lambda value: _difference(value, most), subset=["difference"])
     st.dataframe(styled, hide_index=True, height=min(520, 36 * (len(names) + 2)))
+    safe = table.assign(**{"class": table["class"].map(spreadsheet_text)})
     st.download_button(
         "Download the table as CSV",
-        table.to_csv(index=False),
+        safe.rename(columns=spreadsheet_text).to_csv(index=False),
         f"{run.name}-ap.csv",
         "text/csv",
         icon=":material/download:",

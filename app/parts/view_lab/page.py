@@ -34,7 +34,7 @@ from app.reading.runs import image_ids
 from app.reading.uploads import MEGABYTES, store_uploads
 from app.routes import image_url
 from app.widgets import friendly_errors
-from ccd_core.data.images import IMAGE_SUFFIXES, image_size, read_image
+from ccd_core.data.decoding.images import IMAGE_SUFFIXES, image_size, read_image
 from ccd_core.data.types import UnitBox
 from ccd_core.errors import UserError
 from ccd_core.explore.view_sweeps import WHOLE, parse_box, strongest_classes

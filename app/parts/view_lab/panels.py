@@ -20,7 +20,7 @@ from app.reading.images import crop_urls
 from app.reading.predictor import explain
 from app.routes import asked_url
 from app.widgets import literal, show_error, show_figure
-from ccd_core.data.images import image_size
+from ccd_core.data.decoding.images import image_size
 from ccd_core.data.types import UnitBox
 from ccd_core.explore import view_sweeps
 from ccd_core.runs.run import Run
