@@ -38,7 +38,18 @@ NOT_OPTIONS = {
         "num_classes",
         "scriptable",
     ),
+    *("backbone", "cam_boost", "sizes"),  # CamClassifier's
 }
+
+
+def refuse_options(options: Mapping[str, Any]) -> None:
+    """Raises UserError where an option would load a file, or take the place of another setting."""
+    refused = sorted(NOT_OPTIONS & set(options))
+    if refused:
+        raise UserError(
+            f"classifier.backbone_options may not hold {', '.join(refused)}: weights are named in "
+            "classifier.weights, and what goes in and comes out is the classifier's own."
+        )
 
 
 def make_backbone(
@@ -51,12 +62,7 @@ def make_backbone(
     there is no such network, its weights cannot be had or do not fit, or it gives no feature map at these
     sizes.
     """
-    refused = sorted(NOT_OPTIONS & set(options))
-    if refused:
-        raise UserError(
-            f"classifier.backbone_options may not hold {', '.join(refused)}: weights are named in "
-            "classifier.weights, and what goes in and comes out is the classifier's own."
-        )
+    refuse_options(options)
     backbone = _built(name, weights == "imagenet", dict(options))
     channels = _look_at(backbone, name, sizes)
     if weights not in (None, "imagenet"):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ccd_core.config import ClassifierSettings
-from ccd_core.method.backbones import make_backbone
+from ccd_core.method.backbones import make_backbone, refuse_options
 
 
 class CamClassifier(nn.Module):
@@ -54,6 +54,7 @@ class CamClassifier(nn.Module):
 
 def make_classifier(settings: ClassifierSettings, classes: int) -> CamClassifier:
     """The classifier of these settings, for so many classes. Raises UserError as `CamClassifier` does."""
+    refuse_options(settings.backbone_options)
     return CamClassifier(
         settings.backbone,
         classes,

@@ -21,10 +21,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ccd_core.clip.teacher import ClipTeacher
-from ccd_core.config import CCDConfig, load_config
+from ccd_core.config import CCDConfig, ClassifierSettings, load_config
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays
-from ccd_core.method.classifier import CamClassifier
+from ccd_core.method.classifier import CamClassifier, make_classifier
 from ccd_core.training.checkpoint import load_checkpoint, load_model_weights
 from ccd_core.weights.files import read_weights
 from tests.clip.small_models import TOWERS, write_model
@@ -299,7 +299,6 @@ def test_a_tokenizer_of_a_folder_may_not_bring_code(tmp_path, monkeypatch):
         "features_only",
         "global_pool",
         "in_chans",
-        "num_classes",
         "pretrained",
         "pretrained_cfg",
         "pretrained_cfg_overlay",
@@ -314,6 +313,13 @@ def test_options_of_a_backbone_load_no_files(option, backbone, tmp_path):
     with pytest.raises(UserError, match=option):
         CamClassifier(backbone, 3, **{option: str(path)})
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("option", ["backbone", "cam_boost", "num_classes", "sizes", "weights"])
+def test_options_of_a_backbone_take_no_other_setting_s_place(option):
+    settings = ClassifierSettings(backbone="resnet18", weights=None, backbone_options={option: 3})
+    with pytest.raises(UserError, match=option):
+        make_classifier(settings, 3)
 
 
 def test_names_of_backbones_reach_for_no_other_place():
