@@ -33,7 +33,7 @@ class SkippedImage(TypedDict):
 class SlurmPart(TypedDict, total=False):
     """The part of state.json of a run on a cluster: its job's number, its options, and how the job ended."""
 
-    job: Any  # `slurm_state.job_number` says whether it is a number
+    job: Text  # `slurm_state.job_number` says whether it is a number
     options: dict[str, Any]
     over: Text
 

@@ -1,8 +1,8 @@
 """A run's folder: what is in it, how it is read and written.
 
-Everything about a run is files that other tools can open. Each is written under a temporary name,
-synced and renamed, so a reader never sees half a file and a killed run loses at most the work of the
-chunk or epoch it was in. This module needs neither torch nor a browser.
+Everything about a run is files that other tools can open. Each is written under a temporary name, synced and
+renamed. So a reader never sees half a file, and a run that is killed loses at most its last chunk or epoch.
+This module needs neither torch nor a browser.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,13 +28,24 @@ from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
 from ccd_core.runs import known_paths
-from ccd_core.runs.documents import BiasFile, RunState, Scores, ScoresFile, is_state
+from ccd_core.runs.documents import (
+    BestFile,
+    BiasFile,
+    Document,
+    RunState,
+    Scores,
+    ScoresFile,
+    StopRequest,
+    checked,
+)
 from ccd_core.runs.provenance import surroundings
 from ccd_core.runs.slurm_state import is_this_job
 from ccd_core.yaml_files import NotYaml, load_yaml
 
 ACTIVE = ("running", "queued")
 DAMAGED_STATE = "Its state.json is damaged; resume the run and it is written anew."
+AP = ("scores", "ap.json")
+BEST = ("checkpoints", "best.json")
 
 
 class Run:
@@ -98,26 +109,27 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        """state.json; {} before the start. Of a damaged one it says that it failed, so that resuming writes
-        it anew.
+        """state.json; {} before the start.
+
+        A damaged file reads as a run that failed. Resuming such a run writes the file anew.
         """
         try:
-            state = json.loads((self.path / "state.json").read_text(encoding="utf-8"))
+            return checked(RunState, json.loads(self.file("state.json").read_text(encoding="utf-8")))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError, RecursionError):
-            state = None
-        return state if is_state(state) else {"status": "failed", "error": DAMAGED_STATE}
+            return {"status": "failed", "error": DAMAGED_STATE}
 
     def update_state(self, **changes: Any) -> None:
+        """Change keys of state.json, which are those of `RunState`."""
         write_json(self.path / "state.json", self.state | changes | {"heartbeat": time.time()})
 
     @property
     def status(self) -> str:
-        """created, queued, running, finished, stopped, or failed (also where the process has died unasked).
+        """created, queued, running, finished, stopped or failed. A run whose process died unasked has failed.
 
-        Only files and this machine's processes are looked at, and nothing is written. What a cluster says of
-        the run's job is asked by `jobs.look`.
+        Only files and this machine's processes are looked at, and nothing is written. `jobs.look` also asks a
+        cluster about the run's job.
         """
         state = self.state
         status = state.get("status", "created")
@@ -165,13 +177,13 @@ class Run:
         """When the run's process last showed that it lives: it touches state.json every few seconds."""
         try:
             return (self.path / "state.json").stat().st_mtime
-        except FileNotFoundError:
+        except OSError:
             return 0.0
 
     def ask_to_stop(self) -> None:
-        """Leave a request for the process that works on this run, on any host; later processes ignore it."""
+        """Leave a request for the process that works on this run, on any host. Later processes ignore it."""
         state = self.state
-        request = {"asked": time.time(), "pid": state.get("pid"), "host": state.get("host")}
+        request: StopRequest = {"asked": time.time(), "pid": state.get("pid"), "host": state.get("host")}
         write_json(self.path / "stop.json", request)
 
     def stop_asked(self, state: Mapping[str, Any] | None = None) -> float | None:
@@ -180,11 +192,11 @@ class Run:
             return None
         state = self.state if state is None else state
         try:
-            request = self.load_json("stop.json")
-            is_for_it = (request["pid"], request["host"]) == (state.get("pid"), state.get("host"))
-            return float(request["asked"]) if is_for_it else None
-        except (UserError, KeyError, TypeError, ValueError):
+            request = self._document(StopRequest, "stop.json")
+        except UserError:
             return None  # a damaged request asks for nothing
+        is_for_it = (request["pid"], request["host"]) == (state.get("pid"), state.get("host"))
+        return request["asked"] if is_for_it else None
 
     # -- artefacts ---------------------------------------------------------------------------
 
@@ -276,29 +288,39 @@ class Run:
 
     def load_bias(self) -> BiasFile:
         """bias.json: the bias of each class, and how it was measured."""
-        return cast(BiasFile, self.load_json("bias.json"))
+        return self._document(BiasFile, "bias.json")
+
+    def load_best(self) -> BestFile | None:
+        """checkpoints/best.json: which epoch's model is kept, and why; None before the end of training."""
+        return self._document(BestFile, *BEST) if self.has(*BEST) else None
 
     def load_json(self, *parts: str) -> dict[str, Any]:
+        """A JSON file of the run. Raises UserError if it is not there, is damaged, or holds no mapping."""
+        return self._document(dict[str, Any], *parts)
+
+    def _document(self, kind: type[Document], *parts: str) -> Document:
         if not self.has(*parts):
             raise UserError(f"Run {self.name} has no {'/'.join(parts)} yet.")
         with reading(self.file(*parts)):
-            return json.loads(self.file(*parts).read_text())
+            return checked(kind, json.loads(self.file(*parts).read_text(encoding="utf-8")))
 
     def load_ap(self) -> ScoresFile:
-        """scores/ap.json: AP of each class in percent per split, where there is ground truth; {} where not.
+        """scores/ap.json: AP of each class in percent for each split with ground truth; {} if none has any.
 
-        What was scored against labels without a single class, so has no mAP, is None like what was not
-        scored.
+        A report without an mAP was made from ground truth that shows no class. It is left out: such a split
+        is None, and such a kind of label is missing.
         """
-        if not self.has("scores", "ap.json"):
+        if not self.has(*AP):
             return {}
-        stored = self.load_json("scores", "ap.json")
-        labels = {kind: report for kind, report in (stored.get("labels") or {}).items() if _scored(report)}
-        splits = {split: _scored(stored.get(split)) for split in ("train", "val")}
-        return cast(ScoresFile, {**stored, **splits, "labels": labels})
+        stored = self.load_json(*AP)
+        with reading(self.file(*AP)):
+            reports = checked(dict[str, Any], stored.get("labels") or {})
+            labels = {kind: report for kind, report in reports.items() if _if_scored(report) is not None}
+            splits = {split: _if_scored(stored.get(split)) for split in ("train", "val")}
+            return checked(ScoresFile, {**stored, **splits, "labels": labels})
 
     def load_scores_of(self, split: str) -> Scores | None:
-        """Scores of the kept model on a split, train or val, in percent; None where there is no ground truth."""
+        """Scores of the kept model on a split, train or val, in percent; None without ground truth."""
         report = self.load_ap()
         return report.get("train") if split == "train" else report.get("val")
 
@@ -316,32 +338,30 @@ class Run:
         return path.read_text(errors="replace").splitlines()[-lines:] if path.is_file() else []
 
 
-def _scored(report: dict[str, Any] | None) -> dict[str, Any] | None:
-    return report if report and report.get("mAP") is not None else None
+def _if_scored(report: object) -> object:
+    """The report of a split or a kind of label; None for one without an mAP."""
+    return None if isinstance(report, dict) and report.get("mAP") is None else report
 
 
 def list_runs(workspace: str | Path) -> list[Run]:
-    """The runs directly below `workspace`, newest first; folders that are no runs, and damaged ones, are left
-    out.
+    """The runs directly below `workspace`, newest first.
+
+    Folders that are no runs are left out, and so are those that `damaged_runs` names.
     """
-    found = []
-    for path in _folders_with_settings(workspace):
-        try:
-            found.append(Run.open(path))
-        except UserError:
-            continue
-    return found
+    return [run for _, run in _opened(workspace) if isinstance(run, Run)]
 
 
 def damaged_runs(workspace: str | Path) -> dict[str, str]:
     """Name -> sentence of each folder directly below `workspace` whose config.yaml cannot be read."""
-    found = {}
+    return {name: str(error) for name, error in _opened(workspace) if isinstance(error, UserError)}
+
+
+def _opened(workspace: str | Path) -> Iterator[tuple[str, Run | UserError]]:
     for path in _folders_with_settings(workspace):
         try:
-            Run.open(path)
+            yield path.name, Run.open(path)
         except UserError as error:
-            found[path.name] = str(error)
-    return found
+            yield path.name, error
 
 
 def _folders_with_settings(workspace: str | Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,7 +30,7 @@ def session(run: Run) -> Iterator[None]:
             log.info("finished")
         except (Stopped, KeyboardInterrupt):
             run.update_state(status="stopped", eta_seconds=None)
-            log.info("stopped; `ccd run --resume --out %s` goes on", run.path)
+            log.info("stopped; `ccd run --resume --out %s` goes on", shlex.quote(str(run.path)))
             raise
         except BaseException as error:
             error = _as_user_error(error, run)

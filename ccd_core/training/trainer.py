@@ -248,9 +248,8 @@ class Trainer:
         return stops and first_local_minimum(self._maps()) is not None
 
     def _best_is_saved(self) -> bool:
-        if not self.run.has("checkpoints", "best.json"):
-            return False
-        return self.run.load_json("checkpoints", "best.json")["epoch"] == self.epoch - 1
+        best = self.run.load_best()
+        return best is not None and best["epoch"] == self.epoch - 1
 
     def _save_best(self) -> None:
         """Write the present model as the final one, after the early stop or the last epoch."""
