@@ -1,9 +1,9 @@
-"""Jobs for one device wait for each other, in the order in which they were started, without a daemon.
+"""The queue of jobs for each device, in the order in which they were started. It needs no daemon.
 
-Each device has a file lock, which the system frees when its holder dies. File locks are not first come, first
-served, so every job also takes a numbered ticket. It tries the locks of its devices only when no older living
-ticket wants one of them. Tickets and locks lie in a folder of this user and this machine. The temporary
-folder will not do: it is cleaned while long runs go on.
+Each device has a file lock, which the system frees when its holder dies. Locks know no order, so every job
+also takes a numbered ticket. It tries the locks of its devices only if no older living ticket wants one of
+them. Tickets and locks lie in a folder of this user and this machine. The temporary folder is no place for
+them, because it is cleaned while long runs go on.
 """
 
 from __future__ import annotations
@@ -19,45 +19,53 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from typing_extensions import TypedDict
 
 from ccd_core.files import write_json
 from ccd_core.machine.processes import process_alive, process_facts
 from ccd_core.paths import home, private_folder
+from ccd_core.runs.documents import Text, checked
 
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Ticket:
+    """The place of a job in the queue: its devices, its run's folder, and `process_facts` of its process."""
+
     number: int
     devices: tuple[str, ...]
     run: Path
     process: dict[str, Any]
 
 
+class _TicketFile(TypedDict):
+    devices: list[str]
+    run: Text
+    process: dict[str, Any]
+
+
 def queue_folder() -> Path:
-    folder = private_folder(home() / "queue" / socket.gethostname())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    """Where the tickets and locks of this user on this machine lie."""
+    return home() / "queue" / socket.gethostname()
 
 
 def tickets() -> list[Ticket]:
-    """The jobs that work or wait on this machine, oldest first."""
+    """The jobs that run or wait on this machine, oldest first."""
     found = []
     for path in sorted(queue_folder().glob("*.ticket")):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            values = json.loads(path.read_text())
+        with contextlib.suppress(OSError, ValueError, RecursionError):  # a ticket that was just given back
+            values = checked(_TicketFile, json.loads(path.read_text()))
             if process_alive(values["process"]):
-                found.append(
-                    Ticket(int(path.stem), tuple(values["devices"]), Path(values["run"]), values["process"])
-                )
+                devices = tuple(values["devices"])
+                found.append(Ticket(int(path.stem), devices, Path(values["run"]), values["process"]))
     return found
 
 
 def ahead_of(run: Path, line: list[Ticket] | None = None) -> list[Ticket]:
     """The tickets that the run at `run` waits for: older ones that want one of its devices.
 
-    Empty where the run has no ticket or is next.
+    line: all tickets, if the caller has them already. [] if the run has no ticket, or is next.
     """
     line = tickets() if line is None else line
     own = next((ticket for ticket in line if ticket.run == run), None)
@@ -67,8 +75,9 @@ def ahead_of(run: Path, line: list[Ticket] | None = None) -> list[Ticket]:
 
 
 def take_ticket(run: Path, devices: tuple[str, ...], pid: int) -> Ticket:
-    """A ticket for process `pid`, behind all there are; its own where it has one."""
-    folder = queue_folder()
+    """A ticket for process `pid`, behind all others; the one it has already, if it has one."""
+    folder = private_folder(queue_folder())
+    folder.mkdir(parents=True, exist_ok=True)  # says so if it cannot be made
     process = process_facts(pid)
     with FileLock(folder / "tickets.lock"):
         line = tickets()
@@ -76,7 +85,7 @@ def take_ticket(run: Path, devices: tuple[str, ...], pid: int) -> Ticket:
         if own:
             return own
         numbers = {ticket.number for ticket in line}
-        for path in folder.glob("*.ticket"):  # of the dead
+        for path in folder.glob("*.ticket"):  # of processes that have ended
             if path.stem.isdigit() and int(path.stem) not in numbers:
                 path.unlink(missing_ok=True)
         ticket = Ticket(max(numbers, default=0) + 1, devices, run, process)
@@ -90,8 +99,9 @@ def _file(ticket: Ticket) -> Path:
 
 @contextmanager
 def hold_devices(ticket: Ticket, waiting: Callable[[int], None]) -> Iterator[None]:
-    """Wait for the ticket's devices, hold them, give them back; waiting(jobs before this one) is called now
-    and then.
+    """Wait for the ticket's devices, hold them for the block, and give them back.
+
+    waiting(ahead) is called every POLL_SECONDS, with the number of jobs ahead.
     """
     try:
         while True:
@@ -107,8 +117,9 @@ def hold_devices(ticket: Ticket, waiting: Callable[[int], None]) -> Iterator[Non
 
 
 def _acquire(devices: tuple[str, ...], locks: ExitStack) -> bool:
-    """All of the devices' locks or none; in sorted order, so that two jobs never hold one each that the other
-    wants.
+    """Take the locks of all devices, or of none.
+
+    devices: sorted, so that two jobs never hold one each that the other wants.
     """
     for device in devices:
         lock = FileLock(queue_folder() / f"{device.replace(':', '-')}.lock")

@@ -31,3 +31,15 @@ def test_csv_and_records_hold_the_same_whatever_the_names_contain():
         assert row["image"] == record["image"]
         assert [name for name in row["labels"].split(";") if name] == record["labels"]
         assert {name: float(row[name]) for name in CLASSES} == pytest.approx(record["scores"])
+
+
+def test_no_name_is_a_formula_in_a_spreadsheet():
+    names = ["=1+1.jpg", "+a", "-a", "@a", "\t=a", "a=b", "'a"]
+    classes = ("=cmd", "dog", "bird")
+    text = as_csv([(name, np.array([0.9, 0.2, 0.1])) for name in names], classes, Thresholds({}), True)
+    table = list(csv.reader(io.StringIO(text)))
+    assert table[0] == ["image", "labels", "'=cmd", "dog", "bird"]
+    assert [row[0] for row in table[1:]] == ["'=1+1.jpg", "'+a", "'-a", "'@a", "'\t=a", "a=b", "'a"]
+    assert {row[1] for row in table[1:]} == {"'=cmd"}
+    plain = list(csv.reader(io.StringIO(as_csv([("=1+1.jpg", np.zeros(3))], classes, Thresholds({})))))
+    assert plain[0][2] == "=cmd" and plain[1][0] == "=1+1.jpg"  # for other programs

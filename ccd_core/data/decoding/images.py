@@ -31,8 +31,8 @@ from ccd_core.data.decoding.formats import (
     why_left_out,
 )
 from ccd_core.data.decoding.jpeg import has_hole, without_end_marker
+from ccd_core.data.decoding.pixel_budget import DECODING
 from ccd_core.data.listing.names import shown
-from ccd_core.data.pixel_budget import DECODING
 from ccd_core.errors import ImageError
 
 __all__ = ["IMAGE_SUFFIXES", "image_size", "largest_value", "read_image", "resize"]
