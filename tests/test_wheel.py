@@ -68,10 +68,10 @@ def test_it_holds_pages_components_and_the_demo(installed):
         "ccd_core/py.typed",
     ):
         assert (installed / name).is_file(), name
-    in_checkout = {path.relative_to(ROOT) for path in (ROOT / "app").rglob("*.[jc]s*")}
-    assert {path for path in in_checkout if path.suffix in (".js", ".css")} <= {
-        path.relative_to(installed) for path in (installed / "app").rglob("*.[jc]s*")
-    }
+    for pattern in ("*.js", "*.css", "*.html"):
+        in_checkout = {path.relative_to(ROOT) for path in (ROOT / "app").rglob(pattern)}
+        assert in_checkout
+        assert in_checkout <= {path.relative_to(installed) for path in (installed / "app").rglob(pattern)}
 
 
 @pytest.mark.slow

@@ -196,7 +196,7 @@ function takeOver(data, memory, image) {
   }
 }
 
-/** A function that writes a text at (x, y) of the frame, lower where the edge or another label is in its way. */
+/** A function that writes a text at (x, y) of the frame, or lower if another label is in its way. */
 function labeller(svg, frame) {
   const taken = []; // [x0, y, x1] of the labels so far
   // The image is stretched to the frame's square; letters are stretched back.

@@ -74,7 +74,7 @@ export default function (component) {
     drawHeat(form);
   }
 
-  /** Of the crop, [K]: CLIP's own, or blended while it has not been asked about this crop; null if unknown. */
+  /** [K] of the crop: CLIP's own, else blended from its neighbours'; null while too little is known. */
   function probabilities(form, exact) {
     if (exact) return data.exact[form];
     return data.grid && blend(data.grid[form], data.sides, memory.box);
