@@ -37,7 +37,11 @@ PAGES = {  # file: (page and its link, colour scheme)
 
 RELATIVE = """(names) => {  // folders as they are called from the repository's root
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) for (const [path, name] of names) walk.currentNode.data = walk.currentNode.data.replaceAll(path, name);
+  while (walk.nextNode()) {
+    for (const [path, name] of names) {
+      walk.currentNode.data = walk.currentNode.data.replaceAll(path, name);
+    }
+  }
 }"""
 
 

@@ -1,8 +1,8 @@
 """Folders and repositories with an `open_clip_config.json`: what such a file may ask for.
 
-open_clip passes parts of the file on to other libraries, which would fetch models and tokenizers under any name
-and run code that lies beside them if the file says so. Here a file may describe an architecture, name a model
-of timm, and name a tokenizer or a text model of the hub that needs no code of its own.
+open_clip passes parts of the file on to other libraries, which would fetch models and tokenizers under any
+name and run code that lies beside them if the file says so. Here a file may describe an architecture, name a
+model of timm, and name a tokenizer or a text model of the hub that needs no code of its own.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def refuse_code(name: str) -> None:
     if hub_model:
         import transformers
 
-        # Raises where the text model needs code of its own; without the argument it would ask in the terminal.
+        # Raises where the text model needs code of its own; without the argument it would ask in the
+        # terminal.
         transformers.AutoConfig.from_pretrained(hub_model, trust_remote_code=False)
 
 
@@ -110,7 +111,8 @@ def _look_at_folder(folder: Path) -> None:
         return
     if (folder / "config.json").is_file():
         raise UserError(
-            f"CLIP local-dir:{folder} could not be loaded: it is a folder of transformers. Name its architecture "
+            f"CLIP local-dir:{folder} could not be loaded: it is a folder of transformers. Name its "
+            f"architecture "
             "in clip.model (ViT-B-32, for example) and its file of weights in clip.pretrained."
         )
     raise UserError(f"CLIP local-dir:{folder} could not be loaded: it has no {CONFIG}.")

@@ -143,8 +143,8 @@ def _blocks(
 def load_clip(network: Any, found: Mapping[str, Tensor], path: Path, name: str) -> None:
     """Copy weights under open_clip's names into an open_clip network.
 
-    Positions of another grid or context length are resized, as open_clip does. Raises UserError, one sentence,
-    where they do not fit `name`.
+    Positions of another grid or context length are resized, as open_clip does. Raises UserError, one
+    sentence, where they do not fit `name`.
     """
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed, resize_text_pos_embed
@@ -197,6 +197,7 @@ def check_scale(network: Any, what: str) -> None:
     low, high = SCALES
     if not low <= scale <= high:
         raise UserError(
-            f"{what}: logit_scale is {scale:.4g}, so cosines would be multiplied by exp({scale:.4g}); a CLIP's lies "
+            f"{what}: logit_scale is {scale:.4g}, so cosines would be multiplied by exp({scale:.4g}); a "
+            f"CLIP's lies "
             f"between {low:g} and {high:g} (it is the logarithm of 1 / tau)."
         )

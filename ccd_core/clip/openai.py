@@ -20,8 +20,8 @@ def is_openai(name: str, state: Mapping[str, Tensor]) -> bool:
     """Whether these are OpenAI's weights, which carry their own architecture.
 
     Their archives say so by three extra entries. Without these, two more cases leave no other reading: a name
-    that open_clip does not know or for which only OpenAI's weights exist, and matrices in half precision beside
-    norms in full precision, which only OpenAI's files have.
+    that open_clip does not know or for which only OpenAI's weights exist, and matrices in half precision
+    beside norms in full precision, which only OpenAI's files have.
     """
     import open_clip
 

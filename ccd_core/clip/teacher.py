@@ -1,6 +1,7 @@
 """The teacher: any open_clip model at any input size (Sec. 3.1; Eq. 1-2).
 
-The towers are made ready for any size in `clip_towers`, weights come through `clip_weights`; all else is open_clip's own.
+The towers are made ready for any size in `clip_towers`, weights come through `clip_weights`; all else is
+open_clip's own.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ class ClipTeacher:
     >>> teacher.probabilities(images, text).shape
     torch.Size([3, 2])
 
-    Probabilities are a softmax over the classes of cosine / tau, for models that were trained with one and for sigmoid-trained ones
-    (SigLIP) alike: their bias is the same for all classes and cancels, their scale is a 1 / tau like CLIP's (about 110). All of
-    CCD is made for that: the entropy filter needs a distribution, and the bias of a class is what it takes from the others. `sigmoid=True`
-    gives what such a model was trained to say instead, sigmoid(cosine / tau + bias) of each class by itself, whatever the others are; rows do
-    not sum to 1, and bias and thresholds have to be chosen anew.
+    Probabilities are a softmax over the classes of cosine / tau, for models that were trained with one and
+    for sigmoid-trained ones (SigLIP) alike: their bias is the same for all classes and cancels, their scale
+    is a 1 / tau like CLIP's (about 110). All of CCD is made for that: the entropy filter needs a
+    distribution, and the bias of a class is what it takes from the others. `sigmoid=True` gives what such a
+    model was trained to say instead, sigmoid(cosine / tau + bias) of each class by itself, whatever the
+    others are; rows do not sum to 1, and bias and thresholds have to be chosen anew.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class ClipTeacher:
 
         if sigmoid and getattr(model, "logit_bias", None) is None:
             raise UserError(
-                "This CLIP was trained with a softmax and has no bias; clip.probabilities=sigmoid needs a SigLIP model."
+                "This CLIP was trained with a softmax and has no bias; clip.probabilities=sigmoid needs a "
+                "SigLIP model."
             )
         model = model.eval().requires_grad_(False)
         self.mean, self.std = _statistics(model.visual)
@@ -79,11 +82,12 @@ class ClipTeacher:
     ) -> ClipTeacher:
         """Load an open_clip model.
 
-        model: an open_clip name ("RN50x64"), "local-dir:PATH", "hf-hub:NAME" or "demo". pretrained: a tag ("openai"), or a
-        path to a checkpoint (.safetensors or .pt, open_clip's or OpenAI's; read without unpickling objects). OpenAI weights get the
-        QuickGELU they were trained with, and OpenAI files bring their own architecture. precision: fp32, bf16 or fp16
-        (weights of convolutions and matrices kept so, the rest by autocast; text always in fp32; fp16 on a CPU is bf16). sigmoid: see the class.
-        Raises UserError, one sentence, where the model is unknown or the weights are not to be had.
+        model: an open_clip name ("RN50x64"), "local-dir:PATH", "hf-hub:NAME" or "demo". pretrained: a tag
+        ("openai"), or a path to a checkpoint (.safetensors or .pt, open_clip's or OpenAI's; read without
+        unpickling objects). OpenAI weights get the QuickGELU they were trained with, and OpenAI files bring
+        their own architecture. precision: fp32, bf16 or fp16 (weights of convolutions and matrices kept so,
+        the rest by autocast; text always in fp32; fp16 on a CPU is bf16). sigmoid: see the class. Raises
+        UserError, one sentence, where the model is unknown or the weights are not to be had.
         """
         if precision not in _PRECISION:
             raise UserError(f"There is no precision {precision!r}; use fp32, bf16 or fp16.")
@@ -108,7 +112,9 @@ class ClipTeacher:
         return self.tower.native_size
 
     def side(self, wanted: int) -> int:
-        """The side of a whole image nearest to `wanted` pixels that the tower takes as it is. Raises UserError where it takes one size only."""
+        """The side of a whole image nearest to `wanted` pixels that the tower takes as it is. Raises
+        UserError where it takes one size only.
+        """
         if isinstance(self.tower, FixedTower) and (wanted, wanted) != self.native_size:
             raise UserError(self.tower.refusal(wanted, wanted))
         return self.tower.nearest(wanted)
@@ -125,9 +131,10 @@ class ClipTeacher:
     ) -> Tensor:
         """[C, D] unit-length float32 embeddings of the classes.
 
-        template: a prompt with {} for the class, a list of them, or a named set (`prompts.NAMED`); names: other words for some
-        classes. A class with several prompts gets the mean of their unit-length embeddings, made unit length again.
-        Raises UserError for a template without {} or names of an unknown class.
+        template: a prompt with {} for the class, a list of them, or a named set (`prompts.NAMED`); names:
+        other words for some classes. A class with several prompts gets the mean of their unit-length
+        embeddings, made unit length again. Raises UserError for a template without {} or names of an unknown
+        class.
         """
         of_class = prompts_of(classes, template, names)
         tokens = self.tokenizer([prompt for prompts in of_class for prompt in prompts])
@@ -140,7 +147,9 @@ class ClipTeacher:
 
     @torch.inference_mode()
     def encode_image(self, x: Tensor) -> Tensor:
-        """Unit-length embeddings [B, D] float32 of normalised images [B, 3, H, W], any H and W that the tower takes."""
+        """Unit-length embeddings [B, D] float32 of normalised images [B, 3, H, W], any H and W that the tower
+        takes.
+        """
         if min(x.shape[-2:]) < (least := self.tower.smallest_side):
             raise ValueError(
                 f"CLIP needs images of at least {least} x {least} pixels, got {x.shape[-2]} x {x.shape[-1]}"
@@ -155,7 +164,8 @@ class ClipTeacher:
         return self.classify(self.encode_image(x), text)
 
     def classify(self, embeddings: Tensor, text: Tensor) -> Tensor:
-        """[B, C] float32 softmax over classes of cosine / tau (Eq. 1-2) of unit-length embeddings [B, D] and [C, D].
+        """[B, C] float32 softmax over classes of cosine / tau (Eq. 1-2) of unit-length embeddings [B, D] and
+        [C, D].
 
         Of a sigmoid teacher: sigmoid(cosine / tau + bias) of each class.
         """
@@ -171,7 +181,9 @@ class ClipTeacher:
         return digest.hexdigest()
 
     def normalise(self, pixels: Tensor, statistics: str = "clip") -> Tensor:
-        """Pixels [..., 3, H, W] of 0-255 to what the tower expects; `statistics` clip (its own) or imagenet (the code's)."""
+        """Pixels [..., 3, H, W] of 0-255 to what the tower expects; `statistics` clip (its own) or imagenet
+        (the code's).
+        """
         mean, std = (self.mean, self.std) if statistics == "clip" else (IMAGENET_MEAN, IMAGENET_STD)
         return normalise(pixels, mean, std)
 
@@ -208,7 +220,8 @@ class PromptedClip:
 
 
 def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Accelerator) -> PromptedClip:
-    """The CLIP that `settings` name, on the accelerator's device and in its precision, with prompts of the classes.
+    """The CLIP that `settings` name, on the accelerator's device and in its precision, with prompts of the
+    classes.
 
     Raises UserError where there is no such CLIP, or where its tower does not take images of `settings.size`.
     """

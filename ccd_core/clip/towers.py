@@ -1,12 +1,12 @@
-"""CLIP's image towers at any size: open_clip builds each for one size, CCD shows them whole pictures and crops of any shape.
+"""CLIP's image towers at any size: open_clip builds each for one size, CCD shows them whole pictures and
+crops of any shape.
 
-| tower | how it takes other sizes |
-|---|---|
-| ModifiedResNet (OpenAI's RN50...) | the attention pool's positions are resized bilinearly and rounded to half, as in the authors' code |
-| VisionTransformer (OpenAI, LAION, DFN, CoCa...) | its patch positions are resized bilinearly |
-| timm's ViT and EVA (SigLIP, EVA02, PE, ViTamin, MobileCLIP-B) | timm's `dynamic_img_size`: positions resized bicubically, rotary ones computed anew |
-| ConvNeXt, FastViT (MobileCLIP) | convolutions and pooling take any size |
-| any other (Swin, relative positions) | its own size only, and it says so |
+| tower | how it takes other sizes | |---|---| | ModifiedResNet (OpenAI's RN50...) | the attention pool's
+positions are resized bilinearly and rounded to half, as in the authors' code | | VisionTransformer (OpenAI,
+LAION, DFN, CoCa...) | its patch positions are resized bilinearly | | timm's ViT and EVA (SigLIP, EVA02, PE,
+ViTamin, MobileCLIP-B) | timm's `dynamic_img_size`: positions resized bicubically, rotary ones computed anew |
+| ConvNeXt, FastViT (MobileCLIP) | convolutions and pooling take any size | | any other (Swin, relative
+positions) | its own size only, and it says so |
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ CONVOLUTIONAL = ("ConvNeXt", "FastVit")  # timm's classes that hold nothing of a
 class Tower(nn.Module):
     """An image tower for images [B, 3, H, W] of any size; `visual` is open_clip's own.
 
-    stride: pixels of one feature; sides that are no multiple of it are resized to the nearest one. native_size: (H, W) it was trained at.
+    stride: pixels of one feature; sides that are no multiple of it are resized to the nearest one.
+    native_size: (H, W) it was trained at.
     """
 
     any_size = True
@@ -44,7 +45,9 @@ class Tower(nn.Module):
         return type(getattr(self.visual, "trunk", self.visual)).__name__
 
     def nearest(self, side: int) -> int:
-        """The side the tower sees where `side` pixels are asked for: its own, or the nearest multiple of the stride."""
+        """The side the tower sees where `side` pixels are asked for: its own, or the nearest multiple of the
+        stride.
+        """
         return side if side in self.native_size else max(1, round(side / self.stride)) * self.stride
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,13 +152,16 @@ class FixedTower(Tower):
     def refusal(self, height: int, width: int) -> str:
         own = "x".join(map(str, self.native_size))
         return (
-            f"The image tower {self.kind} takes {own} images only, not {height}x{width}, and local views have other shapes; "
+            f"The image tower {self.kind} takes {own} images only, not {height}x{width}, and local views "
+            f"have other shapes; "
             "choose a clip.model with a ResNet (RN50...), ViT, EVA, SigLIP or ConvNeXt tower."
         )
 
 
 def any_size(visual: Any) -> Tower:
-    """open_clip's image tower, made ready for every size that it can take. The tower itself is changed in place."""
+    """open_clip's image tower, made ready for every size that it can take. The tower itself is changed in
+    place.
+    """
     trunk = getattr(visual, "trunk", None)
     if hasattr(visual, "attnpool") and hasattr(visual, "layer4"):
         return ResNetTower(visual)

@@ -1,11 +1,12 @@
 """Where a CLIP comes from: open_clip's tags, the Hugging Face hub, a folder or a file.
 
-Files are read by `ccd_core.weights`, which runs nothing in them; open_clip fetches them and builds the network.
+Files are read by `ccd_core.weights`, which runs nothing in them; open_clip fetches them and builds the
+network.
 
-Weights are run as they were trained: with QuickGELU and the pixel statistics that open_clip records for each of
-its tags. A file carries neither. They are taken from the settings that lie beside a file of transformers, from
-the tag that the file's path names ("metaclip_400m", "DFN2B-CLIP-ViT-B-16"), from what all tags of the model
-agree on, or from the file itself where it is OpenAI's.
+Weights are run as they were trained: with QuickGELU and the pixel statistics that open_clip records for each
+of its tags. A file carries neither. They are taken from the settings that lie beside a file of transformers,
+from the tag that the file's path names ("metaclip_400m", "DFN2B-CLIP-ViT-B-16"), from what all tags of the
+model agree on, or from the file itself where it is OpenAI's.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ HUB_SECONDS = 3.0  # a hub that has not answered by then is not there
 def load_network(name: str, pretrained: str | None) -> tuple[nn.Module, Any]:
     """An open_clip network with weights, on the CPU in float32, and its tokenizer.
 
-    name, pretrained: as in `ClipTeacher.load`. Raises UserError, one sentence, where the model is unknown or the
-    weights cannot be had or used.
+    name, pretrained: as in `ClipTeacher.load`. Raises UserError, one sentence, where the model is unknown or
+    the weights cannot be had or used.
     """
     import open_clip
 
@@ -142,7 +143,9 @@ def _has_hub_text(name: str) -> bool:
 
 
 def _recipe(name: str, path: Path) -> dict[str, Any]:
-    """How the weights in `path` were trained: quick_gelu, mean and std, as open_clip records them for its tags."""
+    """How the weights in `path` were trained: quick_gelu, mean and std, as open_clip records them for its
+    tags.
+    """
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
@@ -200,8 +203,8 @@ def _plain(text: str) -> str:
 def _hub(what: str, asked: bool) -> Iterator[None]:
     """Fetch from the Hugging Face hub, or fail with one sentence.
 
-    Without a network the hub's client asks again for a minute. So the hub is asked once whether it answers; if
-    it does not, what lies in the client's cache is used at once.
+    Without a network the hub's client asks again for a minute. So the hub is asked once whether it answers;
+    if it does not, what lies in the client's cache is used at once.
     """
     from huggingface_hub import constants
 
@@ -216,7 +219,8 @@ def _hub(what: str, asked: bool) -> Iterator[None]:
         raise
     except ImportError as error:
         raise UserError(
-            f"{what} needs a package that is not installed ({first_line(error)}); run `pip install transformers`."
+            f"{what} needs a package that is not installed ({first_line(error)}); run `pip install "
+            f"transformers`."
         ) from None
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
@@ -224,7 +228,8 @@ def _hub(what: str, asked: bool) -> Iterator[None]:
         if asked and offline:
             why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
         raise UserError(
-            f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and set "
+            f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and "
+            f"set "
             "clip.pretrained to its path."
         ) from None
     finally:

@@ -124,5 +124,5 @@ def checked(kind: type[Document], value: object) -> Document:
 
     Further keys stay in it. Raises ValueError if it is anything else.
     """
-    _adapter(kind).validate_python(value, strict=True)
+    _adapter(kind).validate_python(value, strict=True)  # type: ignore[arg-type]
     return value  # type: ignore[return-value]

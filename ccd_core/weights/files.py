@@ -67,9 +67,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.name.endswith(".json"):
         return _read_shards(path)
     if _is_safetensors(head):
-        return _one_of_several(path, shard) or _read_safetensors(path, head)
+        _refuse_one_shard(path, shard)
+        return _read_safetensors(path, head)
     if head.startswith((ZIP, OLD_START, b"\x80")):
-        return _one_of_several(path, shard) or _read_torch(path)
+        _refuse_one_shard(path, shard)
+        return _read_torch(path)
     raise BadFile(_no_weights(head))
 
 
@@ -121,7 +123,7 @@ def _safetensors_size(path: Path, header_length: int) -> int:
         return 0
 
 
-def _one_of_several(path: Path, shard: re.Match[str] | None) -> None:
+def _refuse_one_shard(path: Path, shard: re.Match[str] | None) -> None:
     """Raises BadFile where the name says that the file is one of the shards of a larger one."""
     if shard and int(shard[2]) > 1:
         index = path.with_name(f"{shard[1]}{shard[3]}.index.json")

@@ -163,6 +163,6 @@ def _is_finite(value: Tensor, dtype: torch.dtype) -> bool:
     """Whether all numbers are finite and stay so as `dtype`. One pass over them, without a copy."""
     if not value.numel():
         return True
-    low, high = torch.aminmax(value)  # both are NaN if any number is
+    low, high = map(float, torch.aminmax(value))  # both are NaN if any number is
     most = torch.finfo(dtype).max
-    return bool(low >= -most) and bool(high <= most)
+    return low >= -most and high <= most

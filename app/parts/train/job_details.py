@@ -65,7 +65,7 @@ def _load(job: Job) -> None:
     """Of the job's GPUs as NVML says, and of its processes."""
     devices = set(gpus.devices_of(job.run.config.device))
     words = [_gpu_load(gpu) for gpu in gpus.gpus() if gpu.device in devices]
-    load = gpus.load_of(job.state["pid"]) if control.is_local(job.state) else None
+    load = gpus.load_of(job.state["pid"] or 0) if control.is_local(job.state) else None
     if load:
         noun = "process" if load.processes == 1 else "processes"
         busy = _busy_cores(job.run.name, load.cpu_seconds)

@@ -1,1 +1,1 @@
-"""One file a kind of data set, and what several kinds share. Each has one function that returns a `Dataset`."""
+"""One file a kind of data set: a function that returns a `Dataset`. Beside them, what several kinds share."""
