@@ -5,9 +5,11 @@ What is no CLIP is refused in one sentence.
 
 from __future__ import annotations
 
+import json
 import pickle
 import time
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -125,11 +127,125 @@ def test_a_tag_gets_the_activation_it_was_trained_with(tag, listed, tmp_path, mo
     assert activations(ClipTeacher.load("ViT-L-14", tag)) == {"QuickGELU" if TAGS[tag] else "GELU"}
 
 
-def test_weights_of_another_model_are_refused_in_one_sentence(listed, tmp_path):
-    path = save({"visual.conv1.weight": torch.zeros(2, 3, 4, 4)}, tmp_path / "clip", "safetensors")
-    with pytest.raises(UserError, match="do not fit CLIP ViT-L-14") as error:
-        ClipTeacher.load("ViT-L-14", path)
+def under(prefix: str, state: dict) -> dict:
+    return {prefix + name: value for name, value in state.items()}
+
+
+WRAPPED = {  # kind -> a file of which the weights `w` are a part
+    "compiled": lambda w: {"state_dict": under("_orig_mod.", w)},
+    "compiled on several GPUs": lambda w: {"state_dict": under("module._orig_mod.", w)},
+    "lightning": lambda w: {"state_dict": under("model.", w), "pytorch-lightning_version": "2"},
+    "wrapped": lambda w: under("clip_model.", w),
+    "model": lambda w: {"model": w, "epoch": 3},
+    "model_state_dict": lambda w: {"model_state_dict": w},
+    "ema": lambda w: {"ema": w, "model": {name: torch.zeros_like(value) for name, value in w.items()}},
+    "numpy scalars": lambda w: {"epoch": np.int64(3), "loss": np.float64(0.5), "state_dict": w},
+    "more": lambda w: w | {"head.weight": torch.zeros(3), "visual.head.weight": torch.zeros(2)},
+    "a network": None,
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_weights_are_found_in_what_training_scripts_write(kind, listed, tmp_path, caplog):
+    caplog.set_level("INFO", "ccd")
+    wrap = WRAPPED[kind]
+    torch.save(wrap(listed.state_dict()) if wrap else listed, tmp_path / "laion2b_s32b_b82k.pt")
+    read = ClipTeacher.load("ViT-L-14", str(tmp_path / "laion2b_s32b_b82k.pt")).model.state_dict()
+    for name, value in listed.state_dict().items():
+        assert torch.equal(read[name], value), name
+    if kind not in ("a network", "more"):
+        assert "the weights are those under" in caplog.text
+    if kind == "more":
+        assert "has no part for head.weight, visual.head.weight" in caplog.text
+
+
+def test_without_logit_scale_the_architectures_own_is_used_and_logged(listed, tmp_path, caplog):
+    state = {name: value for name, value in listed.state_dict().items() if name != "logit_scale"}
+    teacher = ClipTeacher.load("ViT-L-14", save(state, tmp_path / "clip", "safetensors"))
+    assert teacher.logit_scale == pytest.approx(1 / 0.07)
+    assert "has no logit_scale" in caplog.text
+
+
+def test_positions_of_another_grid_and_context_length_are_resized(listed, tmp_path):
+    state = listed.state_dict()
+    state["visual.positional_embedding"] = torch.randn(1 + 7 * 7, 64)
+    state["positional_embedding"] = torch.randn(32, 64)
+    read = ClipTeacher.load("ViT-L-14", save(state, tmp_path / "clip", "safetensors")).model.state_dict()
+    assert read["visual.positional_embedding"].shape == (17, 64)
+    assert torch.equal(read["visual.positional_embedding"][0], state["visual.positional_embedding"][0])
+    assert read["positional_embedding"].shape == (16, 64)
+
+
+def only_visual(state: dict) -> dict:
+    return {name: value for name, value in state.items() if name.startswith("visual")}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (only_visual, r"positional_embedding is missing, .*, and \d+ more like it"),
+        (
+            lambda w: {"visual.conv1.weight": torch.zeros(2, 3, 4, 4)},
+            r"\[2, 3, 4, 4\], not \[64, 3, 16, 16\]",
+        ),
+        (lambda w: w | {"positional_embedding": torch.zeros(16, 8)}, r"is \[16, 8\], not \[16, 64\]"),
+        (lambda w: w | {"visual.positional_embedding": torch.zeros(7, 64)}, r"\[7, 64\], not \[17, 64\]"),
+        (lambda w: w | under("visual.transformer.resblocks.9.", {"ln_1.bias": torch.ones(1)}), "resblocks.9"),
+        (lambda w: w | {"logit_scale": torch.ones(3)}, r"logit_scale is \[3\], not \[\]"),
+        (lambda w: {name: value.char() for name, value in w.items()}, "as int8"),
+        (lambda w: {name: value.cfloat() for name, value in w.items()}, "as complex64"),
+        (
+            lambda w: w | {"ln_final.weight": torch.full((64,), torch.nan)},
+            "NaN or infinite .*: ln_final.weight",
+        ),
+        (lambda w: w | {"logit_scale": torch.tensor(100.0)}, r"logit_scale is 100, .*exp\(100\)"),
+        (lambda w: w | {"logit_scale": torch.tensor(-3.0)}, "logit_scale is -3"),
+        (lambda w: w | {"logit_scale": torch.tensor(torch.inf)}, "NaN or infinite .*: logit_scale"),
+    ],
+)
+@pytest.mark.parametrize("openai", [False, True], ids=["open_clip", "openai"])
+def test_weights_that_cannot_be_right_are_refused(change, sentence, openai, listed, tmp_path):
+    """Also those of OpenAI, whose architecture comes from the file: what is missing is named as well."""
+    state = change(listed.state_dict())
+    if openai:
+        state |= {"input_resolution": torch.tensor(64)}
+        sentence = f"{sentence}|do not fit OpenAI's CLIP"
+    with pytest.raises(UserError, match=sentence) as error:
+        ClipTeacher.load("ViT-L-14", save(state, tmp_path / "clip", "safetensors"))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
+def test_settings_of_transformers_beside_the_file_name_the_activation(activation, listed, tmp_path):
+    settings = {"model_type": "clip", "vision_config": {"hidden_act": activation}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    pixels = {"image_mean": [0.5, 0.25, 0.125], "image_std": [0.5, 0.5, 0.5]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(pixels))
+    teacher = ClipTeacher.load("ViT-L-14", save(listed.state_dict(), tmp_path / "model", "safetensors"))
+    assert activations(teacher) == {"QuickGELU" if activation == "quick_gelu" else "GELU"}
+    assert tuple(teacher.mean) == (0.5, 0.25, 0.125)
+
+
+def test_folders_that_are_no_clip_are_one_sentence(listed, tmp_path):
+    folder = tmp_path / "model"
+    with pytest.raises(UserError, match="no such folder"):
+        ClipTeacher.load(f"local-dir:{folder}")
+    folder.mkdir()
+    with pytest.raises(UserError, match=r"it has no open_clip_config\.json"):
+        ClipTeacher.load(f"local-dir:{folder}")
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="a folder of transformers"):
+        ClipTeacher.load(f"local-dir:{folder}")
+    with pytest.raises(UserError, match="is a folder"):
+        ClipTeacher.load("ViT-L-14", str(folder))
+    write_model(folder, *TOWERS["vit"][2:])
+    assert ClipTeacher.load(f"local-dir:{folder}", "openai").native_size == (64, 64)  # the tag is for names
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"are missing; put open_clip_model\.safetensors beside"):
+        ClipTeacher.load(f"local-dir:{folder}")
+    (folder / "open_clip_config.json").write_text("[]")
+    with pytest.raises(UserError, match="holds no model_cfg"):
+        ClipTeacher.load(f"local-dir:{folder}")
 
 
 class Harmful:
