@@ -1,4 +1,7 @@
-"""Runs as background jobs: start, stop, resume, queue, SLURM, estimates."""
+"""Runs as background jobs, here or on a SLURM cluster: started, watched, stopped, resumed, estimated.
+
+May import all of the library but `cli`. The app and the command line use it; no torch is loaded.
+"""
 
 from __future__ import annotations
 

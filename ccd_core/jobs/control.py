@@ -1,11 +1,12 @@
-"""Start, watch, stop and resume runs outside the process that asks.
+"""Start, watch, stop and resume runs in processes of their own.
 
-A job is `ccd run` in a session of its own. Closing the browser, stopping the app or logging out does not stop
-it. All that is known of a job lies in the run's folder, so that any number of apps and terminals may look
-after the same workspace.
+A job is `ccd run` in a session of its own. It goes on when the browser is closed, the app is stopped or its
+user logs out. All that is known of a job lies in the run's folder, so any number of apps and terminals can
+work with the same workspace.
 
     run = jobs.start(CCDConfig.preset("demo"), jobs.new_folder("runs", "first"))
-    jobs.stop(run.path); jobs.resume(run.path)
+    jobs.stop(run.path)
+    jobs.resume(run.path)
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +37,15 @@ from ccd_core.machine.processes import (
     process_alive,
     process_facts,
     python_command,
-    reap,
     this_process,
 )
 from ccd_core.runs.documents import RunState
 from ccd_core.runs.heartbeat import GRACE_SECONDS
 from ccd_core.runs.run import ACTIVE, Run, list_runs
 from ccd_core.runs.slurm_state import waits_for
+
+BEAT_SECONDS = 5  # between two signs of life of a run that waits
+STOP_SECONDS = GRACE_SECONDS + 10  # how long `stop` waits
 
 _started: list[subprocess.Popen[bytes]] = []  # jobs that this process started and that may still run
 
@@ -50,8 +54,8 @@ _started: list[subprocess.Popen[bytes]] = []  # jobs that this process started a
 class Job:
     """A run as a job.
 
-    place: local or slurm; ahead: how many jobs it waits for; asked: when it was asked to stop, in seconds
-    since 1970; reason: why it failed, or why it waits on a cluster.
+    place: local or slurm. ahead: how many jobs it waits for. asked: when it was asked to stop, in seconds
+    since 1970, or None. reason: why it failed, or what it waits for on a cluster.
     """
 
     run: Run
@@ -64,12 +68,14 @@ class Job:
 
     @property
     def active(self) -> bool:
+        """Whether it runs or waits."""
         return self.status in ACTIVE
 
 
 def new_folder(workspace: str | Path, name: str) -> Path:
-    """Where a new run named `name` goes. Raises UserError for a name that is none, is taken, or leads out of
-    the workspace.
+    """The folder of a new run named `name`.
+
+    Raises UserError if the name is not allowed, is taken, or leads out of the workspace.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}", name or ""):
         raise UserError(
@@ -85,10 +91,10 @@ def new_folder(workspace: str | Path, name: str) -> Path:
 
 
 def create(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
-    """A run that may wait for its device.
+    """Make the folder of a run that has not started.
 
-    Raises UserError, before anything is written, for a data set or a device that is not there. Which GPUs
-    there are is asked of NVML, as torch is not loaded; where NVML knows of none, the run itself finds out.
+    Raises UserError, before anything is written, if its data set or its device is not there. The GPUs are
+    those that NVML knows, because torch is not loaded. If NVML knows none, the run finds out when it starts.
     """
     dataset = open_dataset(config.data.spec, config.data.classes)
     wanted = devices_of(config.device)
@@ -102,9 +108,10 @@ def create(config: CCDConfig, out: str | Path, place: str = "local") -> Run:
 def start(
     config: CCDConfig, out: str | Path, place: str = "local", cluster: SlurmOptions | None = None
 ) -> Run:
-    """Start a run in the background, here or on a SLURM cluster, with `cluster` as its job's options.
+    """Start a run in the background.
 
-    Raises UserError, before anything is written, if it could not run.
+    place: local, or slurm with the options `cluster`. Raises UserError, before anything is written, if the
+    run cannot be started.
     """
     out = Path(out)
     if (out / "config.yaml").exists():
@@ -117,21 +124,24 @@ def start(
 
 
 def resume(run_path: str | Path) -> None:
-    """Go on with a run that was stopped, failed or was never started, where it was. Raises UserError where
-    somebody works on it.
+    """Go on with a run that was stopped, has failed or was never started, at the place of its last session.
+
+    Raises UserError if a process works on it, or is about to.
     """
     run = Run.open(run_path)
     if (job := look(run)).active:
         raise UserError(f"Run {run.name} is {job.status} already; stop it first, or wait for it.")
     with run.claimed():  # two people may press Resume at the same moment
-        if is_local(run.state):
-            end_group(run.state)  # what a killed run left behind
-        LAUNCHERS[run.state.get("place", "local")](run)
+        state = run.state
+        if is_local(state):
+            end_group(state)  # what a killed run left behind
+        LAUNCHERS[state.get("place", "local")](run)
 
 
 def launch_local(run: Run) -> None:
-    """`ccd run` in a session of its own, with its place in the queue. The caller claims the run until both
-    are written.
+    """Start `ccd run` in a session of its own, and take its place in the queue.
+
+    The caller claims the run until both are written.
     """
     path = str(run.path.resolve())
     with open(run.file("job.log"), "ab") as output:
@@ -143,13 +153,13 @@ def launch_local(run: Run) -> None:
             start_new_session=True,
             env=child_environment() | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"},  # cuda:N is then NVML's N
         )
-    _started.append(process)
     queue.take_ticket(run.path.resolve(), devices_of(run.config.device), process.pid)
     run.update_state(**_waiting(), **process_facts(process.pid))
+    _started.append(process)
 
 
 def _reap_started() -> None:
-    """Let go of the jobs started by this process that have ended, so that none stays as a zombie."""
+    """Forget the jobs of this process that have ended. Asking for its exit code lets a zombie go."""
     _started[:] = [process for process in _started if process.poll() is None]
 
 
@@ -159,7 +169,7 @@ def launch_slurm(run: Run) -> None:
     run.update_state(**_waiting())
 
 
-# Where a job can be: name -> how a claimed run is set going there.
+# Place -> function that starts a claimed run there.
 LAUNCHERS = {"local": launch_local, "slurm": launch_slurm}
 
 
@@ -169,8 +179,9 @@ def _waiting() -> dict[str, Any]:
 
 @contextmanager
 def device_queue(run: Run, device: str) -> Iterator[None]:
-    """Hold the run and its device for the block, waiting for older jobs on the device; the run shows as
-    queued meanwhile.
+    """Claim the run, wait until older jobs have left its device, and hold the device for the block.
+
+    The run is queued while it waits.
     """
     with run.claimed():
         ticket = queue.take_ticket(run.path.resolve(), devices_of(device), os.getpid())
@@ -181,7 +192,7 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
             nonlocal beat
             if run.stop_asked(this_process()):
                 raise Stopped
-            if time.time() - beat > 5:
+            if time.time() - beat > BEAT_SECONDS:
                 beat = time.time()
                 os.utime(run.file("state.json"))
 
@@ -198,7 +209,7 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
             try:
                 yield
             except Exception as error:
-                if run.state["status"] == "running":  # before its session began
+                if run.state.get("status") == "running":  # its session did not begin, so it wrote no status
                     run.update_state(status="failed", error=str(error) or type(error).__name__)
                 raise
 
@@ -206,8 +217,8 @@ def device_queue(run: Run, device: str) -> Iterator[None]:
 def stop(run_path: str | Path, wait: bool = True) -> None:
     """Ask a run to write its checkpoint and leave.
 
-    wait: come back when it is gone, ending it after the grace; otherwise come back at once. Raises UserError
-    where the run is not running.
+    wait: return when it has left; a run that has not left after GRACE_SECONDS is killed. Otherwise return at
+    once. Raises UserError if the run neither runs nor waits.
     """
     run = Run.open(run_path)
     job = look(run)
@@ -218,8 +229,9 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
     elif run.stop_asked(job.state) is None:
         run.ask_to_stop()
     if is_local(job.state):
-        os.kill(job.state["pid"], signal.SIGTERM)
-    until = time.time() + GRACE_SECONDS + 10
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(int(job.state["pid"] or 0), signal.SIGTERM)
+    until = time.time() + STOP_SECONDS
     while wait and time.time() < until:
         if not look(run).active:
             return
@@ -227,35 +239,31 @@ def stop(run_path: str | Path, wait: bool = True) -> None:
 
 
 def is_local(state: RunState) -> bool:
-    """Whether the process that `state` names is, or was, one of this machine and not SLURM's."""
-    return (
-        state.get("place") != "slurm"
-        and state.get("host") == this_process()["host"]
-        and bool(state.get("pid"))
-    )
+    """Whether `state` names a process, running or ended, that a job of this machine has, not one of SLURM."""
+    is_here = state.get("place") != "slurm" and state.get("host") == socket.gethostname()
+    return is_here and bool(state.get("pid")) and "pid_created" in state
 
 
 def look(run: Run, line: list[queue.Ticket] | None = None) -> Job:
     """The run as a job, now.
 
-    Looking also acts: SLURM is asked about a job on a cluster, and what it says of one that is over is
-    written. A process that was asked to stop and is still there after the grace is ended. line: the tickets
-    of this machine, where they are known already.
+    This does more than `Run.status`. SLURM is asked about a job on a cluster, and what it says of a job that
+    is over is written. A process that has not left GRACE_SECONDS after it was asked to stop is killed.
+
+    line: the tickets of this machine, if the caller has them already.
     """
     _reap_started()
     state = run.state
     asked = run.stop_asked(state)
     local = is_local(state)
     if local and state.get("status") in ACTIVE:
-        reap(state["pid"])
         is_overdue = asked is not None and time.time() - asked > GRACE_SECONDS
         if is_overdue and process_alive(state):
             end_group(state)
     place = state.get("place", "local")
     ahead = 0
     if place == "slurm":
-        status, job = slurm.status_now(run)
-        state = run.state
+        status, state, job = slurm.status_now(run)
         reason = waits_for(state, job) if status == "queued" else why_failed(run, state, status)
     else:
         status = run.status
@@ -266,11 +274,11 @@ def look(run: Run, line: list[queue.Ticket] | None = None) -> Job:
 
 
 def why_failed(run: Run, state: RunState, status: str) -> str | None:
-    """What a failed run said, or what is known of how its process ended; None for any other run."""
+    """The message of a failed run, or what is known about the end of its process; None for other runs."""
     if status != "failed":
         return None
-    if state.get("error"):
-        return state["error"]
+    if error := state.get("error"):
+        return error
     here = this_process()
     where = f"in stage {state['stage']}" if state.get("stage") else "before its first stage"
     goes_on = "Resume goes on from the last checkpoint."
@@ -288,15 +296,13 @@ def why_failed(run: Run, state: RunState, status: str) -> str | None:
 
 
 def list_jobs(workspace: str | Path) -> list[Job]:
-    """Every run directly below the workspace as a job, newest first."""
+    """The runs directly below the workspace as jobs, newest first, without those that cannot be read."""
     line = queue.tickets()
     return [look(run, line) for run in list_runs(workspace)]
 
 
 def output_tail(run: Run, lines: int = 40) -> list[str]:
-    """The end of the run's log and of what its process printed, such as a traceback from before the log was
-    open.
-    """
+    """The end of the run's log, and of what its process printed, such as an error before the log began."""
     log = run.log_tail(lines)
     printed = _tail(run.file("job.log"), lines)
     if printed:
@@ -313,7 +319,8 @@ def _tail(path: Path, lines: int, most: int = 64_000) -> list[str]:
 
 
 def delete(run_path: str | Path) -> None:
-    """Delete a run's folder for good. Raises UserError while somebody works on it."""
+    """Delete a run's folder for good. Raises UserError while a process works on the run."""
     run = Run.open(run_path)
+    look(run)  # SLURM may know that its job is over
     with run.claimed():
         shutil.rmtree(run.path)

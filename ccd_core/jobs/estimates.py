@@ -1,13 +1,13 @@
 """How long a run will take and how much disk it will fill, from the speed of finished runs on this machine.
 
 The work of a stage is counted in images that pass through a model. A finished run of the same kind (same
-CLIP, classifier, sizes and device) says how long one of them takes here.
+CLIP, classifier, sizes and device) shows how long one image takes here.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
@@ -24,12 +24,16 @@ PARAMETERS = {
     "resnet101": 42.5e6,
     "resnet152": 58.1e6,
 }
-MEAN_VIEWS = 10.0  # assumed where a run has a fixed view threshold (4.3)
+MEAN_VIEWS = 10.0  # views an image, assumed for a fixed view threshold (Sec. 4.3)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds a stage, None where nothing like it has finished here; bytes of disk; what both rest on."""
+    """The estimate of a run.
+
+    seconds: of each stage, or None if no run of this kind has finished here. disk: bytes, or None if the size
+    of the classifier is not known. basis: a sentence about what the seconds rest on.
+    """
 
     seconds: dict[str, float] | None
     disk: float | None
@@ -37,7 +41,10 @@ class Estimate:
 
 
 def work(config: CCDConfig, train: int, val: int) -> dict[str, float]:
-    """Images that each stage passes through its model; the main phase is counted as if no early stop came."""
+    """How many images each stage passes through its model, if the main phase has no early stop.
+
+    train, val: images of the splits. A stage that a run with these settings does not have is left out.
+    """
     epochs = config.training.epochs
     warm_up = min(config.training.warmup_epochs, epochs) if config.labels.update else epochs
     threshold = config.views.threshold
@@ -54,7 +61,7 @@ def work(config: CCDConfig, train: int, val: int) -> dict[str, float]:
 
 
 def kind(config: CCDConfig) -> tuple[object, ...]:
-    """Runs with the same answer need the same time for one image."""
+    """What the time for one image depends on. Runs of one kind have equal tuples."""
     device = "cpu" if config.device.startswith("cpu") else config.device.partition(":")[0]
     return (
         config.clip.model,
@@ -67,43 +74,43 @@ def kind(config: CCDConfig) -> tuple[object, ...]:
 
 
 def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Iterable[Run]) -> Estimate:
-    """What `config` will need for `train` and `val` images, from runs that finished on this machine, newest
-    first.
+    """What a run with these settings will need.
+
+    train, val, classes: numbers of images of the splits, and of classes. earlier: runs of the workspace,
+    newest first.
     """
     finished = [run for run in earlier if run.status == "finished"]
-    disk = _disk(
-        config,
-        train,
-        val,
-        classes,
-        next((run for run in finished if run.config.classifier.backbone == config.classifier.backbone), None),
-    )
-    alike = [
-        run
-        for run in finished
-        if kind(run.config) == kind(config) and run.recorded.get("host") == socket.gethostname()
-    ]
-    asked = dict(islice(((run.name, found) for run in alike if (found := _rates(run))), RUNS_ASKED))
+    of_backbone = (run for run in finished if run.config.classifier.backbone == config.classifier.backbone)
+    disk = _disk(config, train, val, classes, next(of_backbone, None))
+    used = dict(islice(_rates_of(finished, config), RUNS_ASKED))
     rates: dict[str, list[float]] = {}
-    for found in asked.values():
+    for found in used.values():
         for stage, rate in found.items():
             rates.setdefault(stage, []).append(rate)
     needed = work(config, train, val)
-    if not asked or any(stage not in rates for stage in needed):
+    if any(stage not in rates for stage in needed):
         return Estimate(None, disk, "No run of this kind has finished on this machine yet.")
-    # the slowest for `global`: embeddings kept from an earlier run make the others look fast
-    seconds = {
-        stage: count * (max if stage == "global" else median)(rates[stage]) for stage, count in needed.items()
-    }
+    seconds = {}
+    for stage, count in needed.items():
+        # Of `global` the slowest counts: runs that found their embeddings in the cache look too fast.
+        typical = max if stage == "global" else median
+        seconds[stage] = count * typical(rates[stage])
     return Estimate(
-        seconds, disk, f"From how fast {', '.join(asked)} went on this machine, if all epochs are run."
+        seconds, disk, f"From how fast {', '.join(used)} went on this machine, if all epochs are run."
     )
 
 
+def _rates_of(finished: Iterable[Run], config: CCDConfig) -> Iterator[tuple[str, dict[str, float]]]:
+    """Name and `_rates` of the runs that show how long a run with these settings takes here."""
+    for run in finished:
+        if kind(run.config) == kind(config) and run.recorded.get("host") == socket.gethostname():
+            rates = _rates(run)
+            if rates:
+                yield run.name, rates
+
+
 def _rates(run: Run) -> dict[str, float]:
-    """Seconds an image of each stage; {} where the run's files do not tell, which is no reason to say nothing
-    of other runs.
-    """
+    """Seconds an image of each stage; {} if the run's files cannot be read, so that other runs are used."""
     try:
         train = len(run.load_scores("train")["ids"])
         val = len(run.load_scores("val")["ids"]) if run.has("scores", "val.npz") else 0
@@ -113,7 +120,9 @@ def _rates(run: Run) -> dict[str, float]:
     if "phase" not in metrics:
         return {}
     counted = work(run.config, train, val)
-    counted["training"] = float((metrics["phase"] == "main").sum() * train)  # an early stop may have come
+    counted["training"] = float(
+        (metrics["phase"] == "main").sum() * train
+    )  # with an early stop, if it had one
     return {
         stage: seconds / counted[stage]
         for stage, seconds in run.state.get("seconds", {}).items()
@@ -122,8 +131,10 @@ def _rates(run: Run) -> dict[str, float]:
 
 
 def _disk(config: CCDConfig, train: int, val: int, classes: int, alike: Run | None = None) -> float | None:
-    """Bytes: checkpoints with the optimiser's two moments (last, warm-up) and without (best), then what grows
-    with the images.
+    """Bytes that a run writes; None if the size of its classifier is not known.
+
+    Two checkpoints (last, warm-up) hold the model and the optimiser's two moments, and one (best) the model
+    alone. The other files grow with the images. alike: a finished run with the same backbone.
     """
     if alike and alike.has("checkpoints", "best.safetensors"):
         model = float(alike.file("checkpoints", "best.safetensors").stat().st_size)
@@ -136,8 +147,9 @@ def _disk(config: CCDConfig, train: int, val: int, classes: int, alike: Run | No
 
 
 def time_left(run: Run, expected: dict[str, float] | None) -> float | None:
-    """Seconds until the whole run is over, or None where too little is known: this epoch, epochs to come,
-    then the stages after.
+    """Seconds until the whole run is over: the rest of this stage, and the stages after it.
+
+    expected: the estimated seconds of each stage. None if they or the state of the run do not tell.
     """
     state = run.state
     settings = run.config.training
@@ -148,10 +160,9 @@ def time_left(run: Run, expected: dict[str, float] | None) -> float | None:
     stages = list(expected)
     left = eta + sum(expected[later] for later in stages[stages.index(stage) + 1 :])
     if stage in ("warm-up", "training"):
-        done = len(run.load_metrics()) + 1
-        last = (
-            settings.epochs if stage == "training" or not run.config.labels.update else settings.warmup_epochs
-        )
+        has_main_phase = run.config.labels.update
+        last = settings.warmup_epochs if stage == "warm-up" and has_main_phase else settings.epochs
         epochs = last if stage == "warm-up" else settings.epochs - settings.warmup_epochs
-        left += max(0, last - done) * expected[stage] / max(1, epochs)
+        begun = len(run.load_metrics()) + 1
+        left += max(0, last - begun) * expected[stage] / max(1, epochs)
     return left

@@ -1,9 +1,9 @@
 """Runs on a SLURM cluster: submitted through submitit, followed and stopped through SLURM's own commands.
 
-The job is `ccd run --resume --out RUN`, so all that a job does and keeps is in the run's folder, which must
-lie on a disk that the login node and the compute nodes share. A job that SLURM preempts, or whose time is up,
-leaves its checkpoint and is queued again. submitit keeps the path of the run in a pickle in RUN/slurm; the
-job that was submitted with it is the only one that reads it.
+The job is `ccd run --resume --out RUN`. All that it does and keeps is in the run's folder, which must lie on
+a disk that the login node and the compute nodes share. A job that SLURM preempts, or whose time is up, writes
+a checkpoint and is queued again. submitit keeps a pickle with the path of the run in RUN/slurm. Only the job
+that was submitted with it reads it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import re
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from ccd_core.config import Section
 from ccd_core.errors import UserError
@@ -27,19 +28,13 @@ from ccd_core.runs.slurm_state import JobState, job_number, needs_slurm, settle
 
 LOOK_SECONDS = 2  # SLURM is asked about a job at most this often
 REQUEUES = 1000  # times that a job whose time is up is queued again
-OURS = (
-    "chdir",
-    "error",
-    "input",
-    "open-mode",
-    "output",
-    "wrap",
-)  # options of sbatch that say where a run is and what it does
+# Options of sbatch that say where a run is and what it does.
+OURS = ("chdir", "error", "input", "open-mode", "output", "wrap")
 LEAVE_SECONDS = 60  # a run writes what it has within this, then the job is queued again
 
 
 class SlurmOptions(Section):
-    """What a job asks the cluster for; empty means the cluster's default."""
+    """What a job asks the cluster for. An empty option means the cluster's default."""
 
     partition: str = Field("", pattern=r"^[\w.,-]*$", description="Partition, or several: gpu,spare.")
     gpus: int = Field(1, ge=0, le=64, description="GPUs on one node; with several, the run uses all of them.")
@@ -64,7 +59,7 @@ class SlurmOptions(Section):
 
 
 def parse_more(words: list[str]) -> dict[str, str]:
-    """account=vision -> {"account": "vision"}. Raises UserError for a word without =."""
+    """["account=vision"] -> {"account": "vision"}. Raises UserError for a word without "="."""
     for word in words:
         if "=" not in word:
             raise UserError(
@@ -80,7 +75,7 @@ def available() -> bool:
 
 
 class RunJob:
-    """What the job does on its node."""
+    """What the job does on its node. submitit pickles it."""
 
     def __init__(self, path: str, device: str | None):
         self.path = path
@@ -104,8 +99,9 @@ class RunJob:
                 )
 
     def checkpoint(self) -> Any:
-        """Called by submitit shortly before the job's time is up: the run leaves, the job is queued again.
-        The folder is the checkpoint.
+        """Stop the run, and queue the job again. submitit calls this shortly before the job's time is up.
+
+        The run's folder is the checkpoint.
         """
         from submitit.helpers import DelayedSubmission
 
@@ -116,7 +112,7 @@ class RunJob:
 
 
 def submit(run: Run) -> None:
-    """Queue the run with the options in its state. Raises UserError where SLURM does not take it."""
+    """Queue the run with the options in its state. Raises UserError if SLURM does not accept the job."""
     if not available():
         raise UserError("There is no sbatch on this machine; submit from a login node of the cluster.")
     try:
@@ -124,7 +120,7 @@ def submit(run: Run) -> None:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
     except ImportError:
         raise UserError("Submitting to SLURM needs submitit: pip install submitit.") from None
-    options = SlurmOptions.model_validate(run.state.get("slurm", {}).get("options", {}))
+    options = _options_of(run)
     path = run.path.resolve()
     executor = SlurmExecutor(path / "slurm", max_num_timeout=REQUEUES)
     given: dict[str, Any] = {"partition": options.partition, "gpus_per_node": options.gpus}
@@ -133,7 +129,7 @@ def submit(run: Run) -> None:
         job_name=f"ccd-{run.name}",
         time=max(1, round(options.hours * 60)),
         cpus_per_task=options.cpus,
-        srun_args=[f"--cpus-per-task={options.cpus}"],  # srun does not take this over from sbatch any more
+        srun_args=[f"--cpus-per-task={options.cpus}"],  # srun no longer inherits this from sbatch
         signal_delay_s=LEAVE_SECONDS + 30,
         additional_parameters={"requeue": True, "chdir": str(Path.cwd())} | options.more,
         **{key: value for key, value in given.items() if value},
@@ -141,15 +137,33 @@ def submit(run: Run) -> None:
     try:
         job = executor.submit(RunJob(str(path), "cuda:all" if options.gpus > 1 else None))
     except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
-        said = next(
-            (line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__
-        )
-        raise UserError(f"SLURM did not take the job: {said.strip()}") from None
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = lines[-1] if lines else type(error).__name__
+        raise UserError(f"SLURM did not take the job: {said}") from None
     run.update_state(slurm={"job": job.job_id, "options": options.model_dump()}, pid=None, host=None)
 
 
+def _options_of(run: Run) -> SlurmOptions:
+    try:
+        return SlurmOptions.model_validate(run.state.get("slurm", {}).get("options", {}))
+    except ValidationError as error:
+        raise UserError(
+            f"The state of run {run.name} has SLURM options that are none: {first_mistake(error)}."
+        ) from None
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The option that is wrong, and why, from what pydantic says of SlurmOptions."""
+    first = error.errors()[0]
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{first['loc'][0]}: {why}" if first["loc"] else why
+
+
 def cancel(run: Run) -> None:
-    """SLURM sends SIGTERM, waits for the run to leave, then SIGKILL. Raises UserError where SLURM refuses."""
+    """Let SLURM send SIGTERM, wait for the run to leave, and then send SIGKILL.
+
+    Raises UserError if SLURM refuses.
+    """
     job = job_number(run.state)
     if job is None:
         raise UserError(f"The state of run {run.name} names no SLURM job, so there is none to cancel.")
@@ -159,8 +173,9 @@ def cancel(run: Run) -> None:
 
 
 def query_slurm(state: RunState) -> JobState | None:
-    """What SLURM says of the run's job: JobState("") where it has forgotten it, None where it cannot be asked
-    from here.
+    """What SLURM says of the run's job.
+
+    JobState("") if SLURM no longer knows it; None if SLURM cannot be asked from here.
     """
     job = job_number(state)
     return None if job is None else _query(job, int(time.time() / LOOK_SECONDS))
@@ -182,15 +197,19 @@ def _query(job: str, moment: int) -> JobState | None:
     return JobState(answer.stdout.split()[0] if answer.returncode == 0 and answer.stdout.strip() else "")
 
 
-def status_now(run: Run) -> tuple[str, JobState | None]:
-    """The status of a run on a cluster, and what SLURM says of its job. What SLURM says of a job that is over
-    is written.
+def status_now(run: Run) -> tuple[str, RunState, JobState | None]:
+    """Status and state of a run on a cluster, and what SLURM says of its job.
+
+    What SLURM says of a job that is over is written, if this user may write to the run's folder.
     """
     state = run.state
     job = query_slurm(state) if needs_slurm(state) else None
     status, changes = settle(state, is_recent(run.heartbeat), job)
-    if changes:
-        if run.state.get("status") != state.get("status"):  # the run wrote its last word meanwhile
-            return run.state.get("status", "created"), job
+    if not changes:
+        return status, state, job
+    latest = run.state
+    if latest.get("status") != state.get("status"):  # the run has just written how it ended
+        return latest.get("status", "created"), latest, job
+    with suppress(OSError):
         run.update_state(**changes)
-    return status, job
+    return status, {**latest, **changes}, job

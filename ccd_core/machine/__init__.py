@@ -1,1 +1,4 @@
-"""This machine: devices, GPUs, processes, signals, and what `ccd doctor` finds."""
+"""This machine: its devices, GPUs, processes, users and names, signals, and what `ccd doctor` finds.
+
+May import `paths` and `errors` only. Only `device` loads torch.
+"""

@@ -1,4 +1,4 @@
-"""Where and how precisely to compute: one door to accelerate, which picks device and precision."""
+"""The device and the precision of a run. Only this module makes an Accelerator."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from ccd_core.errors import UserError
 
-PATIENCE = timedelta(
-    days=7
-)  # one process may warm up while the others wait; their launcher, not this, finds the dead
+# One process may warm up for days while the others wait. Whether one has died is found by their launcher.
+PATIENCE = timedelta(days=7)
 
 
 def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerator:
-    """An Accelerator for `device` (auto, cpu, cuda, cuda:N; cpu:N is the CPU, with a queue of its own) and
-    `precision` (auto, fp32, bf16, fp16).
+    """An Accelerator for a device and a precision.
 
-    In a process that `distributed.launch` started, it is one of several that know each other, and cuda is the
-    GPU of its local rank. Raises UserError where the device is not there or cannot do the precision.
+    device: auto, cpu, cuda or cuda:N; cpu:N is the CPU, with a queue of its own. precision: auto, fp32, bf16
+    or fp16. In a process that `distributed.launch` started, cuda is the GPU of its local rank, and the
+    Accelerator belongs to the process group. Raises UserError if the device is not there, or cannot compute
+    in the precision.
     """
     check_device(device)
     on_cpu = device.startswith("cpu") or not torch.cuda.is_available()
     if on_cpu and precision == "fp16":
         raise UserError("Precision fp16 needs a GPU; on a CPU use fp32 or bf16.")
-    # accelerate keeps one device and precision a process; a second run in this process may ask for others.
+    # accelerate keeps one device and precision for a process. A second run in it may ask for others.
     AcceleratorState._reset_state(reset_partial_state=True)
     os.environ.pop("ACCELERATE_TORCH_DEVICE", None)
     if device.startswith("cuda:"):
@@ -41,7 +41,7 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
 
 
 def check_device(device: str) -> None:
-    """Raises UserError where torch finds no such device here."""
+    """Raises UserError if torch finds no such device here."""
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda"):
         raise UserError(
@@ -66,7 +66,7 @@ def _best_precision(on_cpu: bool) -> str:
 
 
 def _cpu_has_bf16() -> bool:
-    """Instructions for bf16 products; without them bf16 is emulated and slower than fp32."""
+    """Whether the CPU multiplies in bf16. One that does not emulates it, which is slower than fp32."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="ignore") as file:
             flags = file.read()
@@ -76,9 +76,9 @@ def _cpu_has_bf16() -> bool:
 
 
 def describe(accelerator: Accelerator) -> str:
+    """The device and the precision in words, for the log."""
+    on_gpu = accelerator.device.type == "cuda"
     name = (
-        torch.cuda.get_device_name(accelerator.device)
-        if accelerator.device.type == "cuda"
-        else f"{torch.get_num_threads()} CPU threads"
+        torch.cuda.get_device_name(accelerator.device) if on_gpu else f"{torch.get_num_threads()} CPU threads"
     )
     return f"{name}, {accelerator.mixed_precision.replace('no', 'fp32')}"

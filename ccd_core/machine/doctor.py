@@ -17,6 +17,11 @@ from ccd_core.paths import DEMO_CLIP
 
 @dataclass(frozen=True)
 class Finding:
+    """One thing that was looked at.
+
+    ok: whether it is as it should be; needed: whether a run cannot work without it; advice: what to do.
+    """
+
     what: str
     found: str
     ok: bool = True
@@ -25,6 +30,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
+    """All that `ccd doctor` looks at, in its order."""
     return [_python(), _torch(), _gpu(), _memory(), _disk(), _demo(), _weights()]
 
 

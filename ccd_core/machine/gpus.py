@@ -1,5 +1,6 @@
-"""What NVML says of this machine's GPUs, and psutil of its CPUs: no CUDA context is made, no memory taken,
-torch not loaded.
+"""What NVML says of this machine's GPUs, and psutil of its CPUs and processes.
+
+No CUDA context is made, so no GPU memory is taken. torch is not loaded.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from ccd_core.errors import UserError
 
 @dataclass(frozen=True)
 class GpuFacts:
-    """One GPU: memory in bytes, utilisation in percent, temperature in degrees Celsius; None where the driver
-    does not say.
+    """One GPU. Memory in bytes, utilisation in percent, temperature in degrees Celsius.
+
+    utilisation and temperature are None if the driver does not say.
     """
 
     device: str
@@ -82,14 +84,9 @@ def gpus() -> list[GpuFacts]:
 
         found = []
         for index, handle in enumerate(_visible(nvml)):
-            memory, name = (
-                ask(nvml.nvmlDeviceGetMemoryInfo, handle),
-                ask(nvml.nvmlDeviceGetName, handle) or "GPU",
-            )
-            use, heat = (
-                ask(nvml.nvmlDeviceGetUtilizationRates, handle),
-                ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
-            )
+            memory = ask(nvml.nvmlDeviceGetMemoryInfo, handle)
+            use = ask(nvml.nvmlDeviceGetUtilizationRates, handle)
+            name = ask(nvml.nvmlDeviceGetName, handle) or "GPU"
             name = name.decode() if isinstance(name, bytes) else name
             facts = GpuFacts(
                 device=f"cuda:{index}",
@@ -97,7 +94,7 @@ def gpus() -> list[GpuFacts]:
                 memory_used=int(memory.used) if memory else 0,
                 memory_total=int(memory.total) if memory else 0,
                 utilisation=int(use.gpu) if use else None,
-                temperature=heat,
+                temperature=ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
             )
             found.append(facts)
         return found
@@ -108,10 +105,10 @@ def gpu_names() -> list[str]:
 
 
 def devices_of(setting: str) -> tuple[str, ...]:
-    """The devices that a run with `device=setting` works on, sorted: "auto" and "cuda" name one, "cuda:0,1"
-    names two, "cuda:all" every GPU.
+    """The devices that a run with `device=setting` works on, sorted.
 
-    Raises UserError for what names no device.
+    "auto" and "cuda" name one device, "cuda:0,1" two, "cuda:all" every GPU. Raises UserError if `setting`
+    names no device.
     """
     if setting == "auto":
         return ("cuda:0",) if gpu_names() else ("cpu",)
@@ -129,7 +126,7 @@ def devices_of(setting: str) -> tuple[str, ...]:
 
 
 def devices() -> dict[str, str]:
-    """Device setting -> what it is, of all that a run can be given on this machine."""
+    """Setting -> description of each device that a run on this machine can be given."""
     found = {gpu.device: f"{gpu.name}, {gpu.memory_total / 2**30:.0f} GiB" for gpu in gpus()}
     return found | {
         "cpu": f"{psutil.cpu_count() or 1} CPU threads, {psutil.virtual_memory().total / 2**30:.0f} GiB"
@@ -138,7 +135,7 @@ def devices() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ProcessLoad:
-    """A process and all that it started: CPU time in seconds, resident memory in bytes, their number."""
+    """CPU time in seconds, resident memory in bytes and number of a process and all that it started."""
 
     cpu_seconds: float
     memory: int
@@ -146,21 +143,20 @@ class ProcessLoad:
 
 
 def load_of(pid: int) -> ProcessLoad | None:
-    """CPU time and resident memory of a process tree; None where the process is gone. Pages that its members
-    share count in each.
+    """The load of the process `pid` and of all that it started; None if the process is gone.
+
+    Memory that several of them share is counted for each.
     """
     try:
         root = psutil.Process(pid)
         members = [root, *root.children(recursive=True)]
     except psutil.Error:
         return None
-    seconds, memory, count = 0.0, 0, 0
+    loads = []
     for member in members:
         with contextlib.suppress(psutil.Error):
             times = member.cpu_times()
-            seconds, memory, count = (
-                seconds + times.user + times.system,
-                memory + member.memory_info().rss,
-                count + 1,
-            )
-    return ProcessLoad(seconds, memory, count) if count else None
+            loads.append((times.user + times.system, member.memory_info().rss))
+    if not loads:
+        return None
+    return ProcessLoad(sum(seconds for seconds, _ in loads), sum(memory for _, memory in loads), len(loads))

@@ -1,9 +1,8 @@
-"""Which process works on a run: whether it lives, that it is the only one, and how it is ended with all it
-started.
+"""Processes that work on a run: how they are started, whether one lives, and how it is ended.
 
-A process is known by its pid AND the time it was created, on its host since that host's last boot: a reused
-pid, a zombie and a rebooted machine are told apart from the process that was there. What another host does is
-known by its heartbeat alone.
+A process is known by its pid and the time when it was created, on its host and since that host's last boot.
+So it is not taken for another process that was given the same pid, nor for one from before a reboot. A
+process of another host is known by its heartbeat alone.
 """
 
 from __future__ import annotations
@@ -26,33 +25,39 @@ from ccd_core.paths import ROOT
 
 HEARTBEAT_LOST = 120  # seconds after which a process of another host counts as dead
 VMSTAT = Path("/proc/vmstat")  # the kernel's counters
-CLAIM_SECONDS = 10  # a claim is free again at most this long after its process was killed
+CLAIM_SECONDS = 10  # to wait for a claim; that of a process which was killed is free again within them
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
-    """Runs a module of the project in a process of its own, with the current folder off the import path (-P).
+    """The command that runs a module of the project in a process of its own.
 
-    A user's random.py or numpy.py in that folder is then not imported.
+    -P keeps the current folder off the import path, so that a user's random.py in it is not imported.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of such a process: it finds this checkout even where the project is not installed."""
-    if not (ROOT / "pyproject.toml").is_file():
-        return dict(os.environ)
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    """The environment of such a process.
+
+    The processes that it starts keep the current folder off their import path, too. It finds this checkout
+    even if the project is not installed.
+    """
+    environment = os.environ | {"PYTHONSAFEPATH": "1"}
+    if (ROOT / "pyproject.toml").is_file():
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return environment
 
 
 def this_process() -> dict[str, Any]:
+    """`process_facts` of this process."""
     return process_facts(os.getpid())
 
 
 def process_facts(pid: int) -> dict[str, Any]:
-    """pid, time of creation, host and boot, by which `process_alive` recognises the process.
+    """pid, time of creation, host and boot, by which `process_alive` recognises the process `pid`.
 
-    Raises psutil.NoSuchProcess.
+    Raises psutil.NoSuchProcess if there is none.
     """
     return {
         "pid": pid,
@@ -63,7 +68,7 @@ def process_facts(pid: int) -> dict[str, Any]:
 
 
 def boot() -> str:
-    """What is different after every start of this machine."""
+    """An id that changes with every start of this machine."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -71,10 +76,9 @@ def boot() -> str:
 
 
 def process_alive(facts: Mapping[str, Any]) -> bool:
-    """Whether the process of `process_facts` still runs: same host, boot, pid and creation time, not a
-    zombie.
+    """Whether the process that `process_facts` describes still runs. A zombie does not.
 
-    Of another host's process only its last sign of life, `heartbeat`, is known.
+    A process of another host is judged by the last sign of life that `facts` has, its `heartbeat`.
     """
     if facts.get("host") != socket.gethostname():
         return is_recent(facts.get("heartbeat", 0))
@@ -82,20 +86,22 @@ def process_alive(facts: Mapping[str, Any]) -> bool:
         return False
     try:
         process = psutil.Process(int(facts["pid"]))
-        return (
-            abs(process.create_time() - facts["pid_created"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
-        )
+        is_same = abs(process.create_time() - facts["pid_created"]) < 2
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, KeyError, TypeError, ValueError):
         return False
 
 
 def is_recent(heartbeat: float) -> bool:
-    """Whether a sign of life, in seconds since 1970, is new. Another host's clock may be ahead by as much."""
+    """Whether a sign of life, in seconds since 1970, is new.
+
+    Another host's clock may be ahead, but a time far in the future counts as no sign of life.
+    """
     return abs(time.time() - heartbeat) < HEARTBEAT_LOST
 
 
 def memory_kills() -> int:
-    """How many processes the kernel has ended since boot because memory ran out; 0 where it does not say."""
+    """How many processes the kernel has ended since boot because memory ran out; 0 if it does not say."""
     try:
         lines = VMSTAT.read_text().splitlines()
     except OSError:
@@ -103,43 +109,34 @@ def memory_kills() -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def reap(pid: int) -> None:
-    """Let go of a dead child of this process; a process of another parent is left alone."""
-    with contextlib.suppress(OSError):
-        os.waitpid(pid, os.WNOHANG)
-
-
 def end_group(facts: Mapping[str, Any]) -> None:
-    """SIGKILL for a process of this host and all that it started, also where only the latter still live."""
-    pid = int(facts["pid"])
+    """Kill a process of this host and all that it started. If it has ended, what it left behind is killed."""
     members = _group(facts)
     if process_alive(facts):
         with contextlib.suppress(psutil.Error):
-            leader = psutil.Process(pid)
+            leader = psutil.Process(int(facts["pid"]))
             members += [*leader.children(recursive=True), leader]
     for process in dict.fromkeys(members):
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(list(dict.fromkeys(members)), timeout=2)
-    reap(pid)
 
 
 def _group(facts: Mapping[str, Any]) -> list[psutil.Process]:
-    """Members of the process group that it led; none where its pid belongs to another process by now."""
-    if psutil.pid_exists(facts["pid"]) and not process_alive(facts) and not _zombie(facts["pid"]):
+    """Other members of the process group that the process led; [] if its pid was given to another process."""
+    pid = facts["pid"]
+    if psutil.pid_exists(pid) and not process_alive(facts) and not _is_zombie(pid):
         return []
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if (
-                os.getpgid(process.pid) == facts["pid"] != process.pid
-                and process.create_time() >= facts["pid_created"]
-            ):
+            is_member = process.pid != pid and os.getpgid(process.pid) == pid
+            if is_member and process.create_time() >= facts["pid_created"]:
                 found.append(process)
     return found
 
 
-def _zombie(pid: int) -> bool:
+def _is_zombie(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -148,10 +145,9 @@ def _zombie(pid: int) -> bool:
 
 @contextmanager
 def claim(folder: Path, seconds: float = CLAIM_SECONDS) -> Iterator[None]:
-    """The right to work on the run in `folder`, for one process at a time, on every host that sees the
-    folder.
+    """The right to work on the run in `folder`, for one process at a time on all hosts that see the folder.
 
-    A process may claim a folder again that it has claimed. Raises UserError where another process keeps its
+    A process may claim a folder that it has claimed already. Raises UserError if another process keeps its
     claim for longer than `seconds`.
     """
     lock = FileLock(folder / ".claim", is_singleton=True, thread_local=False)

@@ -14,12 +14,13 @@ STOPPING = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends the second when a job
 
 @contextmanager
 def stoppable() -> Iterator[bool]:
-    """A request to stop raises `Stopped` wherever the block is. Yields whether one can come: signals reach a
-    process's main thread alone.
+    """A request to stop raises `Stopped` at whatever place the block has reached.
+
+    Yields whether a request can come. Signals reach the main thread of a process only.
     """
 
     def stop(signum: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being asked twice must not disturb the leaving
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second request must not interrupt the clean-up
         raise Stopped
 
     with _handled(STOPPING, stop) as listening:
@@ -28,8 +29,10 @@ def stoppable() -> Iterator[bool]:
 
 @contextmanager
 def step_by_step() -> Iterator[Callable[[], bool]]:
-    """Yields `asked()`, to be called between two steps: a request to stop, Ctrl-C too, waits until the block
-    is left. A second Ctrl-C does not.
+    """A request to stop waits until the block is left.
+
+    Yields `asked()`, which says whether there is a request; the block calls it between two steps. The first
+    Ctrl-C is such a request. A second Ctrl-C raises KeyboardInterrupt at once.
     """
     requests: list[int] = []
 
@@ -43,7 +46,7 @@ def step_by_step() -> Iterator[Callable[[], bool]]:
             yield lambda: bool(requests)
     finally:
         if requests:
-            signal.raise_signal(requests[0])  # to whoever listened before
+            signal.raise_signal(requests[0])  # for the handler that was there before the block
 
 
 @contextmanager

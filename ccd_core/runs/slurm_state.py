@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ccd_core.runs.documents import RunState
+from ccd_core.runs.documents import RunState, SlurmPart, Status
 
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 WORKING = ("RUNNING", "CONFIGURING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING")
@@ -22,10 +22,9 @@ FAILED = {
 
 
 class JobState(NamedTuple):
-    """What SLURM says of a job: PENDING, RUNNING, ...; why it waits; when it starts at the latest, if SLURM
-    knows.
+    """What SLURM says of a job: its state, such as PENDING, why it waits, and its latest time of start.
 
-    An empty name: SLURM no longer knows the job.
+    The name is "" if SLURM no longer knows the job. The time is "" or "N/A" if SLURM does not know it.
     """
 
     name: str
@@ -34,8 +33,9 @@ class JobState(NamedTuple):
 
 
 def job_number(state: RunState) -> str | None:
-    """The number of the run's job; None where the state names none. A word that is no number is never given
-    to a command.
+    """The number of the run's job; None if the state names none.
+
+    A state may come from somebody else, so a word that is no number is never given to a command.
     """
     job = str(state.get("slurm", {}).get("job", ""))
     return job if job.isascii() and job.isdigit() else None
@@ -53,11 +53,11 @@ def needs_slurm(state: RunState) -> bool:
     return is_open and job_number(state) is not None and not state.get("slurm", {}).get("over")
 
 
-def settle(state: RunState, has_heartbeat: bool, job: JobState | None) -> tuple[str, dict[str, Any]]:
+def settle(state: RunState, has_heartbeat: bool, job: JobState | None) -> tuple[str, RunState]:
     """The status of a run, and the changes to write to its state, given what SLURM says of its job.
 
-    has_heartbeat: whether the run has lately shown that it lives. job: None where SLURM cannot be asked from
-    here. What SLURM says of a job that is over is to be written, so that it is not asked again.
+    has_heartbeat: whether the run has lately given a sign of life. job: None if SLURM cannot be asked from
+    here. There are changes only if the job is over; when they are written, SLURM is not asked again.
     """
     status = state.get("status", "created")
     if not needs_slurm(state):
@@ -71,9 +71,9 @@ def settle(state: RunState, has_heartbeat: bool, job: JobState | None) -> tuple[
     if job.name == "COMPLETING":
         return ("stopped" if status == "stopped" else "running"), {}
     stopped = status == "stopped" or job.name.startswith("CANCELLED")
-    final = "stopped" if stopped else "failed"
+    final: Status = "stopped" if stopped else "failed"
     error = None if stopped else _why(state, job)
-    over = state.get("slurm", {}) | {"over": job.name or "forgotten"}
+    over: SlurmPart = {**state.get("slurm", {}), "over": job.name or "forgotten"}
     return final, {"status": final, "error": error, "eta_seconds": None, "slurm": over}
 
 
@@ -87,7 +87,7 @@ def _why(state: RunState, job: JobState) -> str:
 
 
 def waits_for(state: RunState, job: JobState | None) -> str:
-    """Why a queued job is not running yet, in SLURM's words."""
+    """A sentence about what a queued job waits for, in SLURM's words."""
     number = job_number(state)
     if job is None or job.name not in WAITING:
         return f"SLURM job {number} is starting"

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ccd_core.errors import Stopped, UserError
+from ccd_core.machine.processes import child_environment
 from ccd_core.runs.heartbeat import meanwhile
 from ccd_core.runs.progress import Reporter
 from ccd_core.runs.run import Run
@@ -70,6 +71,7 @@ def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -
 def _environment(devices: Sequence[str]) -> Iterator[None]:
     """Set the environment of the processes. Process N finds device N, and CPU processes share the cores."""
     before = dict(os.environ)
+    os.environ.update(child_environment())
     if devices[0].startswith("cuda"):
         numbers = [int(device.partition(":")[2]) for device in devices]
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
