@@ -88,7 +88,7 @@ def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Ite
         for stage, rate in found.items():
             rates.setdefault(stage, []).append(rate)
     needed = work(config, train, val)
-    if any(stage not in rates for stage in needed):
+    if not used or any(stage not in rates for stage in needed):
         return Estimate(None, disk, "No run of this kind has finished on this machine yet.")
     seconds = {}
     for stage, count in needed.items():
@@ -120,9 +120,7 @@ def _rates(run: Run) -> dict[str, float]:
     if "phase" not in metrics:
         return {}
     counted = work(run.config, train, val)
-    counted["training"] = float(
-        (metrics["phase"] == "main").sum() * train
-    )  # with an early stop, if it had one
+    counted["training"] = float((metrics["phase"] == "main").sum() * train)  # an early stop may have come
     return {
         stage: seconds / counted[stage]
         for stage, seconds in run.state.get("seconds", {}).items()
