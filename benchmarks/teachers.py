@@ -1,11 +1,11 @@
 """Which CLIPs can teach, what memory they hold and how fast they are, on this machine.
 
-python benchmarks/teachers.py towers                     every model of open_clip: its class of tower, own
-size, stride, other sizes python benchmarks/teachers.py memory [--model RN50x64]   a full-size model of random
-weights in fp32, fp16 and bf16: megabytes, seconds python benchmarks/teachers.py speed [--model RN50]
-images a second at 640, by precision and memory layout python benchmarks/teachers.py views
-how well the local views of a chunk of images fill their batches
+python benchmarks/teachers.py towers                    every model of open_clip: tower, own size, other sizes
+python benchmarks/teachers.py memory [--model RN50x64]  megabytes and seconds in fp32, fp16 and bf16
+python benchmarks/teachers.py speed [--model RN50]      images a second at 640, by precision and layout
+python benchmarks/teachers.py views                     how well the local views of a chunk fill their batches
 
+Models for memory and speed have random weights in their full size.
 Differences from the recorded features are printed by benchmarks/parity.py.
 """
 
@@ -24,7 +24,8 @@ import numpy as np
 import psutil
 import torch
 
-SIZE, CROP = 640, (640, 416)
+SIZE = 640  # pixels of a whole image
+CROP = (640, 416)  # and of a local view
 
 
 def show_towers() -> None:
@@ -77,7 +78,8 @@ def write_checkpoint(model: str, path: str) -> None:
     )
 
 
-def hold(model: str, path: str, precision: str, answers: Any) -> None:
+def measure_memory(model: str, path: str, precision: str, answers: Any) -> None:
+    """Put one row of the table into `answers`; runs in a process of its own."""
     from ccd_core.clip.teacher import ClipTeacher
 
     process = psutil.Process()
@@ -85,7 +87,8 @@ def hold(model: str, path: str, precision: str, answers: Any) -> None:
     try:
         teacher = ClipTeacher.load(model, path, "cuda" if torch.cuda.is_available() else "cpu", precision)
         loaded = process.memory_info().rss
-        text, seconds = teacher.encode_text(["cat", "dog"]), []
+        text = teacher.encode_text(["cat", "dog"])
+        seconds = []
         for shape in ((SIZE, SIZE), CROP):
             began = time.perf_counter()
             p = teacher.probabilities(torch.randn(1, 3, *shape), text)
@@ -107,7 +110,7 @@ def hold(model: str, path: str, precision: str, answers: Any) -> None:
 def show_memory(model: str) -> None:
     print(
         f"{model}, loaded from a checkpoint of random weights, batch 1; megabytes (2^20) and seconds, a "
-        f"fresh process each"
+        "fresh process each"
     )
     print(
         "| precision | image tower | with text tower | resident after loading | most, libraries included | "
@@ -122,7 +125,7 @@ def show_memory(model: str) -> None:
         writer.join()
         for precision in ("fp32", "fp16", "bf16"):
             answers = context.Queue()
-            process = context.Process(target=hold, args=(model, path, precision, answers))
+            process = context.Process(target=measure_memory, args=(model, path, precision, answers))
             process.start()
             print(f"| {precision} | {' | '.join(answers.get())} |", flush=True)
             process.join()
@@ -140,7 +143,8 @@ def show_speed(model: str, repeat: int) -> None:
         for layout in (torch.contiguous_format, torch.channels_last):
             teacher.tower.to(memory_format=layout)
             for batch in (1, 8):
-                image, rates = torch.randn(batch, 3, SIZE, SIZE).contiguous(memory_format=layout), []
+                image = torch.randn(batch, 3, SIZE, SIZE).contiguous(memory_format=layout)
+                rates = []
                 teacher.encode_image(image)
                 for _ in range(repeat):
                     began = time.perf_counter()
@@ -159,10 +163,8 @@ def show_views() -> None:
     from ccd_core.method.views import crop_shape, random_boxes
     from ccd_core.stages.local_views import CHUNK
 
-    print(
-        f"{CHUNK} images with 10 random views each, batches of at most 32\n| sides in steps of | shapes | "
-        f"batches | mean batch |\n|---|---|---|---|"
-    )
+    print(f"{CHUNK} images with 10 random views each, batches of at most 32")
+    print("| sides in steps of | shapes | batches | mean batch |\n|---|---|---|---|")
     boxes = random_boxes(10 * CHUNK, (640, 640), np.random.default_rng(0))
     for round_to in (1, 14, 16, 32, 64):
         shapes = [crop_shape(y1 - y0, x1 - x0, 640, round_to) for x0, y0, x1, y1 in boxes]

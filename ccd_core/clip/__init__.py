@@ -1,4 +1,8 @@
-"""The teacher: CLIP models of open_clip, their weights and their image towers at any input size."""
+"""The teacher: CLIP models of open_clip, their weights and their image towers at any input size.
+
+May import `weights`, `config`, `prompts`, `paths` and `errors`. The method, the stages and the predictor use
+it. `ClipTeacher` is its public name.
+"""
 
 from __future__ import annotations
 

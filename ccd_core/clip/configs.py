@@ -88,8 +88,7 @@ def refuse_code(name: str) -> None:
     if hub_model:
         import transformers
 
-        # Raises where the text model needs code of its own; without the argument it would ask in the
-        # terminal.
+        # Raises where the text model needs code of its own. Without the argument it would ask the user.
         transformers.AutoConfig.from_pretrained(hub_model, trust_remote_code=False)
 
 
@@ -112,7 +111,7 @@ def _look_at_folder(folder: Path) -> None:
     if (folder / "config.json").is_file():
         raise UserError(
             f"CLIP local-dir:{folder} could not be loaded: it is a folder of transformers. Name its "
-            f"architecture "
+            "architecture "
             "in clip.model (ViT-B-32, for example) and its file of weights in clip.pretrained."
         )
     raise UserError(f"CLIP local-dir:{folder} could not be loaded: it has no {CONFIG}.")

@@ -198,6 +198,6 @@ def check_scale(network: Any, what: str) -> None:
     if not low <= scale <= high:
         raise UserError(
             f"{what}: logit_scale is {scale:.4g}, so cosines would be multiplied by exp({scale:.4g}); a "
-            f"CLIP's lies "
+            "CLIP's lies "
             f"between {low:g} and {high:g} (it is the logarithm of 1 / tau)."
         )

@@ -1,6 +1,6 @@
 """The teacher: any open_clip model at any input size (Sec. 3.1; Eq. 1-2).
 
-The towers are made ready for any size in `clip_towers`, weights come through `clip_weights`; all else is
+`clip.towers` makes the image towers ready for any size and `clip.weights` brings the weights. All else is
 open_clip's own.
 """
 
@@ -24,7 +24,8 @@ from ccd_core.errors import UserError
 from ccd_core.paths import DEMO_CLIP
 from ccd_core.prompts import Names, prompts_of
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 PROMPTS_A_PASS = 256
 _PRECISION = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -38,12 +39,12 @@ class ClipTeacher:
     >>> teacher.probabilities(images, text).shape
     torch.Size([3, 2])
 
-    Probabilities are a softmax over the classes of cosine / tau, for models that were trained with one and
-    for sigmoid-trained ones (SigLIP) alike: their bias is the same for all classes and cancels, their scale
-    is a 1 / tau like CLIP's (about 110). All of CCD is made for that: the entropy filter needs a
-    distribution, and the bias of a class is what it takes from the others. `sigmoid=True` gives what such a
-    model was trained to say instead, sigmoid(cosine / tau + bias) of each class by itself, whatever the
-    others are; rows do not sum to 1, and bias and thresholds have to be chosen anew.
+    Probabilities are a softmax over the classes of cosine / tau. SigLIP was trained with a sigmoid and gets
+    the softmax too: its bias is the same for all classes and cancels, and its scale is a 1 / tau like CLIP's
+    (about 110). CCD is made for a softmax: the entropy filter needs a distribution, and the bias of a class
+    is what it takes from the others. `sigmoid=True` gives what such a model was trained to say,
+    sigmoid(cosine / tau + bias) of each class by itself. Then rows do not sum to 1, and bias and thresholds
+    have to be chosen anew.
     """
 
     def __init__(
@@ -61,13 +62,16 @@ class ClipTeacher:
         self.tower = any_size(model.visual)
         self.arithmetic = _PRECISION[precision]
         if precision == "fp16" and device.type == "cpu":
-            self.arithmetic = (
-                torch.bfloat16
-            )  # the same memory; in fp16 a picture of 640 x 640 takes most CPUs many minutes
-        if precision != "fp32":  # kept so, not cast anew at every call; norms and positions stay exact
+            # The same memory. In fp16 most CPUs need many minutes for a picture of 640 x 640.
+            self.arithmetic = torch.bfloat16
+        if precision != "fp32":
+            # Once and not at every call; norms and positions stay exact.
             convert_weights_to_lp(self.tower, self.arithmetic)
         self.model: Any = model.to(device)
-        self.tokenizer, self.device, self.precision, self.sigmoid = tokenizer, device, precision, sigmoid
+        self.tokenizer = tokenizer
+        self.device = device
+        self.precision = precision
+        self.sigmoid = sigmoid
         if device.type == "cuda" or precision == "bf16":
             self.tower.to(memory_format=torch.channels_last)
 
@@ -83,11 +87,13 @@ class ClipTeacher:
         """Load an open_clip model.
 
         model: an open_clip name ("RN50x64"), "local-dir:PATH", "hf-hub:NAME" or "demo". pretrained: a tag
-        ("openai"), or a path to a checkpoint (.safetensors or .pt, open_clip's or OpenAI's; read without
-        unpickling objects). OpenAI weights get the QuickGELU they were trained with, and OpenAI files bring
-        their own architecture. precision: fp32, bf16 or fp16 (weights of convolutions and matrices kept so,
-        the rest by autocast; text always in fp32; fp16 on a CPU is bf16). sigmoid: see the class. Raises
-        UserError, one sentence, where the model is unknown or the weights are not to be had.
+        ("openai"), or the path of a file of weights by open_clip, OpenAI or transformers (safetensors, what
+        torch saved, or the index of shards; nothing in it is run). OpenAI's weights get the QuickGELU they
+        were trained with, and OpenAI's files bring their own architecture. precision: fp32, bf16 or fp16, of
+        convolutions and matrices; autocast does the rest, text is always in fp32, and fp16 on a CPU is bf16.
+        sigmoid: see the class.
+
+        Raises UserError, one sentence, where the model is unknown or its weights cannot be had or used.
         """
         if precision not in _PRECISION:
             raise UserError(f"There is no precision {precision!r}; use fp32, bf16 or fp16.")
@@ -112,8 +118,9 @@ class ClipTeacher:
         return self.tower.native_size
 
     def side(self, wanted: int) -> int:
-        """The side of a whole image nearest to `wanted` pixels that the tower takes as it is. Raises
-        UserError where it takes one size only.
+        """The side in pixels nearest to `wanted` that the tower takes without resizing.
+
+        Raises UserError where the tower takes another size only.
         """
         if isinstance(self.tower, FixedTower) and (wanted, wanted) != self.native_size:
             raise UserError(self.tower.refusal(wanted, wanted))
@@ -131,10 +138,10 @@ class ClipTeacher:
     ) -> Tensor:
         """[C, D] unit-length float32 embeddings of the classes.
 
-        template: a prompt with {} for the class, a list of them, or a named set (`prompts.NAMED`); names:
+        template: a prompt with {} for the class, a list of them, or a named set (`prompts.NAMED`). names:
         other words for some classes. A class with several prompts gets the mean of their unit-length
-        embeddings, made unit length again. Raises UserError for a template without {} or names of an unknown
-        class.
+        embeddings, made unit length again. Raises UserError for a template without {} and for names of an
+        unknown class.
         """
         of_class = prompts_of(classes, template, names)
         tokens = self.tokenizer([prompt for prompts in of_class for prompt in prompts])
@@ -147,8 +154,9 @@ class ClipTeacher:
 
     @torch.inference_mode()
     def encode_image(self, x: Tensor) -> Tensor:
-        """Unit-length embeddings [B, D] float32 of normalised images [B, 3, H, W], any H and W that the tower
-        takes.
+        """Unit-length float32 embeddings [B, D] of normalised images [B, 3, H, W].
+
+        Raises ValueError for images that are too small, UserError for a size that the tower does not take.
         """
         if min(x.shape[-2:]) < (least := self.tower.smallest_side):
             raise ValueError(
@@ -164,13 +172,15 @@ class ClipTeacher:
         return self.classify(self.encode_image(x), text)
 
     def classify(self, embeddings: Tensor, text: Tensor) -> Tensor:
-        """[B, C] float32 softmax over classes of cosine / tau (Eq. 1-2) of unit-length embeddings [B, D] and
-        [C, D].
+        """[B, C] float32 softmax over the classes of cosine / tau (Eq. 1-2).
 
-        Of a sigmoid teacher: sigmoid(cosine / tau + bias) of each class.
+        embeddings: [B, D] and text: [C, D], both of unit length. A sigmoid teacher gives
+        sigmoid(cosine / tau + bias) of each class.
         """
         logits = self.logit_scale * embeddings @ text.T
-        return torch.sigmoid(logits + float(self.model.logit_bias)) if self.sigmoid else logits.softmax(-1)
+        if self.sigmoid:
+            return torch.sigmoid(logits + float(self.model.logit_bias))
+        return logits.softmax(-1)
 
     def fingerprint(self) -> str:
         """A hash of the image tower's weights."""
@@ -181,8 +191,9 @@ class ClipTeacher:
         return digest.hexdigest()
 
     def normalise(self, pixels: Tensor, statistics: str = "clip") -> Tensor:
-        """Pixels [..., 3, H, W] of 0-255 to what the tower expects; `statistics` clip (its own) or imagenet
-        (the code's).
+        """Pixels [..., 3, H, W] of 0-255 to what the tower expects.
+
+        statistics: "clip" for the tower's own mean and standard deviation, "imagenet" for those of the code.
         """
         mean, std = (self.mean, self.std) if statistics == "clip" else (IMAGENET_MEAN, IMAGENET_STD)
         return normalise(pixels, mean, std)
@@ -220,8 +231,7 @@ class PromptedClip:
 
 
 def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Accelerator) -> PromptedClip:
-    """The CLIP that `settings` name, on the accelerator's device and in its precision, with prompts of the
-    classes.
+    """The CLIP of these settings with the classes' prompts, on the accelerator's device and in its precision.
 
     Raises UserError where there is no such CLIP, or where its tower does not take images of `settings.size`.
     """
@@ -233,7 +243,7 @@ def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Ac
 
 
 def batches_of_equal(shapes: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:
-    """Indices of what has the same shape, at most `batch_size` at a time."""
+    """Batches of indices: of one batch all shapes are equal, and it has at most `batch_size` of them."""
     by_shape: dict[Hashable, list[int]] = defaultdict(list)
     for index, shape in enumerate(shapes):
         by_shape[shape].append(index)
@@ -245,11 +255,8 @@ def normalise(
     pixels: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
 ) -> Tensor:
     """Pixels [..., 3, H, W] of 0-255, any dtype, to float32 with mean and standard deviation taken out."""
-    shape = (3, 1, 1)
-    scale, shift = (
-        pixels.new_tensor(std, dtype=torch.float32).view(shape),
-        pixels.new_tensor(mean, dtype=torch.float32).view(shape),
-    )
+    scale = pixels.new_tensor(std, dtype=torch.float32).view(3, 1, 1)
+    shift = pixels.new_tensor(mean, dtype=torch.float32).view(3, 1, 1)
     return (pixels.float() / 255 - shift) / scale
 
 
@@ -257,6 +264,6 @@ def _statistics(visual: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation the tower was trained with; OpenAI's where it does not say."""
     from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
-    return getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN, getattr(
-        visual, "image_std", None
-    ) or OPENAI_DATASET_STD
+    mean = getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN
+    std = getattr(visual, "image_std", None) or OPENAI_DATASET_STD
+    return mean, std

@@ -1,12 +1,12 @@
-"""CLIP's image towers at any size: open_clip builds each for one size, CCD shows them whole pictures and
-crops of any shape.
+"""CLIP's image towers at any size. open_clip builds each for one size; CCD shows them pictures and crops.
 
-| tower | how it takes other sizes | |---|---| | ModifiedResNet (OpenAI's RN50...) | the attention pool's
-positions are resized bilinearly and rounded to half, as in the authors' code | | VisionTransformer (OpenAI,
-LAION, DFN, CoCa...) | its patch positions are resized bilinearly | | timm's ViT and EVA (SigLIP, EVA02, PE,
-ViTamin, MobileCLIP-B) | timm's `dynamic_img_size`: positions resized bicubically, rotary ones computed anew |
-| ConvNeXt, FastViT (MobileCLIP) | convolutions and pooling take any size | | any other (Swin, relative
-positions) | its own size only, and it says so |
+| tower | how it takes other sizes |
+|---|---|
+| ModifiedResNet (OpenAI's RN50...) | positions of the attention pool are resized, as in the authors' code |
+| VisionTransformer (OpenAI, LAION, DFN, CoCa...) | its patch positions are resized bilinearly |
+| timm's ViT and EVA (SigLIP, EVA02, PE, ViTamin) | timm's `dynamic_img_size`, bicubically |
+| ConvNeXt, FastViT (MobileCLIP) | convolutions and pooling take any size |
+| any other (Swin, relative positions) | its own size only, and it says so |
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class Tower(nn.Module):
         return type(getattr(self.visual, "trunk", self.visual)).__name__
 
     def nearest(self, side: int) -> int:
-        """The side the tower sees where `side` pixels are asked for: its own, or the nearest multiple of the
-        stride.
-        """
+        """The side in pixels that the tower sees: its own, or the nearest multiple of the stride."""
         return side if side in self.native_size else max(1, round(side / self.stride)) * self.stride
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,9 +53,8 @@ class Tower(nn.Module):
         if tuple(x.shape[-2:]) != fitting:
             x = F.interpolate(x, fitting, mode="bilinear", align_corners=False, antialias=True)
         features = self.encode(x)
-        return (
-            features[0] if isinstance(features, tuple) else features
-        )  # CoCa's towers return their tokens too
+        # CoCa's towers return their tokens as well.
+        return features[0] if isinstance(features, tuple) else features
 
     def encode(self, x: Tensor) -> Any:
         return self.visual(x)
@@ -117,16 +114,17 @@ class TimmTransformer(Tower):
         super().__init__(visual, visual.trunk.feature_info[-1]["reduction"])
         visual.trunk.dynamic_img_size = True
         embed = visual.trunk.patch_embed
-        embed.strict_img_size, embed.flatten, embed.output_fmt = False, False, Format.NHWC
+        embed.strict_img_size = False
+        embed.flatten = False
+        embed.output_fmt = Format.NHWC
 
     def encode(self, x: Tensor) -> Any:
         grid = (x.shape[-2] // self.stride, x.shape[-1] // self.stride)
         rope = getattr(self.visual.trunk, "rope", None)
         if rope is not None:
             rope.update_feat_shape(grid)
-        return self.visual(
-            x[..., : grid[0] * self.stride, : grid[1] * self.stride]
-        )  # SO400M-14 at its own 384 sees 378 of them
+        # SO400M-14 has an own size of 384 pixels and sees 378 of them.
+        return self.visual(x[..., : grid[0] * self.stride, : grid[1] * self.stride])
 
 
 class ConvolutionalTower(Tower):
@@ -153,15 +151,13 @@ class FixedTower(Tower):
         own = "x".join(map(str, self.native_size))
         return (
             f"The image tower {self.kind} takes {own} images only, not {height}x{width}, and local views "
-            f"have other shapes; "
-            "choose a clip.model with a ResNet (RN50...), ViT, EVA, SigLIP or ConvNeXt tower."
+            "have other shapes; choose a clip.model with a ResNet (RN50...), ViT, EVA, SigLIP or ConvNeXt "
+            "tower."
         )
 
 
 def any_size(visual: Any) -> Tower:
-    """open_clip's image tower, made ready for every size that it can take. The tower itself is changed in
-    place.
-    """
+    """open_clip's image tower, changed in place so that it takes every size that it can take."""
     trunk = getattr(visual, "trunk", None)
     if hasattr(visual, "attnpool") and hasattr(visual, "layer4"):
         return ResNetTower(visual)

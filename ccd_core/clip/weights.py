@@ -143,9 +143,7 @@ def _has_hub_text(name: str) -> bool:
 
 
 def _recipe(name: str, path: Path) -> dict[str, Any]:
-    """How the weights in `path` were trained: quick_gelu, mean and std, as open_clip records them for its
-    tags.
-    """
+    """quick_gelu, mean and std with which the weights in `path` were trained, as open_clip records them."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
@@ -220,7 +218,7 @@ def _hub(what: str, asked: bool) -> Iterator[None]:
     except ImportError as error:
         raise UserError(
             f"{what} needs a package that is not installed ({first_line(error)}); run `pip install "
-            f"transformers`."
+            "transformers`."
         ) from None
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
@@ -229,7 +227,7 @@ def _hub(what: str, asked: bool) -> Iterator[None]:
             why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
         raise UserError(
             f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and "
-            f"set "
+            "set "
             "clip.pretrained to its path."
         ) from None
     finally:
