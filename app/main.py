@@ -9,5 +9,11 @@ import streamlit as st
 
 from app.access import middleware
 from app.routes import routes
+from app.sessions import forgetting
 
-app = st.App("navigation.py", routes=routes(st.get_option("server.baseUrlPath")), middleware=middleware())
+app = st.App(
+    "navigation.py",
+    routes=routes(st.get_option("server.baseUrlPath")),
+    middleware=middleware(),
+    lifespan=forgetting,
+)

@@ -30,7 +30,7 @@ ROWS = (
     "app.gradio_app, app.widgets, app.routes",
     "app.reading",
     "app.access, app.figures, app.state",
-    "app.hosts, app.gradio_inputs, app.upload_quota",
+    "app.hosts, app.gradio_inputs, app.sessions, app.upload_quota",
     "ccd_core.cli, ccd_core.slurm",
     "ccd_core.jobs, ccd_core.worker",
     "ccd_core.pipeline, ccd_core.study, ccd_core.predict, ccd_core.explore",
