@@ -206,7 +206,7 @@ def test_saved_thresholds_are_read_whenever_asked(server, tiny_run, photos):
     )  # the argument counts where the saved ones are not wanted
 
     server.run.file("thresholds.json").write_text("{")
-    with pytest.raises(AppError, match=r"thresholds\.json must be JSON"):
+    with pytest.raises(AppError, match=r"thresholds\.json must be one that the page Results saved"):
         ask(server, photos[0], 0.0, use_saved=True)
     server.run.file("thresholds.json").unlink()
     assert len(ask(server, photos[0], 0.0, use_saved=True)["labels"]) == len(names)  # none is saved

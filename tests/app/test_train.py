@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -159,13 +160,17 @@ def test_while_a_data_set_is_looked_at_the_page_says_so(app, tiny_scenes, tmp_pa
 
 def test_a_shared_app_reads_its_roots_alone(app, tiny_run, tiny_scenes, tmp_path, monkeypatch):
     inside, outside = photos(tiny_scenes, tmp_path / "shared"), photos(tiny_scenes, tmp_path / "private")
-    (inside / "link").symlink_to(outside)
+    linked = photos(tiny_scenes, tmp_path / "linked")
+    (linked / "link").symlink_to(outside)
     monkeypatch.setenv("CCD_SHARED", "1")
-    monkeypatch.setenv("CCD_DATA", str(inside))
+    monkeypatch.setenv("CCD_DATA", f"{inside}{os.pathsep}{linked}")
     assert "6 train" in captions(app("train", data=f"folder:{inside}"))
+    with_a_link_out = app("train", data=f"folder:{linked}")
+    assert "leads out of what is open" in captions(with_a_link_out)
+    assert with_a_link_out.button(key="start").disabled
     for spec in (
         f"folder:{outside}",
-        f"folder:{inside}/link",
+        f"folder:{linked}/link",
         f"voc2012:{inside}/../private",
         f"demo:{outside}",
         "folder:~nobody-such/x",

@@ -107,5 +107,8 @@ def write_model(folder, vision: dict, more) -> str:
         for name, weight in network.visual.named_parameters():
             if "pos_embed" in name or "positional_embedding" in name or name.endswith("bn3.weight"):
                 weight.normal_(std=0.5)  # so that a wrong position shows
+        for name, weight in network.named_parameters():
+            if name == "text_decoder.text_projection":
+                weight.zero_()  # open_clip leaves it as the memory was, which may be NaN
     save_file(network.state_dict(), folder / "open_clip_model.safetensors")
     return f"local-dir:{folder}"

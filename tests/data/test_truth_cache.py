@@ -21,8 +21,8 @@ def test_annotations_are_read_again_only_when_they_change(tmp_path, monkeypatch)
     reads = []
     monkeypatch.setattr(
         voc,
-        "_read_annotations",
-        lambda *arguments, read=voc._read_annotations: reads.append(1) or read(*arguments),
+        "read_annotations",
+        lambda *arguments, read=voc.read_annotations: reads.append(1) or read(*arguments),
     )
 
     def truth() -> GroundTruth:

@@ -51,30 +51,23 @@ class FoundFiles:
         ]
 
 
-def find_images(root: Path, follow_links: bool | None = None) -> list[str]:
+def find_images(root: Path, follow_links: bool = True) -> list[str]:
     """Sorted names, relative to `root`, of the images in it and below it. Hidden ones do not count."""
     return find_files(root, follow_links).images
 
 
-def find_files(root: Path, follow_links: bool | None = None) -> FoundFiles:
+def find_files(root: Path, follow_links: bool = True) -> FoundFiles:
     """Find the images in `root`, and what looks like a picture and cannot be read.
 
     A folder whose name has an image's suffix is listed among the images. It is then reported as unusable and
-    not silently ignored. follow_links: whether links to folders are entered, and links to files outside of
-    `root` are taken. None: they are, except for an app that other people reach ($CCD_SHARED).
+    not silently ignored. Without `follow_links`, linked folders are not entered.
     """
-    if follow_links is None:
-        follow_links = not os.environ.get("CCD_SHARED")
     search = _Search(os.fspath(root))
     search.walk("")
     if follow_links:
         search.follow_links()
     search.add_linked_files()
-    images = sorted(search.images)
-    if not follow_links:
-        inside = os.path.join(os.path.realpath(root), "")
-        images = [name for name in images if os.path.realpath(os.path.join(root, name)).startswith(inside)]
-    return FoundFiles(images, dict(sorted(search.left_out.items())))
+    return FoundFiles(sorted(search.images), dict(sorted(search.left_out.items())))
 
 
 class _Search:
