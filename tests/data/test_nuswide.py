@@ -99,7 +99,7 @@ def test_label_files_that_are_not_right(tmp_path, content, sentence):
     path = tmp_path / "Groundtruth" / "TrainTestLabels" / "Labels_sky_Train.txt"
     path.unlink()
     path.mkdir() if content is None else path.write_text(content)
-    with pytest.raises(UserError, match=f"Labels_sky_Train.txt {sentence}"):
+    with pytest.raises(UserError, match=f"sky_Train.txt {sentence}"):
         open_dataset(f"nuswide:{tmp_path}").ground_truth("train")
 
 
