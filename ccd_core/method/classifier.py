@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ccd_core.config import ClassifierSettings
 from ccd_core.method.backbones import make_backbone, refuse_options
+from ccd_core.settings import ClassifierSettings
 
 
 class CamClassifier(nn.Module):

@@ -12,7 +12,6 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ccd_core.clip.teacher import PromptedClip, batches_of_equal, normalise
-from ccd_core.config import MeanViews, SearchedViews, ViewSettings
 from ccd_core.data.types import Box
 from ccd_core.method.boxes import add_offset
 from ccd_core.method.classifier import CamClassifier
@@ -25,6 +24,7 @@ from ccd_core.method.views import (
     searched_threshold,
     view_threshold,
 )
+from ccd_core.settings import MeanViews, SearchedViews, ViewSettings
 
 
 @torch.inference_mode()

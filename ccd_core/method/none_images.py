@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ccd_core.config import NoneImageSettings
 from ccd_core.method.bias import entropy
+from ccd_core.settings import NoneImageSettings
 
 
 def none_images(

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from ccd_core.clip.teacher import normalise
-from ccd_core.config import TrainingSettings
+from ccd_core.settings import TrainingSettings
 
 
 def augment(

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ccd_core.config import TrainingSettings
 from ccd_core.method.classifier import CamClassifier
+from ccd_core.settings import TrainingSettings
 
 
 def make_optimizer(model: CamClassifier, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -1,9 +1,7 @@
-"""One app on the tiny run and one browser for all journeys."""
+"""One app on the tiny run for all journeys. The browser is in tests/conftest.py."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,15 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.support import free_port, wait_for_server
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @contextmanager
@@ -49,24 +38,3 @@ def served(workspace: Path, *options: str) -> Iterator[str]:
 def address(tiny_run):
     with served(tiny_run.path.parent) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None and not os.environ.get("CI"):
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser):
-    opened = browser.new_page(viewport={"width": 1300, "height": 1100})
-    opened.set_default_timeout(60_000)
-    yield opened
-    opened.close()

@@ -8,11 +8,9 @@ import httpx
 import pytest
 
 from app.routes import PAGES
-from tests.browser.conftest import browser, page
 from tests.security.serving import app_on, proxy_to
 from tests.support import ROOT
 
-__all__ = ["browser", "page"]
 TOKEN = "a-token-for-this-test"
 
 

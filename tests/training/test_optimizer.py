@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ccd_core.config import ClassifierSettings, TrainingSettings
 from ccd_core.method.classifier import CamClassifier, make_classifier
+from ccd_core.settings import ClassifierSettings, TrainingSettings
 from ccd_core.training.optimizer import make_optimizer, rate_factor
 
 

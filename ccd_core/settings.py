@@ -1,0 +1,316 @@
+"""The sections of a run's settings, each with its meaning, unit and limits.
+
+Numbers in parentheses are sections of the paper (Kim and Shim, CVPR 2025). "Code" is the authors' public
+implementation. config.py puts the sections together. presets.py has the values of the presets and their
+sources.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Any, ClassVar, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from ccd_core.prompts import check
+
+# Larger numbers are typing errors. They would fill the memory or take for ever.
+MOST_SIDE = 8192  # pixels of a side of an image or a view
+MOST_BATCH = 65_536  # images or views a step
+MOST_SEED = 9 * 10**12  # the trainer multiplies it by a million, and torch takes 63 bits
+# Marks a field whose value may be a mapping, but a new mapping replaces the old one and is not merged with
+# it.
+REPLACED_AS_A_WHOLE: dict[str, Any] = {"replaced_as_a_whole": True}
+
+
+class Section(BaseModel):
+    """A group of settings. `title` is its heading in the app."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
+    title: ClassVar[str] = "General"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_what_it_says(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true for a number, which pydantic would take for 1, and NUL, which no path can contain."""
+        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            raise ValueError(f"is a number, not {str(value).lower()}")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("has a character that no name has")
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types that a setting may have, for example {int, NoneType} of `int | None`."""
+    return set(get_args(annotation)) if get_origin(annotation) is UnionType else {annotation}
+
+
+class DataSettings(Section):
+    title = "Data set"
+
+    spec: str = Field(
+        "demo",
+        description="Data set: demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.",
+    )
+    classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
+    workers: int = Field(
+        -1, ge=-1, le=1024, description="Processes that decode images; -1: one for each core, at most 8."
+    )
+    cache_gb: float = Field(
+        8.0,
+        ge=0,
+        le=1e6,
+        description="Decoded images are cached on disk, in $CCD_HOME, up to this size (GB); 0: none.",
+    )
+
+
+class ClipSettings(Section):
+    title = "CLIP"
+
+    model: str = Field("RN50x64", description="open_clip model name, local-dir:PATH, hf-hub:NAME, or demo.")
+    pretrained: str | None = Field("openai", description="open_clip tag, or path of a local checkpoint.")
+    size: int = Field(
+        640,
+        ge=32,
+        le=MOST_SIDE,
+        description="Side of the global view and longer side of a local view, pixels (4.1).",
+    )
+    normalisation: Literal["clip", "imagenet"] = Field(
+        "clip", description="Mean and std of CLIP's input; imagenet is the code's."
+    )
+    prompt: str | list[str] = Field(
+        "a photo of the {}",
+        description="Prompt with {} for the class name (3.1; NUS-WIDE: a photo of a {}), a list of "
+        "prompts to average, imagenet7 or imagenet80 (OpenAI's sets).",
+    )
+    names: dict[str, str | list[str]] = Field(
+        default_factory=dict,
+        description="Other words for a class in prompts, several are averaged: {tvmonitor: [tv monitor, "
+        "television]}.",
+    )
+    probabilities: Literal["softmax", "sigmoid"] = Field(
+        "softmax",
+        description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, "
+        "of sigmoid-trained models only.",
+    )
+    batch_size: int = Field(32, ge=1, le=MOST_BATCH, description="Views in one CLIP forward pass.")
+    round_to: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_SIDE,
+        description="Sides of local views are rounded to multiples of this, so that they batch; null: "
+        "the tower's stride; 1: exact.",
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _has_a_place_for_the_class(cls, prompt: str | list[str]) -> str | list[str]:
+        check(prompt)
+        return prompt
+
+
+class BiasSettings(Section):
+    title = "CLIP bias"
+
+    mode: Literal["class", "constant", "none"] = Field(
+        "class",
+        description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a "
+        "control); none: no debiasing.",
+    )
+    entropy_threshold: float = Field(
+        0.5, gt=0, le=1e6, description="Only images with less entropy than this (natural log) count (4.1)."
+    )
+    floor: float = Field(
+        0.05, ge=0, lt=1, description="Probabilities are raised to this before debiasing (code: 1/20)."
+    )
+
+
+class NoneImageSettings(Section):
+    title = "Images without a class"
+
+    filter: Literal["off", "similarity", "entropy"] = Field(
+        "off",
+        description="Images without any class get labels of zero (supplement, 8); told by the best "
+        "class's similarity, or by entropy.",
+    )
+    threshold: float | None = Field(
+        None,
+        description="Cosine below, or entropy (nats) above which an image shows no class; null: Otsu's "
+        "split.",
+    )
+
+
+class ClassifierSettings(Section):
+    title = "Classifier"
+
+    backbone: str = Field("resnet101", description="torchvision ResNet name, timm:NAME, or clip:demo (4.1).")
+    backbone_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further arguments of the backbone's constructor.",
+        json_schema_extra=REPLACED_AS_A_WHOLE,
+    )
+    weights: str | None = Field(
+        "imagenet", description="imagenet, a local file (safetensors or torch), or null for random weights."
+    )
+    image_size: int = Field(448, ge=32, le=MOST_SIDE, description="Side of a training image, pixels.")
+    cam_size: int = Field(
+        640, ge=32, le=MOST_SIDE, description="Side of the image that CAMs are computed from, pixels (4.1)."
+    )
+    cam_boost: float = Field(
+        1.0, gt=0, le=1e6, description="Positive activations are multiplied by this (code: 3)."
+    )
+
+    @field_validator("backbone_options")
+    @classmethod
+    def _load_no_files(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Refuse timm's own arguments for weights, which can load pickles and files of the machine."""
+        files = sorted(
+            {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options)
+        )
+        if files:
+            raise ValueError(
+                f"{', '.join(files)} would load files unchecked; name a file in classifier.weights instead"
+            )
+        if not all(map(math.isfinite, _numbers(options))):
+            raise ValueError("a number in it is not finite")
+        return options
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """All numbers of type float in nested lists and dictionaries."""
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
+
+
+class MeanViews(Section):
+    mean_views: float = Field(10.0, gt=0, le=1e6, description="Mean number of views an image (4.3).")
+
+
+class SearchedViews(Section):
+    """The search of the authors' code for the view threshold.
+
+    It tries each threshold on the next `images` images, until their mean number of views lies in `between`.
+    """
+
+    between: tuple[float, float] = Field(
+        (4.0, 6.0), description="Mean number of views an image, both ends excluded."
+    )
+    images: int = Field(100, ge=1, le=10**9, description="Shuffled images at each threshold.")
+    start: float = Field(0.05, ge=0, le=1, description="The first threshold.")
+    step: float = Field(0.001, ge=1e-6, le=1, description="What the threshold rises by.")
+
+    @field_validator("between")
+    @classmethod
+    def _has_something_between(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= ends[0] < ends[1]:
+            raise ValueError("the first number is below the second, and neither is below zero")
+        return ends
+
+    @property
+    def mean_views(self) -> float:
+        """The middle of the interval that is searched for."""
+        return sum(self.between) / 2
+
+
+class ViewSettings(Section):
+    title = "Local views"
+
+    policy: Literal["cam", "random", "moved"] = Field(
+        "cam",
+        description="cam: CAM boxes (3.2). Two controls: random boxes, as many; or the CAM views, moved to "
+        "random places.",
+    )
+    threshold: float | MeanViews | SearchedViews = Field(
+        default_factory=MeanViews,
+        description="Classes scored above this get a view (0 to 1); or mean_views; or the code's search.",
+        json_schema_extra=REPLACED_AS_A_WHOLE,
+    )
+    cam_threshold: float = Field(
+        0.95, gt=0, lt=1, description="A CAM box holds the pixels above this share of the map's range (4.1)."
+    )
+    offset: int = Field(
+        80,
+        ge=0,
+        le=MOST_SIDE,
+        description="A view reaches this far beyond the CAM box, pixels of the frame (4.1).",
+    )
+    frame: int = Field(
+        640, ge=32, le=MOST_SIDE, description="Side of the square frame in which boxes are cut, pixels (4.1)."
+    )
+    box: Literal["extent", "first_last"] = Field(
+        "extent", description="first_last is the code's: first and last pixel in row order."
+    )
+
+
+class LabelSettings(Section):
+    title = "Labels"
+
+    update: bool = Field(True, description="Update the labels with local views after warm-up (3.2).")
+    alpha: float = Field(
+        0.4, ge=0, le=1, description="Weight of the initial label in the final label (Eq. 7)."
+    )
+    clamp_local: bool = Field(
+        True,
+        description="Clamp debiased local labels to 1 before mixing (Eq. 5-7); the code clamps only the mix.",
+    )
+    views_required: bool = Field(
+        True, description="An image without views keeps its initial label; the code mixes in floor / bias."
+    )
+
+
+class TrainingSettings(Section):
+    title = "Training"
+
+    epochs: int = Field(10, ge=1, le=10**6, description="Epochs in all, warm-up included (4.1).")
+    warmup_epochs: int = Field(2, ge=0, le=10**6, description="Epochs on the initial labels (4.1).")
+    batch_size: int = Field(
+        16, ge=1, le=MOST_BATCH, description="Images a step (4.1), in all where several devices share them."
+    )
+    warmup_on: Literal["one", "all"] = Field(
+        "one",
+        description="With several devices. one: a single one warms up, so that the labels are one "
+        "device's to the bit; all: faster.",
+    )
+    optimizer: Literal["adam", "adamw"] = Field(
+        "adam", description="Optimiser (code: adam). adamw: for backbones that are trained with decay."
+    )
+    learning_rate: float = Field(1e-5, gt=0, le=1e3, description="Learning rate of the backbone (4.1).")
+    head_factor: float = Field(
+        10.0, gt=0, le=1e6, description="The last layer learns this many times faster (code)."
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, le=1e3, description="Weight decay, mostly with adamw (none in paper or code)."
+    )
+    schedule: Literal["constant", "cosine"] = Field("constant", description="Learning rate over the epochs.")
+    beta: float = Field(
+        1.0, ge=0, le=1e6, description="Weight of the consistency loss after warm-up (Eq. 8)."
+    )
+    jitter: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Strength of the strong copy's jitter of brightness, contrast, saturation and hue "
+        "(code: 0.5).",
+    )
+    shared_flip: bool = Field(
+        True, description="Weak and strong copy are flipped alike; the code flips them independently."
+    )
+    keep: Literal["first_local_minimum", "first_local_minimum_of_all", "last"] = Field(
+        "first_local_minimum",
+        description="Which epoch's model is kept: the first local minimum of the gain in train-label mAP "
+        "after the labels were updated (4.1), or of all gains, that of the update included (code), or the "
+        "last.",
+    )
+    positive_label: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="A training label counts as positive for that mAP from this value on (code: 1).",
+    )
