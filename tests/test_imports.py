@@ -34,6 +34,7 @@ ROWS = (
     "ccd_core.cli, ccd_core.slurm",
     "ccd_core.jobs, ccd_core.worker",
     "ccd_core.pipeline, ccd_core.study, ccd_core.predict, ccd_core.explore",
+    "ccd_core.baselines",
     "ccd_core.stages",
     "ccd_core.training",
     "ccd_core.evaluation",
