@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from ccd_core.errors import UserError
 from ccd_core.paths import absolute_place, split_place
 from ccd_core.presets import FOR_DATASET, PRESET_VALUES
+from ccd_core.recipes import own_recipe
 from ccd_core.settings import (
     MOST_SEED,
     REPLACED_AS_A_WHOLE,
@@ -26,6 +27,7 @@ from ccd_core.settings import (
     ClipSettings,
     DataSettings,
     LabelSettings,
+    MethodSettings,
     NoneImageSettings,
     Section,
     TrainingSettings,
@@ -49,6 +51,7 @@ class CCDConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 where the device is fast at it."
     )
+    method: MethodSettings = Field(default_factory=MethodSettings)
     data: DataSettings = Field(default_factory=DataSettings)
     clip: ClipSettings = Field(default_factory=ClipSettings)
     bias: BiasSettings = Field(default_factory=BiasSettings)
@@ -89,6 +92,18 @@ class CCDConfig(Section):
     def changed(self, **sections: Any) -> CCDConfig:
         """A validated copy with nested changes, as in `config.changed(labels={"alpha": 0.2}, seed=1)`."""
         return build(_merge(self.model_dump(), sections))
+
+    def with_method(self, name: str, recipe: str = "common") -> CCDConfig:
+        """A copy for another method; with recipe `own`, its authors' training settings replace these.
+
+        Raises UserError if there is no such method or recipe.
+        """
+        own = own_recipe(name, self.data.spec.partition(":")[0]) if recipe == "own" else {}
+        return build(
+            _merge(
+                _merge(self.model_dump(), own), {"method": {"name": name, "recipe": recipe, "options": {}}}
+            )
+        )
 
     def named_paths(self) -> list[tuple[str, str]]:
         """(setting, path) of all settings that name a file or folder. A data set may name two.
@@ -231,6 +246,10 @@ def load_config(
     given = _merge(given, {"data": place | ({"classes": str(classes)} if classes else {})})
     spec = given["data"].get("spec") if isinstance(given["data"], dict) else None
     base = CCDConfig.preset(preset or "paper", spec if isinstance(spec, str) else None)
+    chosen = given.get("method")
+    if isinstance(chosen, dict) and chosen.get("recipe") == "own":
+        kind = base.data.spec.partition(":")[0]
+        return build(_merge(_merge(base.model_dump(), own_recipe(str(chosen.get("name")), kind)), given))
     return build(_merge(base.model_dump(), given))
 
 

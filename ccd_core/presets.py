@@ -175,6 +175,7 @@ PRESET_VALUES: dict[str, dict[str, Any]] = {
             "schedule": "cosine",
             "positive_label": 0.5,
         },
+        "method": {"head_width": 128},
     },
     "paper": _PAPER,
     "reference": nested({name: paper if code is AS_PAPER else code for name, paper, _, code, _ in TABLE}),

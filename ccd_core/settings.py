@@ -13,7 +13,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    computed_field,
+    field_validator,
+    model_validator,
+)
 
 from ccd_core.prompts import check
 
@@ -47,6 +55,86 @@ class Section(BaseModel):
 def _kinds(annotation: Any) -> set[Any]:
     """The types that a setting may have, for example {int, NoneType} of `int | None`."""
     return set(get_args(annotation)) if get_origin(annotation) is UnionType else {annotation}
+
+
+MethodName = Literal[
+    "bce",
+    "bce_ls",
+    "asl",
+    "sst",
+    "sarb",
+    "ll_r",
+    "g2netpl",
+    "an",
+    "an_ls",
+    "wan",
+    "partial_bce",
+    "role",
+    "cdul",
+    "ccd",
+    "clip_zero_shot",
+    "clip_grid",
+    "sparc",
+]
+# What labels of the training images a method is given. A method that is not named is given none.
+SUPERVISION: dict[str, Literal["full", "partial", "single"]] = {
+    "bce": "full",
+    "bce_ls": "full",
+    "asl": "partial",
+    "sst": "partial",
+    "sarb": "partial",
+    "ll_r": "single",
+    "g2netpl": "single",
+}
+
+
+class MethodSettings(Section):
+    title = "Method"
+
+    name: MethodName = Field(
+        "ccd",
+        description="ccd, or another method of Table 1, on the same data. With labels: bce and bce_ls (all), "
+        "asl, sst and sarb (some), ll_r and g2netpl (one an image). Without: an, an_ls, wan, partial_bce, "
+        "role, cdul. Without training: clip_zero_shot, clip_grid, sparc.",
+    )
+    recipe: Literal["common", "own"] = Field(
+        "common",
+        description="common: this run's training settings, the same for all methods; own: those of the "
+        "method's authors, where they are known.",
+    )
+    label_seed: int | None = Field(
+        None,
+        ge=0,
+        le=2**32 - 1,
+        description="Which labels a method with some labels is given; null: the published seed (one an "
+        "image: 1200, some: 0) plus the run's seed.",
+    )
+    known_labels: float = Field(
+        0.1, gt=0, le=1, description="Probability that an entry is known, for asl, sst and sarb (Table 1)."
+    )
+    head_width: int = Field(
+        1024, ge=8, le=16_384, description="Features of a class in the head of sst and sarb (their code)."
+    )
+    options: dict[str, float] = Field(
+        default_factory=dict,
+        description="Other values of the method's own constants, which its file in ccd_core/baselines names, "
+        "such as {delta: 0.4} of ll_r.",
+        json_schema_extra=REPLACED_AS_A_WHOLE,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_follows(cls, values: Any) -> Any:
+        """Drop `supervision`, which is written to config.yaml for readers and follows from the name."""
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if key != "supervision"}
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def supervision(self) -> Literal["none", "full", "partial", "single"]:
+        """Which labels of the training images the run is given: none, full, partial or single."""
+        return SUPERVISION.get(self.name, "none")
 
 
 class DataSettings(Section):
@@ -116,16 +204,39 @@ class ClipSettings(Section):
 class BiasSettings(Section):
     title = "CLIP bias"
 
-    mode: Literal["class", "constant", "none"] = Field(
+    mode: Literal["class", "constant", "floor", "none"] = Field(
         "class",
         description="class: debias by each class's CLIP bias (3.3); constant: by their mean (a "
-        "control); none: no debiasing.",
+        "control); floor: the floor alone (a control); none: neither floor nor debiasing.",
     )
     entropy_threshold: float = Field(
         0.5, gt=0, le=1e6, description="Only images with less entropy than this (natural log) count (4.1)."
     )
-    floor: float = Field(
-        0.05, ge=0, lt=1, description="Probabilities are raised to this before debiasing (code: 1/20)."
+    entropy_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="The entropy threshold as a share of log C, the most that C classes can have; it "
+        "takes the place of entropy_threshold.",
+    )
+    shrink: float = Field(
+        0.0,
+        ge=0,
+        le=1e9,
+        description="A class's bias counts as measured on so many more images, all at the mean bias: few "
+        "images cannot decide.",
+    )
+    floor: float | None = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="The least probability before debiasing (code: 1/20); null: 1/20, or 1/C where there "
+        "are more than 20 classes.",
+    )
+    floor_form: Literal["max", "blend"] = Field(
+        "max",
+        description="How the floor f raises a probability p. max: max(p, f), the code's; blend: "
+        "f + (1 - f) p, which keeps the order.",
     )
 
 
@@ -278,8 +389,10 @@ class TrainingSettings(Section):
         description="With several devices. one: a single one warms up, so that the labels are one "
         "device's to the bit; all: faster.",
     )
-    optimizer: Literal["adam", "adamw"] = Field(
-        "adam", description="Optimiser (code: adam). adamw: for backbones that are trained with decay."
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        "adam",
+        description="Optimiser (code: adam). adamw: for backbones that are trained with decay; sgd: with "
+        "momentum 0.9, of LL-R's own recipe.",
     )
     learning_rate: float = Field(1e-5, gt=0, le=1e3, description="Learning rate of the backbone (4.1).")
     head_factor: float = Field(
@@ -288,7 +401,11 @@ class TrainingSettings(Section):
     weight_decay: float = Field(
         0.0, ge=0, le=1e3, description="Weight decay, mostly with adamw (none in paper or code)."
     )
-    schedule: Literal["constant", "cosine"] = Field("constant", description="Learning rate over the epochs.")
+    schedule: Literal["constant", "cosine", "step", "one_cycle"] = Field(
+        "constant",
+        description="Learning rate over the epochs; step: a tenth in the second half; one_cycle: up for a "
+        "fifth of the steps, then down.",
+    )
     beta: float = Field(
         1.0, ge=0, le=1e6, description="Weight of the consistency loss after warm-up (Eq. 8)."
     )

@@ -45,7 +45,7 @@ ROWS = (
     "ccd_core.clip, ccd_core.machine",
     "ccd_core.config",
     "ccd_core.settings",
-    "ccd_core.presets, ccd_core.prompts, ccd_core.paths, ccd_core.weights",
+    "ccd_core.presets, ccd_core.recipes, ccd_core.prompts, ccd_core.paths, ccd_core.weights",
     "ccd_core.files, ccd_core.yaml_files",
     "ccd_core.errors, ccd_core._lazy",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,18 +11,38 @@ import torch
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.settings import TrainingSettings
 
+MOMENTUM = 0.9  # of SGD
+RISE = 0.2  # part of one cycle in which the learning rate rises
+START = 1 / 25  # of one cycle, in parts of the highest rate
 
-def make_optimizer(model: CamClassifier, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Adam or AdamW with two groups of parameters: the backbone, and the head with its own learning rate."""
+
+def make_optimizer(
+    model: CamClassifier, settings: TrainingSettings, more: Sequence[dict[str, Any]] = ()
+) -> torch.optim.Optimizer:
+    """Adam, AdamW or SGD with a group of parameters for the backbone and one for the head, with its own rate.
+
+    more: further groups, each with its own `lr`, such as a method's parameters that belong to images.
+    """
     rate = settings.learning_rate
     groups: list[dict[str, Any]] = [
         {"params": model.backbone.parameters(), "lr": rate},
         {"params": model.head.parameters(), "lr": rate * settings.head_factor},
+        *more,
     ]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=MOMENTUM, weight_decay=settings.weight_decay)
     optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     return optimizer_class(groups, weight_decay=settings.weight_decay)
 
 
 def rate_factor(settings: TrainingSettings, progress: float) -> float:
     """The factor of all learning rates at `progress` in [0, 1], the part of all epochs that is done."""
-    return 1.0 if settings.schedule == "constant" else 0.5 * (1 + math.cos(math.pi * progress))
+    if settings.schedule == "constant":
+        return 1.0
+    if settings.schedule == "step":
+        return 1.0 if progress < 0.5 else 0.1
+    if settings.schedule == "one_cycle":
+        if progress < RISE:
+            return START + (1 - START) * 0.5 * (1 - math.cos(math.pi * progress / RISE))
+        return 0.5 * (1 + math.cos(math.pi * (progress - RISE) / (1 - RISE)))
+    return 0.5 * (1 + math.cos(math.pi * progress))
