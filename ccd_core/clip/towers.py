@@ -5,12 +5,17 @@
 | ModifiedResNet (OpenAI's RN50...) | positions of the attention pool are resized, as in the authors' code |
 | VisionTransformer (OpenAI, LAION, DFN, CoCa...) | its patch positions are resized bilinearly |
 | timm's ViT and EVA (SigLIP, EVA02, PE, ViTamin) | timm's `dynamic_img_size`, bicubically |
-| ConvNeXt, FastViT (MobileCLIP) | convolutions and pooling take any size |
-| any other (Swin, relative positions) | its own size only, and it says so |
+| any other of timm that answers at two more sizes (ConvNeXt, FastViT, EfficientNet) | as it is |
+| any other (Swin, relative positions) | its own size only; local views are squeezed to it |
+
+Whether a network of timm takes other sizes is tried out, not listed: a copy of it without numbers is shown
+two more shapes.
 """
 
 from __future__ import annotations
 
+import copy
+import logging
 from typing import Any
 
 import torch
@@ -18,9 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ccd_core.errors import UserError
-
-CONVOLUTIONAL = ("ConvNeXt", "FastVit")  # timm's classes that hold nothing of a fixed size
+log = logging.getLogger("ccd")
 
 
 class Tower(nn.Module):
@@ -128,31 +131,35 @@ class TimmTransformer(Tower):
 
 
 class ConvolutionalTower(Tower):
-    """A timm network of convolutions and a pooling, which takes any size as it is."""
+    """A timm network that takes any size as it is, such as one of convolutions and a pooling."""
 
     def __init__(self, visual: Any):
         super().__init__(visual, visual.trunk.feature_info[-1]["reduction"])
 
 
 class FixedTower(Tower):
-    """A tower that takes its own size only, and says so."""
+    """A tower that takes its own size only. Images of other shapes are squeezed to it, as whole images are.
+
+    `ClipTeacher.side` refuses another `clip.size`, so that nobody gets other pixels than were asked for.
+    """
 
     any_size = False
 
     def __init__(self, visual: Any):
         super().__init__(visual, 1)
 
-    def encode(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         if tuple(x.shape[-2:]) != self.native_size:
-            raise UserError(self.refusal(x.shape[-2], x.shape[-1]))
-        return self.visual(x)
+            x = F.interpolate(x, self.native_size, mode="bilinear", align_corners=False, antialias=True)
+        features = self.visual(x)
+        return features[0] if isinstance(features, tuple) else features
 
     def refusal(self, height: int, width: int) -> str:
         own = "x".join(map(str, self.native_size))
         return (
-            f"The image tower {self.kind} takes {own} images only, not {height}x{width}, and local views "
-            "have other shapes; choose a clip.model with a ResNet (RN50...), ViT, EVA, SigLIP or ConvNeXt "
-            "tower."
+            f"The image tower {self.kind} takes {own} images only, not {height}x{width}; set clip.size to "
+            f"{self.native_size[0]}, or choose a clip.model with a ResNet (RN50...), ViT, EVA, SigLIP or "
+            "ConvNeXt tower."
         )
 
 
@@ -170,9 +177,32 @@ def any_size(visual: Any) -> Tower:
     if trunk is not None and not hasattr(visual.head, "pool"):  # such a pool has positions of its own
         if hasattr(trunk, "dynamic_img_size") and hasattr(trunk, "pos_embed"):
             return TimmTransformer(visual)
-        if type(trunk).__name__ in CONVOLUTIONAL:
+        if _takes_other_sizes(visual):
             return ConvolutionalTower(visual)
     return FixedTower(visual)
+
+
+def _takes_other_sizes(visual: Any) -> bool:
+    """Whether a timm network gives an embedding of two more shapes: wider by one feature, and twice as high.
+
+    A copy on torch's device "meta", which has shapes and no numbers, is asked. That takes a moment only.
+    """
+    stages = getattr(visual.trunk, "feature_info", None)
+    positions = [name for name, _ in visual.trunk.named_parameters() if "pos_embed" in name]
+    if not stages or any(name == "pos_embed" or "relative" in name for name in positions):
+        return False
+    stride = int(stages[-1]["reduction"])
+    height, width = _pair(visual.image_size)
+    shared = {id(value): value.detach().to("meta") for value in (*visual.parameters(), *visual.buffers())}
+    shadow = copy.deepcopy(visual, shared).eval()
+    try:
+        with torch.no_grad():
+            for size in ((height, width + stride), (2 * height, width)):
+                shadow(torch.zeros(1, 3, *size, device="meta"))
+    except Exception:  # networks refuse a size with errors of any kind
+        log.debug("%s takes its own size only", type(visual.trunk).__name__, exc_info=True)
+        return False
+    return True
 
 
 def resize_positions(

@@ -79,13 +79,23 @@ def test_sides_between_strides_become_the_nearest_multiple(model_folder):
     torch.testing.assert_close(teacher.encode_image(image), teacher.encode_image(nearest))
 
 
-def test_a_tower_of_one_size_says_so(tmp_path):
+def test_a_tower_of_one_size_squeezes_views_to_it_and_refuses_another_clip_size(tmp_path):
     vision = timm_tower("swin_tiny_patch4_window7_224", 224, "avg")
     teacher = ClipTeacher.load(write_model(tmp_path, vision, {}))
-    assert teacher.encode_image(torch.randn(1, 3, 224, 224)).shape == (1, 64)
-    for attempt in (lambda: teacher.side(640), lambda: teacher.encode_image(torch.randn(1, 3, 640, 640))):
-        with pytest.raises(UserError, match="SwinTransformer takes 224x224 images only, not 640x640"):
-            attempt()
+    assert not teacher.tower.any_size and teacher.side(224) == 224
+    view = torch.randn(1, 3, 96, 224)
+    squeezed = torch.nn.functional.interpolate(view, (224, 224), mode="bilinear", antialias=True)
+    torch.testing.assert_close(teacher.encode_image(view), teacher.encode_image(squeezed))
+    with pytest.raises(UserError, match="SwinTransformer takes 224x224 images only, not 640x640; set clip"):
+        teacher.side(640)
+
+
+def test_convolutional_trunks_are_tried_out_and_not_listed(tmp_path):
+    """EfficientNet, RegNet and ResNet of timm are in no list, and take every size."""
+    for name in ("tf_efficientnet_lite0", "regnetx_002", "resnet10t"):
+        vision = timm_tower(name, 64, "avg", None)
+        tower = ClipTeacher.load(write_model(tmp_path / name, vision, {})).tower
+        assert tower.any_size and tower.stride == 32, name
 
 
 ONE_SIZE = {
