@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
-from ccd_core.files import replacing
+from ccd_core.errors import UserError
+from ccd_core.files import reading, replacing
+from ccd_core.runs.digests import check_digest
+from ccd_core.runs.run import Run
 
 Row = dict[str, Any]  # a row of metrics.csv: epoch, phase, loss, train_map, val_map, seconds
 
@@ -39,6 +42,7 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimizer: dict[int, dict[str, Tensor]]
     inside: EpochState | None = None  # set within an epoch
+    method: dict[str, Tensor] = field(default_factory=dict)  # the state of a method other than CCD
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -46,6 +50,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {f"model.{name}": value for name, value in checkpoint.model.items()}
     for index, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
+    tensors |= {f"method.{name}": value for name, value in checkpoint.method.items()}
     header = {"epoch": str(checkpoint.epoch), "rows": json.dumps(checkpoint.rows)}
     if checkpoint.inside:
         inside = checkpoint.inside
@@ -57,7 +62,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint that `save_checkpoint` wrote."""
+    """Read a checkpoint that `save_checkpoint` wrote. Raises UserError if it is damaged."""
+    with reading(path):
+        return _checkpoint(path)
+
+
+def _checkpoint(path: Path) -> Checkpoint:
     with safe_open(path, framework="pt") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -72,23 +82,56 @@ def load_checkpoint(path: Path) -> Checkpoint:
         scores = tensors["midway.scores"].numpy()
         step = int(header["step"])
         inside = EpochState(step, scores, losses, tensors["midway.random"], float(header["seconds"]))
-    return Checkpoint(
-        int(header["epoch"]), json.loads(header["rows"]), model_weights(tensors), optimizer, inside
-    )
+    rows = json.loads(header["rows"])
+    method = _without_prefix(tensors, "method.")
+    return Checkpoint(int(header["epoch"]), rows, model_weights(tensors), optimizer, inside, method)
 
 
 def load_model_weights(path: Path) -> dict[str, Tensor]:
-    """Read the classifier's weights of a checkpoint, {name: tensor}, and nothing else."""
-    with safe_open(path, framework="pt") as file:
+    """Read the classifier's weights of a checkpoint, {name: tensor}, and nothing else.
+
+    Raises UserError if it is damaged.
+    """
+    with reading(path), safe_open(path, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith("model.")]  # noqa: SIM118 - not a dict
         return model_weights({name: file.get_tensor(name) for name in names})
 
 
+def load_kept_weights(run: Run) -> dict[str, Tensor]:
+    """The weights of the run's final classifier, {name: tensor}.
+
+    Raises UserError if they are not there, are damaged, or are not those that the run wrote.
+    """
+    path = run.file("checkpoints", "best.safetensors")
+    check_digest(run.path, "checkpoints/best.safetensors")
+    with reading(path):
+        weights = load_file(path)
+        for name, value in weights.items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise ValueError(f"{name} has values that are no numbers")
+    return weights
+
+
+def set_kept_weights(model: nn.Module, weights: dict[str, Tensor], run: Run) -> None:
+    """Give `model` the weights of the run's final classifier. Raises UserError if they are another model's."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(
+            f"The weights of run {run.name} do not fit the classifier that its settings name: "
+            f"{' '.join(str(error).split())[:200]}."
+        ) from None
+
+
 def model_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The classifier's weights among all tensors of a checkpoint."""
-    return {
-        name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")
-    }
+    return _without_prefix(tensors, "model.")
+
+
+def _without_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    found = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors[name] for name in found}
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None) -> None:

@@ -39,6 +39,7 @@ from ccd_core.training.checkpoint import (
     write_tensors,
 )
 from ccd_core.training.distributed import wrap_ddp
+from ccd_core.training.objective import Batch, Objective
 from ccd_core.training.optimizer import make_optimizer, rate_factor
 from ccd_core.training.tensorboard import EventFile
 
@@ -53,14 +54,19 @@ Validate = Callable[[CamClassifier, Team], float | None]
 class Trainer:
     """Trains one classifier, beginning where the last checkpoint in the run's folder ends."""
 
-    def __init__(self, model: CamClassifier, work: Work):
-        """model: the untrained classifier; a checkpoint overwrites its weights."""
+    def __init__(self, model: CamClassifier, work: Work, objective: Objective | None = None):
+        """model: the untrained classifier; a checkpoint overwrites its weights.
+
+        objective: the loss and the state of another method; None for CCD.
+        """
+        self.objective = objective
         self.work = work
         self.run = work.folder
         self.settings = work.config.training
         self.accelerator = work.accelerator
         self.seed = work.config.seed
-        optimizer = make_optimizer(model, self.settings)
+        more = objective.parameter_groups(self.settings.learning_rate) if objective else []
+        optimizer = make_optimizer(model, self.settings, more)
         self.base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         channels_last = model.to(memory_format=torch.channels_last)
         self.plain_model: CamClassifier = self.accelerator.prepare_model(channels_last, evaluation_mode=True)
@@ -97,6 +103,18 @@ class Trainer:
     def train(self, images: DecodedImages, labels: np.ndarray, validate: Validate | None = None) -> None:
         """Train on the final labels [N, C], until the last epoch or the early stop (Eq. 8, Sec. 4.1)."""
         self._train_until(self.settings.epochs, "main", self.work.team, images, labels, validate)
+
+    def fit(self, images: DecodedImages, validate: Validate | None = None) -> None:
+        """Train another method, on the labels of its objective, for as many epochs as CCD.
+
+        The first `warmup_epochs` do not count for the early stop, as they do not for CCD.
+        """
+        assert self.objective is not None
+        labels = self.objective.labels
+        until = min(self.settings.warmup_epochs, self.settings.epochs)
+        if self.epoch < until:
+            self._train_until(until, "warm-up", self.work.team, images, labels, validate)
+        self.train(images, labels, validate)
 
     def _train_until(
         self,
@@ -178,7 +196,7 @@ class Trainer:
                     set_random_state(earlier.random, device)
                 self._set_rate((self.epoch + step / steps) / settings.epochs)
                 target = torch.from_numpy(labels[indices]).to(device)
-                loss, logits = self._step(pixels.to(device), target, phase, len(batch), part)
+                loss, logits = self._step(pixels.to(device), indices, target, phase, len(batch), part)
                 losses.append(loss)
                 if len(batch) >= team.size or team.first:
                     scores[indices] = torch.sigmoid(logits).float().cpu().numpy()
@@ -189,24 +207,43 @@ class Trainer:
                     saved = time.time()
                     if asked_to_stop():
                         raise Stopped
-        positive = (labels >= settings.positive_label).astype(np.float32)
+        positive = self._positives(labels).astype(np.float32)
         mean_loss = torch.stack(losses).mean(0, keepdim=True).cpu().numpy()
         loss_of_all = team.all_reduce(mean_loss)[0] / team.size
-        return float(loss_of_all), mean_average_precision(team.all_reduce(scores), positive)
+        train_map = mean_average_precision(team.all_reduce(scores), positive)
+        if self.objective:
+            self.objective.end_of_epoch(self.epoch, settings.epochs, scores)
+        return float(loss_of_all), train_map
+
+    def _positives(self, labels: np.ndarray) -> np.ndarray:
+        """[N, C] bool, which training labels count as positive for the mAP on them."""
+        return self.objective.positives() if self.objective else labels >= self.settings.positive_label
 
     def _step(
-        self, pixels: Tensor, target: Tensor, phase: Phase, batch_size: int, part: slice
+        self,
+        pixels: Tensor,
+        indices: np.ndarray,
+        target: Tensor,
+        phase: Phase,
+        batch_size: int,
+        part: slice,
     ) -> tuple[Tensor, Tensor]:
         """Make one step (Eq. 8). Returns the loss and the logits [B, C] of the weak copy, both detached.
 
-        pixels: [B, 3, S, S] uint8, this process's `part` of a batch of `batch_size` images; target: [B, C]
-        labels.
+        pixels: [B, 3, S, S] uint8, this process's `part` of a batch of `batch_size` images; indices: [B],
+        which images these are; target: [B, C] labels.
         """
-        with_strong = phase == "main" and self.settings.beta > 0
+        with_strong = phase == "main" and self.settings.beta > 0 and self.objective is None
         weak, strong = augment(pixels, self.settings, with_strong, batch_size, part)
-        logits = self.model(weak)
-        strong_logits = None if strong is None else self.model(strong)
-        loss = ccd_loss(logits, target, strong_logits, self.settings.beta)
+        if self.objective:
+            batch = Batch(
+                torch.as_tensor(indices).to(target.device), target, self.epoch, self.settings.epochs
+            )
+            loss, logits = self.objective.loss_of(self.model, weak, batch)
+        else:
+            logits = self.model(weak)
+            strong_logits = None if strong is None else self.model(strong)
+            loss = ccd_loss(logits, target, strong_logits, self.settings.beta)
         if batch_size >= self.team.size > 1:
             # Gradients are averaged over the processes, whose parts may differ by one image.
             loss = loss * (len(pixels) * self.team.size / batch_size)
@@ -266,7 +303,9 @@ class Trainer:
         if not self.work.team.first:
             return
         optimizer = self.optimizer.state_dict()["state"]
-        checkpoint = Checkpoint(self.epoch, self.rows, self.plain_model.state_dict(), optimizer, inside)
+        method = self.objective.state() if self.objective else {}
+        weights = self.plain_model.state_dict()
+        checkpoint = Checkpoint(self.epoch, self.rows, weights, optimizer, inside, method)
         save_checkpoint(self.run.file("checkpoints", "last.safetensors"), checkpoint)
         self.run.write_metrics(self.rows)
         self.events.write(self.rows)
@@ -279,6 +318,8 @@ class Trainer:
         self.epoch = checkpoint.epoch
         self.rows = checkpoint.rows
         self.plain_model.load_state_dict(checkpoint.model)
+        if self.objective:
+            self.objective.load_state(checkpoint.method)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": checkpoint.optimizer, "param_groups": groups})
         self.inside = checkpoint.inside
