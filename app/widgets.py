@@ -15,6 +15,7 @@ import streamlit as st
 
 from app import state
 from ccd_core.errors import UserError
+from ccd_core.method.bias import entropy_limit
 from ccd_core.runs.run import Run
 
 SCROLLS_FROM = 700  # pixels; a taller figure is shown in a box of this height
@@ -202,7 +203,7 @@ def follow_run(run: Run, settings: dict[str, Any]) -> None:
 
 def entropy_slider(run: Run) -> tuple[float, float]:
     """The entropy threshold chosen, and the highest one: the entropy of C equal probabilities."""
-    used = float(run.config.bias.entropy_threshold)
+    used = float(entropy_limit(run.config.bias, len(run.classes)))
     most = max(float(np.ceil(20 * np.log(len(run.classes))) / 20), used)
     follow_run(run, {state.ENTROPY: used})
     chosen = st.slider(

@@ -23,7 +23,7 @@ from ccd_core.data.types import Box, GroundTruth, ImageList
 from ccd_core.errors import UserError
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.machine.device import make_accelerator
-from ccd_core.method.bias import clip_bias
+from ccd_core.method.bias import clip_bias, entropy_limit
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
 from ccd_core.method.local_views import clip_probabilities
 from ccd_core.method.views import moved_boxes, random_boxes
@@ -107,7 +107,7 @@ def study(
     scorer = Scorer(dataset)
     clip = load_teacher(config.clip, dataset.classes, accelerator)
     p_global = global_outputs(clip, images, Work(config, accelerator, progress=Progress(reporter=report))).p
-    bias = clip_bias(p_global, config.bias.entropy_threshold)
+    bias = clip_bias(p_global, entropy_limit(config.bias, len(dataset.classes)), config.bias.shrink)
     initial = initial_labels(p_global, bias, config)
     results: dict[str, Any] = {
         "initial": {"views": 0.0, "local": None, "final": _measures(scorer, images, initial)}

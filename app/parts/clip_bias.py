@@ -25,15 +25,18 @@ from app.widgets import (
 )
 from ccd_core.explore.relabel import ClipOutputs
 from ccd_core.explore.summary import rate_error
-from ccd_core.method.bias import Bias, bias_in_use
+from ccd_core.method.bias import Bias, bias_in_use, entropy_limit, least_top_probability
 from ccd_core.runs.run import Run
 
 SHOWN = 5  # images of either end
+FEW = 10  # images, below which a measured bias is mostly chance
+NARROW = 1.5  # times; biases that can differ by less hardly change a label
 BY_CLASS, DEBIASING, COUNTS = "Bias by class", "Before and after", "Label counts"
 # How the run's own labels differ from what the page shows.
 MODES = {
     "none": "This run's labels are not debiased; here is what it would do. ",
     "constant": "This run divides every class by the same number. ",
+    "floor": "This run raises its labels to the floor and divides by nothing. ",
 }
 
 
@@ -43,8 +46,8 @@ def bias_part(run: Run) -> None:
     """The entropy slider, what it measures, and the part of the page that is looked at."""
     outputs = clip_outputs(run)
     threshold, most = entropy_slider(run)
-    bias = outputs.bias(threshold)
-    used = run.config.bias.entropy_threshold
+    bias = outputs.bias(threshold, run.config.bias.shrink)
+    used = entropy_limit(run.config.bias, len(run.classes))
     show_figure(entropy_histogram(outputs.entropy, threshold, used, most), key="entropy_histogram")
     if not bias.used.any():
         st.warning(
@@ -71,6 +74,7 @@ def bias_part(run: Run) -> None:
             ),
         ]
     )
+    st.caption(_what_it_can_measure(bias, threshold))
     draw = {
         BY_CLASS: lambda: _bias_of_classes(run, outputs, bias),
         DEBIASING: lambda: _before_and_after(run, bias),
@@ -79,8 +83,25 @@ def bias_part(run: Run) -> None:
     draw[pick_part(list(draw), state.BIAS_PART)]()
 
 
+def _what_it_can_measure(bias: Bias, threshold: float) -> str:
+    """Which biases the threshold lets through, in words."""
+    least = least_top_probability(threshold)
+    text = (
+        f"**What this threshold can measure:** an image of at most {threshold:.2f} nats gives its first "
+        f"class {least:.2f} or more. So every measured bias lies between {least:.2f} and 1, and the most favoured "
+        f"class cannot have more than {1 / least:.2f} times the bias of the least favoured one. "
+    )
+    if 1 / least < NARROW:
+        text += "Differences between classes hardly show here; a higher threshold lets them through. "
+    few = int(((bias.count < FEW) & bias.measured).sum())
+    if few:
+        rest = "class rests" if few == 1 else "classes rest"
+        text += f"{few} {rest} on fewer than {FEW} images."
+    return text
+
+
 def _bias_of_classes(run: Run, outputs: ClipOutputs, bias: Bias) -> None:
-    own = outputs.bias(run.config.bias.entropy_threshold)
+    own = outputs.bias(entropy_limit(run.config.bias, len(run.classes)), run.config.bias.shrink)
     least_favoured = run.classes[int(np.argmin(own.value))]
     chosen = pick_class(
         run,
@@ -147,10 +168,10 @@ def _before_and_after(run: Run, bias: Bias) -> None:
     rates = true_rates(run)
     outputs = compared_outputs(run)
     mode = run.config.bias.mode
-    divisor = bias_in_use(bias.value, "class" if mode == "none" else mode)
-    assert divisor is not None  # only mode "none" divides by nothing
+    divisor = bias_in_use(bias.value, "class" if mode in ("none", "floor") else mode)
+    assert divisor is not None  # only mode "none" gives no divisor
     before = outputs.p.mean(1)
-    after = outputs.mean_initial(divisor, run.config.bias.floor)
+    after = outputs.mean_initial(divisor, run.config.bias)
     names = ("before: p", "after: p over bias" if mode == "none" else "after: initial label")
     text = MODES.get(mode, "")
     if rates is None:

@@ -12,7 +12,7 @@ from app.reading.ground_truth import compared_rows, positives
 from app.reading.runs import image_ids, label_arrays, view_probabilities, views
 from ccd_core.evaluation.metrics import ClassMeasures, quick_measures
 from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, Relabelled, relabel
-from ccd_core.method.bias import bias_in_use, debias
+from ccd_core.method.bias import bias_in_use, debias_as_set
 from ccd_core.method.none_images import none_images
 from ccd_core.runs.run import Run
 
@@ -55,7 +55,8 @@ def debiasing(run: Run) -> Callable[[np.ndarray], np.ndarray]:
     """From CLIP's probabilities [..., C] to labels, as the run makes them: debiased, or as they are."""
     bias = np.array([run.load_bias()["classes"][name]["bias"] for name in run.classes], np.float32)
     divisor = bias_in_use(bias, run.config.bias.mode)
-    return lambda p: p if divisor is None else debias(p, divisor, run.config.bias.floor)
+    classes = len(run.classes)
+    return lambda p: p if divisor is None else debias_as_set(p, divisor, run.config.bias, classes)
 
 
 # -- labels ------------------------------------------------------------------------------------------
@@ -94,9 +95,13 @@ def new_labels(
     run: Run, alpha: float, floor: float, entropy_threshold: float, mode: str
 ) -> tuple[Relabelled, Labels]:
     """The labels that the run would have with these settings."""
-    config = run.config.changed(
-        labels={"alpha": alpha}, bias={"floor": floor, "entropy_threshold": entropy_threshold, "mode": mode}
-    )
+    bias = {
+        "floor": floor,
+        "entropy_threshold": entropy_threshold,
+        "entropy_share": None,  # the threshold is in nats here
+        "mode": mode,
+    }
+    config = run.config.changed(labels={"alpha": alpha}, bias=bias)
     made = relabel(outputs_with_views(run), config, run_labels(run)[0].final)
     return made, _described(run, made.final)
 

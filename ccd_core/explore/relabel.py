@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from ccd_core.config import CCDConfig
-from ccd_core.method.bias import Bias, bias_from_top, bias_in_use, debias
+from ccd_core.method.bias import Bias, bias_from_top, bias_in_use, debias_as_set, entropy_limit
 from ccd_core.method.labels import divided_local, local_probabilities, update_labels
+from ccd_core.settings import BiasSettings
 
 HISTOGRAM_BINS = 40
 NOTICEABLE = 0.005  # a change of a label up to this is none
@@ -65,13 +66,14 @@ class ClipOutputs:
             none=np.flatnonzero(np.isin(rows, self.none)),
         )
 
-    def bias(self, entropy_threshold: float) -> Bias:
+    def bias(self, entropy_threshold: float, shrink: float = 0.0) -> Bias:
         """`clip_bias` of these images."""
-        return bias_from_top(self.top, self.top_p, self.entropy <= entropy_threshold, len(self.p))
+        return bias_from_top(self.top, self.top_p, self.entropy <= entropy_threshold, len(self.p), shrink)
 
-    def mean_initial(self, bias: np.ndarray, floor: float) -> np.ndarray:
+    def mean_initial(self, bias: np.ndarray, settings: BiasSettings) -> np.ndarray:
         """[C] mean initial label of each class: the label rate that the classifier is warmed up on."""
-        labels = (debias(p, bias[index], floor) for index, p in enumerate(self.p))
+        classes = len(self.p)
+        labels = (debias_as_set(p, bias[index], settings, classes) for index, p in enumerate(self.p))
         return np.array([label.mean() - label[self.none].sum() / len(label) for label in labels])
 
     def extremes(self, index: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,18 +126,19 @@ class Relabelled:
 
 def relabel(outputs: ClipOutputs, config: CCDConfig, compared_with: np.ndarray) -> Relabelled:
     """The final labels that `config` makes, and how far they lie from the labels `compared_with` [C, N]."""
-    bias = outputs.bias(config.bias.entropy_threshold)
+    classes = len(outputs.p)
+    bias = outputs.bias(entropy_limit(config.bias, classes), config.bias.shrink)
     divisors = bias_in_use(bias.value, config.bias.mode)
     final = np.empty_like(outputs.p)
     change = np.zeros(final.shape[1], np.float32)
     changed_class = np.zeros(final.shape[1], np.int32)
     for index, p in enumerate(outputs.p):
         divisor = None if divisors is None else divisors[index]
-        initial = p if divisor is None else debias(p, divisor, config.bias.floor)
+        initial = p if divisor is None else debias_as_set(p, divisor, config.bias, classes)
         if outputs.local is None:
             final[index] = initial
         else:
-            local = divided_local(outputs.local[index], divisor, config)
+            local = divided_local(outputs.local[index], divisor, config, classes)
             final[index] = update_labels(initial, local, config.labels.alpha)
         final[index, outputs.none] = 0
         difference = np.abs(final[index] - compared_with[index])

@@ -5,12 +5,16 @@ The functions take numpy arrays or torch tensors. Importing this module does not
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ccd_core.settings import BiasSettings
+
 SMALLEST = 1e-6  # the least bias, so that nothing is ever divided by zero
+FLOOR = 0.05  # where the settings leave the floor open and there are 20 classes or fewer
 
 
 @dataclass(frozen=True)
@@ -40,25 +44,66 @@ def entropy(p: Any) -> Any:
     return entropy(np.asarray(p, np.float32))
 
 
-def clip_bias(p: Any, entropy_threshold: float = 0.5) -> Bias:
+def entropy_limit(settings: BiasSettings, classes: int) -> float:
+    """The entropy in nats up to which an image measures the bias.
+
+    It is `entropy_threshold`, or `entropy_share` * log C: the most entropy that C classes can have is log C,
+    so a share means the same for any number of classes.
+    """
+    if settings.entropy_share is None:
+        return settings.entropy_threshold
+    return settings.entropy_share * math.log(max(classes, 2))
+
+
+def least_top_probability(limit: float) -> float:
+    """The least probability that the top class of an image can have if its entropy is at most `limit` nats.
+
+    No distribution has a lower entropy than one of whose classes as many as possible share the top
+    probability t. With n = floor(1 / t) such classes and the rest r = 1 - n t, the entropy is
+    -n t log t - r log r. So a bias is never below t: a low threshold alone makes all biases alike.
+    """
+    low = 1e-6
+    high = 1.0
+    for _ in range(60):  # bisection: the least entropy falls as the top probability rises
+        middle = (low + high) / 2
+        many = math.floor(1 / middle)
+        rest = max(1 - many * middle, 0.0)
+        least = -many * middle * math.log(middle) - (rest * math.log(rest) if rest > 0 else 0)
+        if least > limit:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def clip_bias(p: Any, entropy_threshold: float = 0.5, shrink: float = 0.0) -> Bias:
     """The CLIP bias of each class: its mean probability over the low-entropy images that have it as top-1.
 
     p: [N, C] softmax probabilities of whole images. entropy_threshold: in nats; an image at or below it has
-    low entropy. If no low-entropy image has a class as top-1, the class gets the mean over all images that
-    have. If no image has it as top-1, it gets the mean bias of the other classes. In both cases `measured` is
-    False. The bias is never NaN. Raises ValueError if `p` is empty or has another number of dimensions.
+    low entropy. shrink: see `bias_from_top`. If no low-entropy image has a class as top-1, the class gets the
+    mean over all images that have. If no image has it as top-1, it gets the mean bias of the other classes.
+    In both cases `measured` is False. The bias is never NaN. Raises ValueError if `p` is empty or has another
+    number of dimensions.
     """
     p = _numpy(p)
     if p.ndim != 2 or 0 in p.shape:
         raise ValueError(f"p must be [N, C] with at least one image and class, got shape {p.shape}")
-    return bias_from_top(p.argmax(axis=1), p.max(axis=1), entropy(p) <= entropy_threshold, p.shape[1])
+    used = entropy(p) <= entropy_threshold
+    return bias_from_top(p.argmax(axis=1), p.max(axis=1), used, p.shape[1], shrink)
 
 
-def bias_from_top(top: np.ndarray, probability: np.ndarray, used: np.ndarray, classes: int) -> Bias:
+def bias_from_top(
+    top: np.ndarray, probability: np.ndarray, used: np.ndarray, classes: int, shrink: float = 0.0
+) -> Bias:
     """`clip_bias` of N images whose top class is known.
 
     top: [N] int, the top class; probability: [N], its probability; used: [N] bool, whether the image has low
-    entropy; classes: the number C of classes.
+    entropy; classes: the number C of classes. shrink: k of
+
+        bias_c = (n_c * m_c + k * m) / (n_c + k)
+
+    with the count n_c and the mean m_c of class c, and the mean m of the classes with a count. So a class
+    with few images has nearly the mean bias. With k = 0 each class stands for itself, as in the paper.
     """
     value, count = _mean_by_class(top[used], probability[used], classes)
     everywhere, _ = _mean_by_class(top, probability, classes)
@@ -66,6 +111,9 @@ def bias_from_top(top: np.ndarray, probability: np.ndarray, used: np.ndarray, cl
     value = np.where(measured, value, everywhere)
     known = np.isfinite(value)
     value = np.where(known, value, value[known].mean())
+    if shrink > 0:
+        mean = value[measured].mean() if measured.any() else value.mean()
+        value = (count * value + shrink * mean) / (count + shrink)
     return Bias(np.maximum(value, SMALLEST).astype(np.float32), count, used, measured)
 
 
@@ -79,27 +127,47 @@ def _mean_by_class(top: np.ndarray, probability: np.ndarray, classes: int) -> tu
     return np.divide(total, count, out=np.full(classes, np.nan), where=count > 0), count
 
 
-def debias(p: Any, bias: Any, floor: float = 0.05, clamp: bool = True) -> Any:
-    """Debiased labels clip(max(p, floor) / bias, 0, 1) (Sec. 3.3).
+def floor_of(settings: BiasSettings, classes: int) -> float:
+    """The floor of the labels: the settings' own, or min(1/20, 1/C).
+
+    1/C is what CLIP gives a class of which it knows nothing. A floor above it would raise every label.
+    """
+    return min(FLOOR, 1 / classes) if settings.floor is None else settings.floor
+
+
+def debias(p: Any, bias: Any, floor: float = 0.05, clamp: bool = True, form: str = "max") -> Any:
+    """Debiased labels clip(floored(p) / bias, 0, 1) (Sec. 3.3).
 
     p: [N, C] probabilities, an array or a tensor; bias: [C]. floor: the least probability before the
-    division. clamp: False leaves values above 1. Returns [N, C] of the same kind as `p`.
+    division. form: `max` is max(p, floor), where all probabilities below the floor become equal; `blend` is
+    floor + (1 - floor) * p, which keeps their order. clamp: False leaves values above 1. Returns [N, C] of
+    the same kind as `p`.
     """
     if isinstance(p, np.ndarray):
-        labels = np.maximum(p, np.float32(floor)) / np.asarray(bias, np.float32)
+        least = np.float32(floor)
+        floored = np.maximum(p, least) if form == "max" else least + (1 - least) * p
+        labels = floored / np.asarray(bias, np.float32)
         return np.clip(labels, 0, 1) if clamp else labels
-    labels = p.clamp_min(floor) / p.new_tensor(_numpy(bias))
+    floored = p.clamp_min(floor) if form == "max" else floor + (1 - floor) * p
+    labels = floored / p.new_tensor(_numpy(bias))
     return labels.clamp(0, 1) if clamp else labels
+
+
+def debias_as_set(p: Any, divisor: Any, settings: BiasSettings, classes: int, clamp: bool = True) -> Any:
+    """`debias` with the settings' floor. p: [N, C] with a divisor for each class, or [N] with that of one."""
+    return debias(p, divisor, floor_of(settings, classes), clamp, settings.floor_form)
 
 
 def bias_in_use(bias: np.ndarray, mode: str) -> np.ndarray | None:
     """The divisor of the labels, [C], or None for no debiasing.
 
-    mode: `class` divides by each class's own `bias` [C], `constant` by its mean (a control), `none` by
-    nothing.
+    mode: `class` divides by each class's own `bias` [C], `constant` by its mean (a control), `floor` by 1 (a
+    control, in which the floor alone is left), `none` by nothing.
     """
     if mode == "none":
         return None
+    if mode == "floor":
+        return np.ones_like(bias)
     return bias if mode == "class" else np.full_like(bias, bias.mean())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ccd_core.config import CCDConfig
-from ccd_core.method.bias import Bias, bias_in_use, debias
+from ccd_core.method.bias import Bias, bias_in_use, debias_as_set
 
 
 def aggregate_views(view_probs: Any) -> Any:
@@ -63,12 +63,12 @@ def include_views(local: np.ndarray, view_image: np.ndarray, view_probs: np.ndar
 
 
 def initial_labels(p: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
-    """l_initial = clip(max(p, floor) / bias, 0, 1), or `p` itself if debiasing is off (Sec. 3.1, 3.3).
+    """l_initial = clip(floored(p) / bias, 0, 1), or `p` itself if debiasing is off (Sec. 3.1, 3.3).
 
     p: [N, C] probabilities of whole images. Returns [N, C].
     """
     divisor = bias_in_use(bias.value, config.bias.mode)
-    return p if divisor is None else debias(p, divisor, config.bias.floor)
+    return p if divisor is None else debias_as_set(p, divisor, config.bias, p.shape[1])
 
 
 def local_labels(
@@ -84,20 +84,21 @@ def local_labels(
 
 def debiased_local(p_local: np.ndarray, bias: Bias, config: CCDConfig) -> np.ndarray:
     """l_local from `local_probabilities` [N, C], debiased as the initial labels are: [N, C] (Sec. 3.3)."""
-    return divided_local(p_local, bias_in_use(bias.value, config.bias.mode), config)
+    divisor = bias_in_use(bias.value, config.bias.mode)
+    return divided_local(p_local, divisor, config, p_local.shape[1])
 
 
-def divided_local(p_local: np.ndarray, divisor: Any | None, config: CCDConfig) -> np.ndarray:
+def divided_local(p_local: np.ndarray, divisor: Any | None, config: CCDConfig, classes: int) -> np.ndarray:
     """`debiased_local` with the divisor that `bias_in_use` returns.
 
-    p_local is [N, C] with one divisor for each class, or [N], a single class, with its divisor.
+    p_local is [N, C] with one divisor for each class, or [N], a single class of `classes`, with its divisor.
     """
     local = p_local
     if not config.labels.views_required:
         local = np.nan_to_num(local, nan=0.0)  # the authors' code starts its maximum from zeros
     if divisor is None:
         return local
-    return debias(local, divisor, config.bias.floor, clamp=config.labels.clamp_local)
+    return debias_as_set(local, divisor, config.bias, classes, clamp=config.labels.clamp_local)
 
 
 def final_labels(initial: np.ndarray, local: np.ndarray, config: CCDConfig) -> np.ndarray:

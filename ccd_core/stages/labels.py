@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ccd_core.files import write_arrays, write_json
-from ccd_core.method.bias import Bias, clip_bias
+from ccd_core.method.bias import Bias, clip_bias, entropy_limit
 from ccd_core.method.labels import include_views
 from ccd_core.method.none_images import none_images
 from ccd_core.runs.run import Run
@@ -25,7 +25,8 @@ def measure_bias(p_global: np.ndarray, work: Work) -> Bias:
     """
     settings = work.config.bias
     run = work.folder
-    bias = clip_bias(p_global, settings.entropy_threshold)
+    limit = entropy_limit(settings, p_global.shape[1])
+    bias = clip_bias(p_global, limit, settings.shrink)
     rows = {
         name: {
             "bias": float(bias.value[index]),
@@ -36,7 +37,7 @@ def measure_bias(p_global: np.ndarray, work: Work) -> Bias:
         for index, name in enumerate(run.classes)
     }
     settings_used = {
-        "entropy_threshold": settings.entropy_threshold,
+        "entropy_threshold": limit,
         "mode": settings.mode,
         "images_used": int(bias.used.sum()),
     }

@@ -9,6 +9,7 @@ from ccd_core.config import CCDConfig
 from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, Relabelled, most_changed, relabel
 from ccd_core.method.bias import clip_bias, entropy
 from ccd_core.method.labels import final_labels, initial_labels, local_labels
+from ccd_core.settings import BiasSettings
 
 
 def clip_says(images: int, classes: int, views: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,7 +60,7 @@ def test_mean_initial_label():
     config = CCDConfig.preset("paper")
     expected = initial_labels(p, clip_bias(p), config).mean(0)
     np.testing.assert_allclose(
-        ClipOutputs.of(p, entropy(p)).mean_initial(clip_bias(p).value, 0.05), expected, rtol=1e-5
+        ClipOutputs.of(p, entropy(p)).mean_initial(clip_bias(p).value, BiasSettings()), expected, rtol=1e-5
     )
 
 

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ccd_core.method.bias import bias_in_use, clip_bias, debias, entropy
+from ccd_core.method.bias import (
+    bias_in_use,
+    clip_bias,
+    debias,
+    entropy,
+    entropy_limit,
+    floor_of,
+    least_top_probability,
+)
+from ccd_core.settings import BiasSettings
 
 
 def probabilities(images=st.integers(1, 30), classes=st.integers(1, 8)):
@@ -66,3 +75,53 @@ def test_the_control_divides_every_class_alike():
     bias = clip_bias(np.array([[0.9, 0.1], [0.4, 0.6]], np.float32), 2.0)
     assert np.unique(bias_in_use(bias.value, "constant")).size == 1
     assert bias_in_use(bias.value, "none") is None
+
+
+@settings(deadline=None)
+@given(probabilities(classes=st.integers(2, 8)), st.floats(0.05, 2))
+def test_low_entropy_forces_a_high_top_probability(p, limit):
+    confident = p[entropy(p) <= limit]
+    assert (confident.max(1, initial=1) >= least_top_probability(limit) - 1e-3).all()
+
+
+@pytest.mark.parametrize(("limit", "least"), [(0.5, 0.80), (1.0, 0.43), (1.5, 0.24), (2.0, 0.14)])
+def test_the_bound_of_a_threshold(limit, least):
+    assert least_top_probability(limit) == pytest.approx(least, abs=0.01)
+
+
+def test_a_share_of_the_entropy_means_the_same_for_any_number_of_classes():
+    share = BiasSettings(entropy_share=0.5)
+    assert entropy_limit(share, 12) == pytest.approx(np.log(12) / 2)
+    assert entropy_limit(share, 80) == pytest.approx(np.log(80) / 2)
+    assert entropy_limit(BiasSettings(entropy_threshold=0.7), 80) == 0.7
+
+
+def test_few_images_cannot_decide_a_shrunk_bias():
+    p = np.array([[0.9, 0.1]] * 300 + [[0.6, 0.4]] * 3 + [[0.45, 0.55]], np.float32)
+    free = clip_bias(p, 10.0)
+    shrunk = clip_bias(p, 10.0, shrink=10)
+    mean = free.value.mean()
+    assert abs(shrunk.value[1] - mean) < abs(free.value[1] - mean) / 5  # one image
+    assert shrunk.value[0] == pytest.approx(free.value[0], abs=0.01)  # 303 images
+    np.testing.assert_array_equal(clip_bias(p, 10.0, shrink=0).value, free.value)
+
+
+def test_a_blended_floor_keeps_the_order_that_a_maximum_loses():
+    p = np.array([[0.01, 0.02, 0.97]], np.float32)
+    ties = debias(p, np.ones(3), 0.05)[0]
+    ordered = debias(p, np.ones(3), 0.05, form="blend")[0]
+    assert ties[0] == ties[1]
+    assert 0.05 < ordered[0] < ordered[1] < ordered[2] <= 1
+    torch.testing.assert_close(
+        debias(torch.from_numpy(p), np.ones(3), 0.05, form="blend")[0], torch.from_numpy(ordered)
+    )
+
+
+def test_the_floor_is_not_above_the_probability_of_a_class_of_which_nothing_is_known():
+    free = BiasSettings(floor=None)
+    assert [floor_of(free, classes) for classes in (2, 20, 80)] == [0.05, 0.05, 1 / 80]
+    assert floor_of(BiasSettings(floor=0.1), 80) == 0.1
+
+
+def test_the_floor_alone_divides_by_nothing():
+    np.testing.assert_array_equal(bias_in_use(np.array([0.3, 0.6]), "floor"), [1, 1])

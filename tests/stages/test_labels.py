@@ -49,5 +49,5 @@ def test_the_app_makes_the_same_labels_of_such_a_run(filtered):
     labels = run.load_labels()
     made = relabel(outputs, run.config, np.zeros((len(run.classes), len(none)), np.float32))
     np.testing.assert_array_equal(made.final.T, labels["final"])
-    mean = outputs.mean_initial(made.bias.value, run.config.bias.floor)
+    mean = outputs.mean_initial(made.bias.value, run.config.bias)
     np.testing.assert_allclose(mean, labels["initial"].mean(0), atol=1e-6)

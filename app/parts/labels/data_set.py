@@ -27,6 +27,7 @@ from app.widgets import (
 )
 from ccd_core.explore.relabel import Relabelled, most_changed
 from ccd_core.explore.summary import rate_error
+from ccd_core.method.bias import entropy_limit, floor_of
 from ccd_core.runs.run import Run
 
 ONE, ALL = "One image", "The whole data set"  # what the page shows
@@ -53,6 +54,7 @@ def data_set_part(run: Run) -> None:
             "labels.alpha": f"{alpha:g}",
             "bias.floor": f"{floor:g}",
             "bias.entropy_threshold": f"{threshold:g}",
+            "bias.entropy_share": "null",
             "bias.mode": mode,
         },
     )
@@ -77,7 +79,7 @@ def data_set_part(run: Run) -> None:
 def _settings(run: Run) -> tuple[float, float, float, str]:
     """alpha, floor, entropy threshold and debiasing mode, as set by the person."""
     own_alpha = float(run.config.labels.alpha)
-    own_floor = float(run.config.bias.floor)
+    own_floor = floor_of(run.config.bias, len(run.classes))
     own_mode = run.config.bias.mode
     follow_run(
         run,
@@ -85,7 +87,7 @@ def _settings(run: Run) -> tuple[float, float, float, str]:
             state.ALPHA: own_alpha,
             state.FLOOR: own_floor,
             state.DEBIAS: own_mode != "none",
-            state.ENTROPY: float(run.config.bias.entropy_threshold),
+            state.ENTROPY: entropy_limit(run.config.bias, len(run.classes)),
         },
     )
     columns = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
