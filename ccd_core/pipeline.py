@@ -9,6 +9,7 @@ examined.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -18,11 +19,12 @@ from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.data.types import Dataset
 from ccd_core.evaluation.scorer import Scorer
-from ccd_core.machine.device import check_device, make_accelerator
+from ccd_core.machine.device import make_accelerator
 from ccd_core.machine.gpus import devices_of
 from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
 from ccd_core.method.none_images import zero_none_images
+from ccd_core.preflight import preflight
 from ccd_core.runs.progress import Progress, Reporter
 from ccd_core.runs.run import Run
 from ccd_core.runs.session import session
@@ -36,6 +38,8 @@ from ccd_core.stages.scores import validation, write_scores
 from ccd_core.training.distributed import launch
 from ccd_core.training.trainer import Trainer
 
+log = logging.getLogger("ccd")
+
 
 def run_ccd(
     config: CCDConfig, out: str | Path, reporter: Reporter | None = None, same_images: bool = False
@@ -48,10 +52,11 @@ def run_ccd(
     drawing = (lambda done, total: reporter("drawing", done, total, "")) if reporter else None
     dataset = open_dataset(config.data.spec, config.data.classes, progress=drawing)
     devices = devices_of(config.device)
-    for device in devices:
-        check_device(device)
+    notes = preflight(config, dataset, out)
     run = Run.create(out, config, dataset.classes)
     with session(run):
+        for note in notes:
+            log.info("%s", note)
         if same_images:
             forget_changed(dataset, run)
         if len(devices) > 1:
@@ -67,11 +72,11 @@ def learn(dataset: Dataset, work: Work) -> None:
     config = work.config
     dataset = same_dataset(dataset, work)
     scorer = Scorer(dataset)  # the only part that reads ground truth; nothing below depends on its results
+    work.progress.preparing("loading CLIP")
+    clip = load_teacher(config.clip, dataset.classes, work.accelerator)
     train, val = usable_images(dataset, work)
 
     # Sec. 3.1: probabilities of whole images, Eq. 1-3
-    work.progress.preparing("loading CLIP")
-    clip = load_teacher(config.clip, dataset.classes, work.accelerator)
     global_clip = global_outputs(clip, train.images, work)
 
     # Sec. 3.3: initial labels, debiased; images that show no class (supplement, Sec. 8)

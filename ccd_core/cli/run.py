@@ -49,6 +49,9 @@ def run(
             "--same-images", help="With --resume: go on without images that are gone or have changed."
         ),
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only look, in seconds, whether all that the run needs is here.")
+    ] = False,
     queue: Annotated[
         bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")
     ] = False,
@@ -87,6 +90,9 @@ def run(
                 f"{out} already holds a run; add --resume to go on with it, or choose another --out."
             )
     settings = settings.changed(device=device) if device else settings
+    if check:
+        _check(settings, out)
+        return
     if queue and not resume:
         from ccd_core.jobs.control import create
 
@@ -99,6 +105,20 @@ def run(
     began = time.time()
     finished = _run(settings, out, queue, same_images)
     summary(finished, time.time() - began)
+
+
+def _check(settings: CCDConfig, out: Path) -> None:
+    """Say what a run with these settings needs and what is to be known. Raises UserError where a thing is
+    missing.
+    """
+    from ccd_core.data import open_dataset
+    from ccd_core.preflight import preflight
+
+    dataset = open_dataset(settings.data.spec, settings.data.classes)
+    notes = preflight(settings, dataset, out)
+    say("[green]All that this run needs is here.[/]")
+    for note in notes:
+        say("  {}", note)
 
 
 def _run(settings: CCDConfig, out: Path, queue: bool, same_images: bool) -> Run:

@@ -20,8 +20,8 @@ def is_openai(name: str, state: Mapping[str, Tensor]) -> bool:
     """Whether these are OpenAI's weights, which carry their own architecture.
 
     Their archives say so by three extra entries. Without these, two more cases leave no other reading: a name
-    that open_clip does not know or for which only OpenAI's weights exist, and matrices in half precision
-    beside norms in full precision, which only OpenAI's files have.
+    for which only OpenAI's weights exist, and matrices in half precision beside norms in full precision,
+    which only OpenAI's files have.
     """
     import open_clip
 
@@ -33,12 +33,13 @@ def is_openai(name: str, state: Mapping[str, Tensor]) -> bool:
     matrix, norm = state["text_projection"], state["ln_final.weight"]
     halves = matrix.dtype == torch.float16 and norm.dtype == torch.float32
     only_openai = open_clip.list_pretrained_tags_by_model(name) == ["openai"]
-    return halves or name not in open_clip.list_models() or only_openai
+    return halves or only_openai
 
 
-def openai_network(state: Mapping[str, Tensor], path: Path) -> nn.Module:
+def openai_network(state: Mapping[str, Tensor], path: Path, look: bool = False) -> nn.Module:
     """OpenAI's CLIP on the CPU in float32, with these weights.
 
+    look: the weights are compared with the network, which is on torch's device "meta" and has no numbers.
     Raises UserError where they are none of OpenAI's.
     """
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, convert_weights_to_fp16
@@ -46,18 +47,17 @@ def openai_network(state: Mapping[str, Tensor], path: Path) -> nn.Module:
     weights = {name: value for name, value in state.items() if name not in ENTRIES}
     try:
         text_width = weights["ln_final.weight"].shape[0]
-        network = CLIP(
-            weights["text_projection"].shape[1],
-            CLIPVisionCfg(**_vision(weights)),
-            CLIPTextCfg(
-                context_length=weights["positional_embedding"].shape[0],
-                vocab_size=weights["token_embedding.weight"].shape[0],
-                width=text_width,
-                heads=text_width // 64,
-                layers=_count(weights, r"transformer\.resblocks\.(\d+)\."),
-            ),
-            quick_gelu=True,
+        text = CLIPTextCfg(
+            context_length=weights["positional_embedding"].shape[0],
+            vocab_size=weights["token_embedding.weight"].shape[0],
+            width=text_width,
+            heads=text_width // 64,
+            layers=_count(weights, r"transformer\.resblocks\.(\d+)\."),
         )
+        with torch.device("meta" if look else "cpu"):
+            network = CLIP(
+                weights["text_projection"].shape[1], CLIPVisionCfg(**_vision(weights)), text, quick_gelu=True
+            )
     except KeyError as error:
         raise UserError(
             f"The weights in {path} do not fit OpenAI's CLIP: {error.args[0]} is missing."

@@ -97,9 +97,7 @@ class ClipTeacher:
         """
         if precision not in _PRECISION:
             raise UserError(f"There is no precision {precision!r}; use fp32, bf16 or fp16.")
-        if model == "demo":
-            model, pretrained = f"local-dir:{DEMO_CLIP}", None
-        network, tokenizer = load_network(model, pretrained)
+        network, tokenizer = load_network(*place_of(model, pretrained))
         return cls(network, tokenizer, torch.device(device), precision, sigmoid)
 
     @property
@@ -228,6 +226,11 @@ class PromptedClip:
     def probabilities(self, pixels: Tensor) -> Tensor:
         """[B, C] float32 probabilities of images [B, 3, H, W] of 0-255 (Eq. 1-2)."""
         return self.teacher.classify(self.embed(pixels), self.text)
+
+
+def place_of(model: str, pretrained: str | None) -> tuple[str, str | None]:
+    """The names by which open_clip knows the model: "demo" is a folder of the project."""
+    return (f"local-dir:{DEMO_CLIP}", None) if model == "demo" else (model, pretrained)
 
 
 def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Accelerator) -> PromptedClip:

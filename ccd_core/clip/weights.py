@@ -11,9 +11,9 @@ model agree on, or from the file itself where it is OpenAI's.
 
 from __future__ import annotations
 
+import difflib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from ccd_core.clip.openai import is_openai, openai_network
 from ccd_core.errors import UserError
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import unwrap
-from ccd_core.weights.torch_files import first_line
+from ccd_core.weights.hub import NotHere, hub
 
 log = logging.getLogger("ccd")
 # Names of OpenAI's layout, one of which tells where in a file it lies.
 OPENAI_NAMES = ("token_embedding.weight", "visual.conv1.weight", "visual.layer1.0.conv1.weight")
-HUB_SECONDS = 3.0  # a hub that has not answered by then is not there
+NEAREST = 3  # names that a sentence offers in place of an unknown one
 
 
 def load_network(name: str, pretrained: str | None) -> tuple[nn.Module, Any]:
@@ -39,25 +39,72 @@ def load_network(name: str, pretrained: str | None) -> tuple[nn.Module, Any]:
     name, pretrained: as in `ClipTeacher.load`. Raises UserError, one sentence, where the model is unknown or
     the weights cannot be had or used.
     """
+    if path := _file_of(name, pretrained):
+        network, tokenizer = _from_file(name, path)
+    else:
+        network, tokenizer = _from_open_clip(name, _tag_of(name, pretrained))
+    check_scale(network, f"CLIP {name}")
+    return network, tokenizer
+
+
+def look_at_network(name: str, pretrained: str | None) -> tuple[nn.Module, bool]:
+    """The network without numbers, on torch's device "meta", and whether its weights are on this machine.
+
+    Weights that are here are read and compared with the network. Nothing is fetched. Raises UserError as
+    `load_network` does, also where weights are not here and no server answers.
+    """
+    path = _file_of(name, pretrained)
+    try:
+        if path:
+            network, _ = _from_file(name, path, look=True)
+        else:
+            network, _ = _from_open_clip(name, _tag_of(name, pretrained), look=True)
+        return network, True
+    except NotHere:
+        if ":" in name:
+            raise
+        with hub(f"The architecture of CLIP {name}", asked=False):
+            return _architecture(name, {}, look=True), False
+
+
+def _file_of(name: str, pretrained: str | None) -> Path | None:
+    """The file that `clip.pretrained` names; None where it is a tag or empty."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained and pretrained not in tags and (Path(pretrained).suffix or Path(pretrained).exists()):
-        network, tokenizer = _from_file(name, Path(pretrained).expanduser())
-    else:
-        if ":" not in name:
-            _refuse_unknown(name, pretrained, tags)
-        network, tokenizer = _from_open_clip(name, None if ":" in name else pretrained)
-    check_scale(network, f"CLIP {name}")
-    return network, tokenizer
+        return Path(pretrained).expanduser()
+    return None
+
+
+def _tag_of(name: str, pretrained: str | None) -> str | None:
+    """The tag of a listed model; None for one that brings its own weights. Raises UserError for an unknown
+    one.
+    """
+    import open_clip
+
+    if ":" not in name:
+        _refuse_unknown(name, pretrained, open_clip.list_pretrained_tags_by_model(name))
+        return pretrained
+    if pretrained:
+        log.info("clip.pretrained=%s is not used: %s brings its own weights", pretrained, name)
+    return None
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The names most like a misspelt one, at most `NEAREST`."""
+    plain = {_plain(other): other for other in known}
+    return [plain[other] for other in difflib.get_close_matches(_plain(name), plain, NEAREST, 0.5)]
 
 
 def _refuse_unknown(name: str, tag: str | None, tags: list[str]) -> None:
     import open_clip
 
     if name not in open_clip.list_models():
+        near = nearest(name, open_clip.list_models())
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(
-            f"open_clip has no model {name!r}; "
+            f"open_clip has no model {name!r}; {meant}"
             "`python -c 'import open_clip; print(open_clip.list_models())'` lists them."
         )
     if tag not in tags:
@@ -68,69 +115,78 @@ def _refuse_unknown(name: str, tag: str | None, tags: list[str]) -> None:
         raise UserError(f"open_clip has {wanted}; it has {there} (or give the path of a file).")
 
 
-def _from_open_clip(name: str, tag: str | None) -> tuple[nn.Module, Any]:
-    """A listed model with the weights of a tag, or a model of the hub or of a folder with its own."""
+def _from_open_clip(name: str, tag: str | None, look: bool = False) -> tuple[nn.Module, Any]:
+    """A listed model with the weights of a tag, or a model of the hub or of a folder with its own.
+
+    look: nothing is fetched, and the network has shapes and no numbers.
+    """
     from open_clip.pretrained import get_pretrained_cfg
 
     what = f"The weights of CLIP {name} ({tag or 'its own'})"
-    with _hub(what, asked=not name.startswith("local-dir:")):
+    with hub(what, not name.startswith("local-dir:"), not look):
         if not tag:
             refuse_code(name)
-        path = _weights_of(name, tag)
-        network = _architecture(name, get_pretrained_cfg(name, tag) if tag else {})
+        path = _weights_of(name, tag, look)
+        network = _architecture(name, get_pretrained_cfg(name, tag) if tag else {}, look)
         load_clip(network, from_transformers(read_weights(path), path), path, name)
-    return network, _tokenizer(name)
+    return network, _tokenizer(name, look)
 
 
-def _weights_of(name: str, tag: str | None) -> Path:
+def _weights_of(name: str, tag: str | None, look: bool) -> Path:
     """The file of a tag's weights, of a repository's or of a folder's; what is not here yet is fetched."""
     from open_clip import factory
     from open_clip.pretrained import get_pretrained_cfg
 
     if tag:
-        return Path(factory.download_pretrained(get_pretrained_cfg(name, tag)))
+        published = get_pretrained_cfg(name, tag)
+        if look and not published.get("hf_hub"):
+            file = Path("~/.cache/clip").expanduser() / str(published.get("url")).rpartition("/")[2]
+            if not file.is_file():
+                raise NotHere(f"The weights of CLIP {name} ({tag})")
+        return Path(factory.download_pretrained(published))
     scheme, _, place = name.partition(":")
     if scheme == "hf-hub":
         return Path(factory.download_pretrained_from_hf(place))
     return weights_in(Path(place))
 
 
-def _from_file(name: str, path: Path) -> tuple[nn.Module, Any]:
+def _from_file(name: str, path: Path, look: bool = False) -> tuple[nn.Module, Any]:
     import open_clip
 
     found = from_transformers(read_weights(path), path)
     state = unwrap(found, OPENAI_NAMES, path, tell=False)
     if is_openai(name, state):
-        network = openai_network(state, path)
+        network = openai_network(state, path, look)
         return network, open_clip.tokenizer.SimpleTokenizer(context_length=len(state["positional_embedding"]))
     if ":" not in name and name not in open_clip.list_models():
         _refuse_unknown(name, None, [])
     recipe = _recipe(name, path)
-    with _hub(f"The architecture of CLIP {name}", asked=name.startswith("hf-hub:") or _has_hub_text(name)):
+    with hub(f"The architecture of CLIP {name}", name.startswith("hf-hub:") or _has_hub_text(name), not look):
         if ":" in name:
             refuse_code(name)
-        network = _architecture(name, recipe)
+        network = _architecture(name, recipe, look)
     load_clip(network, found, path, name)
-    return network, _tokenizer(name)
+    return network, _tokenizer(name, look)
 
 
-def _architecture(name: str, recipe: dict[str, Any]) -> Any:
+def _architecture(name: str, recipe: dict[str, Any], look: bool) -> Any:
     """The open_clip network of that name, without weights, with the activation and statistics of `recipe`."""
     import open_clip
 
     return open_clip.create_model(
         name,
         load_weights=False,
+        device="meta" if look else "cpu",
         force_quick_gelu=recipe.get("quick_gelu", False),
         force_preprocess_cfg={key: recipe[key] for key in ("mean", "std") if key in recipe},
         pretrained_text=False,
     )
 
 
-def _tokenizer(name: str) -> Any:
+def _tokenizer(name: str, look: bool = False) -> Any:
     import open_clip
 
-    with _hub(f"The tokenizer of CLIP {name}", asked=name.startswith("hf-hub:") or _has_hub_text(name)):
+    with hub(f"The tokenizer of CLIP {name}", name.startswith("hf-hub:") or _has_hub_text(name), not look):
         return open_clip.get_tokenizer(name, **tokenizer_options(name))
 
 
@@ -195,51 +251,3 @@ def _recipe_of_transformers(path: Path) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     return text.lower().replace("-", "_")
-
-
-@contextmanager
-def _hub(what: str, asked: bool) -> Iterator[None]:
-    """Fetch from the Hugging Face hub, or fail with one sentence.
-
-    Without a network the hub's client asks again for a minute. So the hub is asked once whether it answers;
-    if it does not, what lies in the client's cache is used at once.
-    """
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    offline = before or (asked and not _answers(constants.ENDPOINT))
-    silence = logging.NullHandler()  # keeps open_clip's messages on the root logger from setting it up
-    logging.getLogger().addHandler(silence)
-    constants.HF_HUB_OFFLINE = offline
-    try:
-        yield
-    except UserError:
-        raise
-    except ImportError as error:
-        raise UserError(
-            f"{what} needs a package that is not installed ({first_line(error)}); run `pip install "
-            "transformers`."
-        ) from None
-    except Exception as error:  # hubs raise many kinds
-        log.debug("loading failed", exc_info=True)
-        why = first_line(error)
-        if asked and offline:
-            why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
-        raise UserError(
-            f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and "
-            "set "
-            "clip.pretrained to its path."
-        ) from None
-    finally:
-        constants.HF_HUB_OFFLINE = before
-        logging.getLogger().removeHandler(silence)
-
-
-def _answers(endpoint: str) -> bool:
-    from huggingface_hub.utils import get_session
-
-    try:
-        get_session().head(endpoint, timeout=HUB_SECONDS)
-    except Exception:  # the client's own kinds, which changed between its versions
-        return False
-    return True

@@ -14,17 +14,10 @@ from statistics import median
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
+from ccd_core.runs.needs import disk_bytes, work
 from ccd_core.runs.run import Run
 
 RUNS_ASKED = 5
-PARAMETERS = {
-    "resnet18": 11.2e6,
-    "resnet34": 21.3e6,
-    "resnet50": 23.5e6,
-    "resnet101": 42.5e6,
-    "resnet152": 58.1e6,
-}
-MEAN_VIEWS = 10.0  # views an image, assumed for a fixed view threshold (Sec. 4.3)
 
 
 @dataclass(frozen=True)
@@ -38,26 +31,6 @@ class Estimate:
     seconds: dict[str, float] | None
     disk: float | None
     basis: str
-
-
-def work(config: CCDConfig, train: int, val: int) -> dict[str, float]:
-    """How many images each stage passes through its model, if the main phase has no early stop.
-
-    train, val: images of the splits. A stage that a run with these settings does not have is left out.
-    """
-    epochs = config.training.epochs
-    warm_up = min(config.training.warmup_epochs, epochs) if config.labels.update else epochs
-    threshold = config.views.threshold
-    views = MEAN_VIEWS if isinstance(threshold, float) else threshold.mean_views
-    counted = {
-        "images": train + val,
-        "global": train,
-        "warm-up": warm_up * train,
-        "views": views * train if config.labels.update else 0,
-        "training": (epochs - warm_up) * train,
-        "scores": train + val,
-    }
-    return {stage: float(count) for stage, count in counted.items() if count}
 
 
 def kind(config: CCDConfig) -> tuple[object, ...]:
@@ -81,7 +54,7 @@ def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Ite
     """
     finished = [run for run in earlier if run.status == "finished"]
     of_backbone = (run for run in finished if run.config.classifier.backbone == config.classifier.backbone)
-    disk = _disk(config, train, val, classes, next(of_backbone, None))
+    disk = disk_bytes(config, train, val, classes, next(of_backbone, None))
     used = dict(islice(_rates_of(finished, config), RUNS_ASKED))
     rates: dict[str, list[float]] = {}
     for found in used.values():
@@ -126,22 +99,6 @@ def _rates(run: Run) -> dict[str, float]:
         for stage, seconds in run.state.get("seconds", {}).items()
         if counted.get(stage)
     }
-
-
-def _disk(config: CCDConfig, train: int, val: int, classes: int, alike: Run | None = None) -> float | None:
-    """Bytes that a run writes; None if the size of its classifier is not known.
-
-    Two checkpoints (last, warm-up) hold the model and the optimiser's two moments, and one (best) the model
-    alone. The other files grow with the images. alike: a finished run with the same backbone.
-    """
-    if alike and alike.has("checkpoints", "best.safetensors"):
-        model = float(alike.file("checkpoints", "best.safetensors").stat().st_size)
-    elif config.classifier.backbone in PARAMETERS:
-        model = 4 * PARAMETERS[config.classifier.backbone]
-    else:
-        return None
-    views = work(config, train, val).get("views", 0)
-    return 7 * model + 4 * classes * (5 * train + val) + views * (2 * classes + 40)
 
 
 def time_left(run: Run, expected: dict[str, float] | None) -> float | None:

@@ -21,6 +21,7 @@ from ccd_core.errors import UserError
 from ccd_core.weights.efficientnet import from_efficientnet_pytorch
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import load_into, unwrap
+from ccd_core.weights.hub import refuse_absent_imagenet
 from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
@@ -70,10 +71,25 @@ def make_backbone(
     return backbone, channels
 
 
+def check_backbone(name: str, weights: str | None, options: Mapping[str, Any], sizes: Sequence[int]) -> int:
+    """Number of parameters of a backbone that can be had and takes images of these sizes.
+
+    The arguments are those of `make_backbone`. Nothing is fetched: raises NotHere where ImageNet weights
+    would be. Raises UserError as `make_backbone` does, and where their server does not answer.
+    """
+    published = weights == "imagenet" and name != "clip:demo"
+    backbone, _ = make_backbone(name, None if published else weights, options, sizes)
+    if published:
+        refuse_absent_imagenet(name, fetch=False)
+    return sum(value.numel() for value in backbone.parameters())
+
+
 def _built(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
     try:
         if name == "clip:demo":
             return ClipTower(**options)
+        if imagenet and _is_published(name):
+            refuse_absent_imagenet(name)
         if name.startswith("timm:"):
             return _timm_backbone(name.removeprefix("timm:"), imagenet, options)
         return _torchvision_resnet(name, imagenet, options)
@@ -91,6 +107,16 @@ def _built(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:
             f"The ImageNet weights of {name} could not be had: {first_line(error)}. If this machine has no "
             "network, download them elsewhere and set classifier.weights to the file."
         ) from None
+
+
+def _is_published(name: str) -> bool:
+    """Whether timm or torchvision knows the network. If not, a sentence about its name is the better one."""
+    import timm
+    import torchvision
+
+    if name.startswith("timm:"):
+        return timm.is_model(name.removeprefix("timm:"))
+    return name in torchvision.models.list_models(module=torchvision.models)
 
 
 def _torchvision_resnet(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Module:

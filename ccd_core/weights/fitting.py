@@ -83,6 +83,8 @@ def load_into(
 ) -> None:
     """Copy the weights of a file into the network. What belongs to no part of it is left out, and logged.
 
+    A network on torch's device "meta" has no numbers: it is compared with the file, and nothing is copied.
+
     what: the network's name in sentences ("the backbone"). may_lack: names that keep the network's own values
     where the file has none; that is logged. Raises UserError, one sentence, where a weight is missing, has
     another shape, belongs to a layer that the network lacks, or is no usable number.
@@ -110,7 +112,8 @@ def load_into(
         log.warning(
             "%s has no %s; %s keeps its own, %s", path, name, what, wanted[name].flatten()[:3].tolist()
         )
-    network.load_state_dict(used, strict=False)
+    if not any(value.is_meta for value in wanted.values()):
+        network.load_state_dict(used, strict=False)
 
 
 def _some_of_each(kinds: list[list[str]]) -> str:
