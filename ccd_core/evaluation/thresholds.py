@@ -1,9 +1,27 @@
 """Thresholds turn scores into labels. This module chooses them, and writes and reads their file.
 
 Thresholds are chosen after a run, from its final scores. Training does not depend on them. The methods `f1`
-and `precision` need ground truth, and the file says so. The method `rate` does not. (A precision estimated
-from the classifier's own probabilities is not offered, because on the demo run it is up to 38 points too low
-and up to 15 points too high, depending on the class.)
+and `precision` need ground truth, and the file says so. The others do not. (A precision estimated from the
+classifier's own probabilities is not offered, because on the demo run it is up to 38 points too low and up to
+15 points too high, depending on the class.)
+
+A finished run has thresholds that were chosen without labels, by `label_free`. The page Results replaces
+them by those that somebody saves. `in_use(run)` gives the thresholds that count: `ccd predict`, the page
+Predict and the exports all ask it. It also serves runs of older versions, which have no such file.
+
+The file is RUN/thresholds.json:
+
+    {"how": "per class, best agreement with the run's own labels, on 1,200 images of the split train",
+     "uses_ground_truth": false,        whether the method saw ground truth
+     "chosen": "2026-11-26 18:20:00",   local time
+     "method": "agreement",             a key of METHODS
+     "target": null,                    of the methods precision and rate
+     "per_class": true,
+     "split": "train",                  whose scores and labels the method used
+     "images": 1200,
+     "thresholds": {"cat": 0.31, "dog": 0.42}}
+
+An image has a label if its score, as float32, is at or above the class's threshold, as float32.
 """
 
 from __future__ import annotations
@@ -17,6 +35,7 @@ from pathlib import Path
 import numpy as np
 
 from ccd_core.errors import UserError
+from ccd_core.evaluation.label_free import DEFAULT_WAY, WAYS, PseudoLabels
 from ccd_core.evaluation.sorted_scores import SortedScores
 from ccd_core.files import write_json
 from ccd_core.runs.run import Run
@@ -27,6 +46,12 @@ METHODS = {
     "f1": "highest F1 against ground truth",
     "precision": "most images at a target precision against ground truth",
     "rate": "target number of labels an image, without ground truth",
+    "label_rate": "as many images as the run's own labels say, without ground truth",
+    "clip_agreement": "best agreement with debiased CLIP, without ground truth",
+    "agreement": "best agreement with the run's own labels, without ground truth",
+    "mixture": "between the low and the high scores, without ground truth",
+    "agreement_and_mixture": "agreement with the run's own labels and gap between the scores, without ground "
+    "truth",
 }
 FILE = "thresholds.json"
 
@@ -182,3 +207,51 @@ def load(path: str | Path, classes: Sequence[str]) -> Thresholds:
 def of_run(run: Run) -> Thresholds | None:
     """The thresholds saved in the run's folder, or None if there are none."""
     return load(run.file(FILE), run.classes) if run.has(FILE) else None
+
+
+def without_labels(
+    scores: np.ndarray, labels: PseudoLabels, classes: Sequence[str], way: str = DEFAULT_WAY
+) -> Thresholds:
+    """A threshold for each class from the run's own scores and labels of its training images, both [N, C].
+
+    way: one of `label_free.WAYS`. Ground truth has no part in it.
+    """
+    values = WAYS[way](np.asarray(scores, np.float32), labels)
+    return Thresholds(
+        dict(zip(classes, map(float, values), strict=True)), way, None, True, "train", len(scores)
+    )
+
+
+def choose_without_labels(run: Run) -> Thresholds | None:
+    """`without_labels` of a finished run. None if it has no scores or no labels of its training images."""
+    if not (run.has("scores", "train.npz") and run.has("labels.npz")):
+        return None
+    scored = run.load_scores("train")
+    arrays = run.load_labels()
+    if not len(scored["ids"]) or not np.array_equal(scored["ids"], arrays["ids"]):
+        return None
+    return without_labels(scored["scores"], PseudoLabels(arrays["initial"], arrays["final"]), run.classes)
+
+
+def in_use(run: Run) -> Thresholds:
+    """The thresholds that turn the run's scores into labels everywhere.
+
+    They are those of thresholds.json. Without that file they are chosen without labels, and nothing is
+    written. A run that is not finished has 0.5. Raises UserError if the file is damaged.
+    """
+    chosen = of_run(run) or choose_without_labels(run)
+    return chosen or Thresholds.same(run.classes, DEFAULT)
+
+
+def save_without_labels(run: Run) -> None:
+    """Write thresholds.json for a run that has just ended, unless somebody has saved other thresholds."""
+    if run.has(FILE):
+        try:
+            theirs = load(run.file(FILE), run.classes).method not in WAYS
+        except UserError:
+            theirs = True
+        if theirs:
+            return
+    chosen = choose_without_labels(run)
+    if chosen:
+        save(run, chosen)
