@@ -14,6 +14,7 @@ import typer
 
 from ccd_core.cli.app import browser_app
 from ccd_core.cli.data import data_app
+from ccd_core.cli.export import export
 from ccd_core.cli.gradio import gradio_app, space
 from ccd_core.cli.jobs import jobs_app
 from ccd_core.cli.predict import evaluate, predict
@@ -41,6 +42,7 @@ app.command()(run)
 app.command()(settings)
 app.command("eval")(evaluate)
 app.command()(predict)
+app.command()(export)
 app.command()(doctor)
 
 

@@ -15,13 +15,13 @@ import torch
 from ccd_core.clip.teacher import PromptedClip, load_teacher, normalise
 from ccd_core.data.decoding.images import read_image, resize
 from ccd_core.errors import ImageError, UserError
-from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.evaluation.thresholds import DEFAULT, Thresholds, of_run
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.classifier import CamClassifier, make_classifier
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
 from ccd_core.method.views import AxisMaxima, normalize_cam
 from ccd_core.runs.run import Run
-from ccd_core.training.checkpoint import load_model_weights
+from ccd_core.training.checkpoint import load_kept_weights, load_model_weights, set_kept_weights
 
 # A box that is shown to people holds the part of a map above this value of [0, 1]. The CAM threshold of a
 # run, 0.95, marks only the peak of a map and not the whole object.
@@ -63,8 +63,6 @@ class Predictor:
     """
 
     def __init__(self, run: Run, device: str = "auto", precision: str = "fp32"):
-        from safetensors.torch import load_file
-
         path = run.file("checkpoints", "best.safetensors")
         if not path.is_file():
             raise UserError(
@@ -73,7 +71,7 @@ class Predictor:
         self.run = run
         self.classes = run.classes
         self.accelerator = make_accelerator(device, precision)
-        weights = load_file(path)
+        weights = load_kept_weights(run)
         self.model = self._classifier(
             {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
         )
@@ -84,6 +82,29 @@ class Predictor:
     def open(cls, path: str | Path, device: str = "auto", precision: str = "fp32") -> Predictor:
         """Open the run in the folder `path`. Raises UserError if it is no run or has no trained model."""
         return cls(Run.open(path), device, precision)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        place: str | Path,
+        device: str = "auto",
+        precision: str = "fp32",
+        revision: str | None = None,
+    ) -> Predictor:
+        """Open what `ccd export RUN --to huggingface` wrote: a folder, or NAME/MODEL on the hub.
+
+        revision: a branch, tag or commit on the hub. Raises UserError if there is neither, it holds no such
+        model, or the hub cannot be reached and its cache does not have the model.
+        """
+        from ccd_core.predict.pretrained import open_pretrained
+
+        run, weights_file = open_pretrained(place, revision)
+        return cls(run, device, precision, weights_file)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds that lie with the run or the exported model, or 0.5 for every class."""
+        return of_run(self.run) or Thresholds.same(self.classes, DEFAULT)
 
     @torch.inference_mode()
     def predict(
@@ -209,7 +230,7 @@ class Predictor:
     def _classifier(self, weights: dict[str, torch.Tensor]) -> CamClassifier:
         settings = self.run.config.classifier.model_copy(update={"weights": None})  # the run has all weights
         model = make_classifier(settings, len(self.classes))
-        model.load_state_dict(weights)
+        set_kept_weights(model, weights, self.run)
         return model.eval().to(self.accelerator.device)
 
     @torch.inference_mode()

@@ -1,0 +1,20 @@
+"""The thresholds that an export uses."""
+
+from __future__ import annotations
+
+from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.runs.run import Run
+
+
+def thresholds_of(run: Run) -> Thresholds:
+    """The thresholds saved with the run, or 0.5 for every class."""
+    return thresholds.of_run(run) or Thresholds.same(run.classes, thresholds.DEFAULT)
+
+
+def in_words(chosen: Thresholds) -> str:
+    """How thresholds were chosen, with the value where all classes have one that was set by hand."""
+    values = set(chosen.values.values())
+    if chosen.method == "hand" and len(values) == 1:
+        return f"{values.pop():g} for every class"
+    return chosen.in_words
