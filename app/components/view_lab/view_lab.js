@@ -35,8 +35,9 @@ export default function (component) {
     if (isNew("image", data.url)) {
       image.src = data.url;
       image.alt = data.alt;
+      memory.awaited = null;
     }
-    if (isNew("crop", data.crop) && !memory.drag && !memory.restTimer) memory.box = [...data.crop];
+    if (isNew("crop", data.crop) && !isStale(data.crop)) memory.box = [...data.crop];
     if (isNew("toggles", [data.debiased, data.heat])) {
       debiased.checked = data.debiased;
       heated.checked = data.heat;
@@ -57,6 +58,13 @@ export default function (component) {
     if (memory.given[name] === given) return false;
     memory.given[name] = given;
     return true;
+  }
+
+  /** Whether the crop moved here since Python saw it: a late answer must not undo a later key. */
+  function isStale(given) {
+    const { awaited } = memory;
+    if (awaited && (isSame(awaited.box, given) || Date.now() > awaited.until)) memory.awaited = null;
+    return Boolean(memory.drag || memory.restTimer || memory.awaited);
   }
 
   // -- drawing ---------------------------------------------------------------------------------------
@@ -155,6 +163,7 @@ export default function (component) {
 
   function reportCrop() {
     const box = memory.box.map((side) => Math.round(1e4 * side) / 1e4);
+    memory.awaited = { box, until: Date.now() + TRIES * ANSWER_TIME };
     report("crop", box, () => memory.drag || memory.restTimer || isSame(box, memory.data.crop));
   }
 
