@@ -22,6 +22,7 @@ from ccd_core.config import PRESETS, CCDConfig, load_config
 from ccd_core.data import KIND_FORMS
 from ccd_core.errors import UserError
 from ccd_core.jobs import control, estimates, queue
+from ccd_core.jobs.check import check_run
 from ccd_core.machine import gpus
 
 Counts = dict[str, int]  # train, val -> images; classes -> classes
@@ -79,12 +80,13 @@ def start_form() -> None:
     )
     if pressed and config and out:
         try:
+            notes = [] if cluster else _looked_at(config, out)
             control.start(config, out, "slurm" if cluster else "local", cluster)
         except UserError as error:
             show_error(error)
             return
         st.session_state[state.NAMES_GIVEN] += 1
-        st.session_state[state.NOTICE] = f"Started {literal(name)}."
+        st.session_state[state.NOTICE] = literal(" ".join([f"Started {name}.", *notes]))
         st.rerun()
     if not ready:
         right.caption("Start opens when every field is right; what is wrong is said beside it.")
@@ -92,6 +94,12 @@ def start_form() -> None:
         with right.expander("The same from a terminal", icon=":material/terminal:"):
             for command in command_lines(config, out):
                 st.code(command, language=None, wrap_lines=True)
+
+
+def _looked_at(config: CCDConfig, out: Path) -> list[str]:
+    """Notes about a run that can begin. Raises UserError where something is missing that it needs."""
+    with st.spinner("Looking whether all that the run needs is here ..."):
+        return check_run(config, out)
 
 
 def _say_beside(error: UserError) -> None:
