@@ -90,7 +90,7 @@ class LabelledImages:
         index = int(self.index[at])
         box = None
         if self.box is not None:
-            x0, y0, x1, y1 = self.box[at].round(2).tolist()
+            x0, y0, x1, y1 = self.box[at].astype(float).round(2).tolist()
             box = (x0, y0, x1, y1)
         return Label(index, self.classes[index], round(float(self.score[at]), 5), box)
 

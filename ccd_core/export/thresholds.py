@@ -8,8 +8,8 @@ from ccd_core.runs.run import Run
 
 
 def thresholds_of(run: Run) -> Thresholds:
-    """The thresholds saved with the run, or 0.5 for every class."""
-    return thresholds.of_run(run) or Thresholds.same(run.classes, thresholds.DEFAULT)
+    """The thresholds that Predict and `ccd predict` use for the run, too."""
+    return thresholds.in_use(run)
 
 
 def in_words(chosen: Thresholds) -> str:

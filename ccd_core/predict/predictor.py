@@ -15,7 +15,7 @@ import torch
 from ccd_core.clip.teacher import PromptedClip, load_teacher, normalise
 from ccd_core.data.decoding.images import read_image, resize
 from ccd_core.errors import ImageError, UserError
-from ccd_core.evaluation.thresholds import DEFAULT, Thresholds, of_run
+from ccd_core.evaluation.thresholds import Thresholds, in_use
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.classifier import CamClassifier, make_classifier
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
@@ -103,8 +103,8 @@ class Predictor:
 
     @property
     def thresholds(self) -> Thresholds:
-        """The thresholds that lie with the run or the exported model, or 0.5 for every class."""
-        return of_run(self.run) or Thresholds.same(self.classes, DEFAULT)
+        """The thresholds that lie with the run or the exported model, or those that the run gives itself."""
+        return in_use(self.run)
 
     @torch.inference_mode()
     def predict(
