@@ -53,7 +53,6 @@ def _image(number: int, image: Image) -> ElementTree.Element:
         "image",
         id=str(number),
         name=xml_text(image.place),
-        subset=image.split,
         width=str(image.width),
         height=str(image.height),
     )

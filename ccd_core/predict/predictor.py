@@ -98,8 +98,7 @@ class Predictor:
         """
         from ccd_core.predict.pretrained import open_pretrained
 
-        run, weights_file = open_pretrained(place, revision)
-        return cls(run, device, precision, weights_file)
+        return cls(open_pretrained(place, revision), device, precision)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -238,9 +237,9 @@ class Predictor:
         """CLIP's probabilities of V parts of an image, float32 [V, C] (Sec. 4.1).
 
         boxes: V boxes (x0, y0, x1, y1) in fractions of the image; each becomes at least one pixel of the
-        run's frame. The parts are cut out and resized as the run does with its local views. Raises ImageError
-        if the image cannot be read, and UserError for a box without area or if CLIP's weights are not on this
-        machine.
+        run's frame. The parts are cut out and resized as the run does with its local views. The whole image
+        is asked about as the run asks about whole images. Raises ImageError if the image cannot be read, and
+        UserError for a box without area or if CLIP's weights are not on this machine.
         """
         settings = self.run.config
         corners = np.array(boxes, float).reshape(-1, 4)
@@ -254,7 +253,11 @@ class Predictor:
         pixels[:, :2] = np.minimum(pixels[:, :2], frame - 1)
         pixels[:, 2:] = np.maximum(pixels[:, 2:], pixels[:, :2] + 1)
         views = [(0, box) for box in pixels.tolist()]
-        return clip_probabilities(self._clip(), [self._square(Path(path), frame)], views)
+        p = clip_probabilities(self._clip(), [self._square(Path(path), frame)], views)
+        whole = (corners == (0, 0, 1, 1)).all(1)
+        if whole.any():  # asked as the run asks about whole images, not as one of its views
+            p[whole] = self._global_probabilities(Path(path))
+        return p
 
     def _clip(self) -> PromptedClip:
         """The run's CLIP with the embeddings of its classes. It is loaded on first use."""

@@ -17,12 +17,20 @@ log = logging.getLogger("ccd")
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FILES = (CONFIG, WEIGHTS, "thresholds.json", "export.json")  # all that is fetched from the hub
+KEPT_WEIGHTS = ("checkpoints", "best.safetensors")  # of a run
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 HUB_SECONDS = 5  # how long the hub may take to answer
 
 
-def open_pretrained(place: str | Path, revision: str | None = None) -> tuple[Run, Path]:
-    """The settings and classes of an exported classifier as a `Run`, and its file of weights.
+class PretrainedRun(Run):
+    """An exported classifier: a `Run` that has settings, classes, thresholds and weights, and no more."""
+
+    def file(self, *parts: str) -> Path:
+        return self.path / WEIGHTS if parts == KEPT_WEIGHTS else super().file(*parts)
+
+
+def open_pretrained(place: str | Path, revision: str | None = None) -> PretrainedRun:
+    """The exported classifier in a folder or on the hub.
 
     place: a folder, or NAME/MODEL on the hub. Raises UserError where there is neither.
     """
@@ -47,7 +55,7 @@ def open_pretrained(place: str | Path, revision: str | None = None) -> tuple[Run
         raise UserError(
             f"{place} is no model of ccd: its {CONFIG} has no settings of a run and names of its classes."
         ) from None
-    return Run(folder, build(settings), classes), folder / WEIGHTS
+    return PretrainedRun(folder, build(settings), classes)
 
 
 def _read(path: Path, place: str | Path) -> dict[str, Any]:
