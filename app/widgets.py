@@ -42,6 +42,15 @@ def literal(text: str, keep_code: bool = False) -> str:
     return "".join([*parts, MARKS.sub(r"\\\g<0>", line[begin:])])
 
 
+def short_name(name: str, most: int = 14) -> str:
+    """The end of a name, in `most` characters: names of one data set begin alike, and a tile has little room.
+
+    >>> short_name("2012_000039.jpg")
+    '..._000039.jpg'
+    """
+    return name if len(name) <= most else f"...{name[3 - most :]}"
+
+
 def show_error(error: UserError | str) -> None:
     """A user's mistake as a sentence in a box, whatever names are in it."""
     st.error(literal(str(error), keep_code=True))

@@ -151,8 +151,12 @@ def run_numbers(run: Run) -> list[Metric]:
         numbers.append(("F1 at 0.5, validation", f"{validation['F1']:.1f} %", meaning))
     if run.has("checkpoints", "best.json"):
         best = run.load_json("checkpoints", "best.json")
+        planned = run.config.training.epochs
+        trained = len(run.load_metrics())
         meaning = f"{best['kept_because']}. The choice uses no ground truth."
-        numbers.append(("Kept epoch", f"{best['epoch'] + 1} of {len(run.load_metrics())}", meaning))
+        if run.status == "finished" and trained < planned:
+            meaning += f" Training stopped after epoch {trained}; {planned} were planned."
+        numbers.append(("Kept epoch", f"{best['epoch'] + 1} of {planned}", meaning))
     if run.status == "finished":
         took = duration(sum(run.state.get("seconds", {}).values()))
         numbers.append(("Time", took, "All stages together; the parts are at the foot of the page."))

@@ -154,7 +154,7 @@ def _put(
 ) -> None:
     began = time.monotonic()
     try:
-        answer = client.ask("clip_views", path=path, boxes=[list(box) for box in part])
+        answer = client.ask("clip_views", path=path, boxes=[list(box) for box in part], whole=True)
     except UserError as error:
         query.error = str(error)
     else:

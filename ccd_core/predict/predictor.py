@@ -233,13 +233,16 @@ class Predictor:
         return model.eval().to(self.accelerator.device)
 
     @torch.inference_mode()
-    def clip_views(self, path: str | Path, boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    def clip_views(
+        self, path: str | Path, boxes: Sequence[Sequence[float]], whole: bool = False
+    ) -> np.ndarray:
         """CLIP's probabilities of V parts of an image, float32 [V, C] (Sec. 4.1).
 
         boxes: V boxes (x0, y0, x1, y1) in fractions of the image; each becomes at least one pixel of the
-        run's frame. The parts are cut out and resized as the run does with its local views. The whole image
-        is asked about as the run asks about whole images. Raises ImageError if the image cannot be read, and
-        UserError for a box without area or if CLIP's weights are not on this machine.
+        run's frame. The parts are cut out and resized as the run does with its local views. whole: a box that
+        is the whole image gets what the run asked about whole images, not what it asked about such a view.
+        Raises ImageError if the image cannot be read, and UserError for a box without area or if CLIP's
+        weights are not on this machine.
         """
         settings = self.run.config
         corners = np.array(boxes, float).reshape(-1, 4)
@@ -254,9 +257,9 @@ class Predictor:
         pixels[:, 2:] = np.maximum(pixels[:, 2:], pixels[:, :2] + 1)
         views = [(0, box) for box in pixels.tolist()]
         p = clip_probabilities(self._clip(), [self._square(Path(path), frame)], views)
-        whole = (corners == (0, 0, 1, 1)).all(1)
-        if whole.any():  # asked as the run asks about whole images, not as one of its views
-            p[whole] = self._global_probabilities(Path(path))
+        all_of_it = (corners == (0, 0, 1, 1)).all(1)
+        if whole and all_of_it.any():
+            p[all_of_it] = self._global_probabilities(Path(path))
         return p
 
     def _clip(self) -> PromptedClip:

@@ -160,9 +160,9 @@ def _cam_methods(predictor: Any, path: str, cls: int, thresholds: list[float]) -
     return predictor.cam_methods(path, cls, thresholds)
 
 
-def _clip_views(predictor: Any, path: str, boxes: list[list[float]]) -> dict[str, Any]:
+def _clip_views(predictor: Any, path: str, boxes: list[list[float]], whole: bool = False) -> dict[str, Any]:
     """{"p": [V][C]}, what `Predictor.clip_views` returns."""
-    return {"p": predictor.clip_views(path, boxes).tolist()}
+    return {"p": predictor.clip_views(path, boxes, whole).tolist()}
 
 
 # {name of a question: function of the predictor and the question's arguments}. A new question is one function

@@ -220,6 +220,17 @@ def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
     ]  # the last two boxes end far from each other
 
 
+def test_numbers_of_boxes_around_the_whole_image_do_not_pile_up():
+    def page():
+        from app.components.marked_image import marked_image
+
+        marked_image("x.jpg", "x", [(0, 0, 1, 1)] * 20)
+
+    body = AppTest.from_function(page).run().get("html")[0].proto.body
+    places = re.findall(r'<i style="(.*?);background', body)
+    assert len(set(places)) == 20
+
+
 @pytest.fixture
 def partly(copied_run, tiny_scenes, tmp_path, monkeypatch):
     """A run on the same images, of which every third has ground truth: rows and targets of those."""

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from app.parts.predict import thresholds as predict_thresholds
 from app.parts.predict.images import MOST
-from app.reading.predictions import images_in
+from app.reading.predictions import examples, images_in
 from ccd_core.cli.commands import app as command
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
@@ -160,8 +160,16 @@ def test_a_folder_that_cannot_be_read_is_named_in_a_sentence(app, tiny_run, tmp_
         images_in(tiny_run, str(closed))
 
 
-def test_an_example_of_another_run_in_the_link_is_ignored(app):
+def test_an_example_outside_the_offered_ones_opens_and_is_offered(app, tiny_run):
+    image = next(one for one in tiny_run.load_global()["ids"].tolist() if one not in examples(tiny_run))
+    test = app("predict", example=image)
+    assert not test.exception and not test.error
+    assert any(image in header.value for header in test.header)
+
+
+def test_an_example_of_another_run_in_the_link_is_said(app):
     test = app("predict", example="nobody.jpg")
+    assert any("no image of this run's data set" in text.value for text in test.caption)
     assert (
         not test.exception and not test.error and any("No images yet" in text.value for text in test.header)
     )

@@ -39,6 +39,12 @@ def test_clips_answer_about_a_view_is_the_one_that_the_run_kept(client, tiny_run
     np.testing.assert_allclose(answer["p"], recorded[mine.index], atol=1e-5)
 
 
+def test_the_whole_image_is_asked_about_as_the_run_did(client, tiny_run, images):
+    known = tiny_run.load_global()
+    answer = client.ask("clip_views", path=str(images[known["ids"][0]]), boxes=[[0, 0, 1, 1]], whole=True)
+    np.testing.assert_allclose(answer["p"][0], known["p_global"][0], atol=1e-5)
+
+
 def predictors_of(run_path: Path) -> list[psutil.Process]:
     """The predictor processes that this process has started for a run."""
     children = psutil.Process().children()

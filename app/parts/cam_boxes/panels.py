@@ -92,6 +92,12 @@ def image_panel(run: Run, image: str, path: Path, cls: int | None) -> tuple[BoxS
         names = ", ".join(literal(run.classes[c]) for c in np.flatnonzero(truth[0])) or "none of the classes"
         caption += f" · truly there: {names}"
     st.caption(caption)
+    if run.has("checkpoints", "warmup.safetensors") and st.session_state.get(state.MAPS) != WARM_UP:
+        st.caption(
+            f":material/info: Scores, map and boxes above are the kept classifier's. The run took its own "
+            f"{len(views_of(run, image))} views of this image from the classifier after warm-up; choose "
+            f"*{WARM_UP}* to see what that one saw."
+        )
     return chosen, answer
 
 

@@ -10,12 +10,13 @@ import streamlit as st
 
 from app import state
 from app.components.gallery import gallery
+from app.reading.ground_truth import find_image
 from app.reading.images import image_path
 from app.reading.predictions import examples, images_in
 from app.reading.predictor import wake_predictor
 from app.reading.readable_folders import data_folders, readable_folders
 from app.reading.uploads import MEGABYTES, store_uploads
-from app.widgets import empty_state, literal
+from app.widgets import empty_state, literal, short_name
 from ccd_core.data.decoding.images import IMAGE_SUFFIXES
 from ccd_core.runs.run import Run
 
@@ -75,11 +76,22 @@ def chosen_example(run: Run) -> dict[str, Path]:
     kept_out = " that were kept out of training" if run.has("scores", "val.npz") else ""
     st.markdown(f"**Try one of these**, images of the run's data set{kept_out}")
     linked = st.query_params.get(state.EXAMPLE)
-    items = [{"id": image} for image in ids]
+    if linked and linked not in ids:
+        if _is_of_data_set(run, linked):
+            ids = [*ids, linked]
+        else:
+            st.caption(
+                f":orange[The link names {literal(linked)}, which is no image of this run's data set.]"
+            )
+    items = [{"id": image, "caption": short_name(image)} for image in ids]
     picked = gallery(run, items, key="examples", selected=linked, on_pick=_try, tile="6rem")
-    # The link may name an image of another run.
     image = next((one for one in (picked, linked) if one in ids), None)
     return {image: image_path(run, image)} if image else {}
+
+
+def _is_of_data_set(run: Run, image: str) -> bool:
+    place = find_image(run, image)
+    return place is not None and place.is_file()
 
 
 def _try(image: str) -> None:
