@@ -161,6 +161,33 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def with_changes(base: dict[str, Any], flat: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the settings `base` with changes such as {"clip.size": 256}."""
+    changed = {**base}
+    for section, values in nested(flat).items():
+        is_section = isinstance(values, dict) and isinstance(base.get(section), dict)
+        changed[section] = {**base[section], **values} if is_section else values
+    return changed
+
+
+# What a CPU gets through: models by published accuracy a FLOP (docs/presets.md has the arithmetic), their
+# own sizes, and as many views and epochs as 2,000 photographs allow in minutes. All else is `best`.
+LAPTOP: dict[str, Any] = {
+    "clip.model": "MobileCLIP2-S0",
+    "clip.pretrained": "dfndr2b",
+    "clip.size": 256,
+    "clip.batch_size": 32,
+    "classifier.backbone": "timm:tf_efficientnet_lite0",
+    "classifier.weights": "imagenet",
+    "classifier.image_size": 160,
+    "classifier.cam_size": 288,
+    "views.frame": 320,  # pixels; half of the paper's, and so is the offset
+    "views.offset": 40,
+    "views.threshold": {"mean_views": 5.0},
+    "training.epochs": 8,
+    "training.learning_rate": 3e-4,
+}
+
 _PAPER = nested({name: value for name, value, *_ in TABLE})
 
 PRESET_VALUES: dict[str, dict[str, Any]] = {
@@ -184,3 +211,4 @@ PRESET_VALUES: dict[str, dict[str, Any]] = {
     "reference": nested({name: paper if code is AS_PAPER else code for name, paper, _, code, _ in TABLE}),
     "best": _PAPER,  # the same as `paper`, until a change has a measured gain
 }
+PRESET_VALUES["laptop"] = with_changes(PRESET_VALUES["best"], LAPTOP)
