@@ -36,7 +36,7 @@ ROWS = (
     "ccd_core.export, ccd_core.report",
     "ccd_core.pipeline, ccd_core.study, ccd_core.predict, ccd_core.explore",
     "ccd_core.baselines",
-    "ccd_core.preflight, ccd_core.stages",
+    "ccd_core.preflight, ccd_core.speed, ccd_core.stages",
     "ccd_core.training",
     "ccd_core.evaluation",
     "ccd_core.runs",

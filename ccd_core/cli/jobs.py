@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
-from ccd_core.cli.text import console, say
+from ccd_core.cli.text import console, messages, say
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def _look(run: Path, workspace: Path) -> Job:
 
 @jobs_app.command()
 def start(
-    preset: Annotated[str | None, typer.Option(help="demo, paper, reference or best.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="demo, paper, reference, best, laptop or offline.")
+    ] = None,
     dataset: DatasetSpec = None,
     classes: ClassesFile = None,
     config: ConfigFile = None,
@@ -76,6 +78,7 @@ def start(
 
     from ccd_core.config import load_config
     from ccd_core.jobs import control, slurm
+    from ccd_core.machine.advice import preset_of
 
     if place not in control.LAUNCHERS:
         raise UserError(f"There is no place {place!r} for a job; use {' or '.join(control.LAUNCHERS)}.")
@@ -89,8 +92,10 @@ def start(
             why = first["msg"].removeprefix("Value error, ")
             raise UserError(f"SLURM option {first['loc'][0]}: {why}.") from None
 
-    default = "demo" if config is None and dataset in (None, "demo") else None
-    settings = load_config(preset or default, config, changes, dataset, classes)
+    preset, advice = preset_of(preset, config is not None, dataset)
+    settings = load_config(preset, config, changes, dataset, classes)
+    if advice:
+        say("Preset {}, because {}. --preset chooses another one.", advice.preset, advice.why, to=messages)
     out = control.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))
     control.start(settings, out, place, cluster)
     print(out)

@@ -25,7 +25,11 @@ NAMED = 20  # files left out that the summary names
 
 def run(
     preset: Annotated[
-        str | None, typer.Option(help="demo, paper, reference or best. Without --config or --dataset: demo.")
+        str | None,
+        typer.Option(
+            help="demo, paper, reference, best, laptop or offline. Without it, own images take what "
+            "`ccd doctor` recommends, published data sets paper, and no data set demo."
+        ),
     ] = None,
     dataset: DatasetSpec = None,
     classes: ClassesFile = None,
@@ -63,11 +67,12 @@ def run(
 
     ccd run --preset paper --dataset voc2012:/data/VOCdevkit --out runs/voc12
 
-    ccd run --preset paper --dataset folder:photos --classes names.txt
+    ccd run --dataset folder:photos --classes names.txt
 
     `ccd settings` prints every setting that --set or a --config file may change.
     """
     from ccd_core.config import load_config
+    from ccd_core.machine.advice import preset_of
     from ccd_core.runs.run import Run
 
     if resume:
@@ -82,8 +87,10 @@ def run(
     elif same_images:
         raise UserError("--same-images goes with --resume.")
     else:
-        default = "demo" if config is None and dataset in (None, "demo") else None
-        settings = load_config(preset or default, config, changes, dataset, classes)
+        preset, advice = preset_of(preset, config is not None, dataset)
+        settings = load_config(preset, config, changes, dataset, classes)
+        if advice:
+            say("Preset [bold]{}[/], because {}. --preset chooses another one.", advice.preset, advice.why)
         out = out or workspace / time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S")
         if (out / "config.yaml").exists():
             raise UserError(

@@ -67,6 +67,23 @@ def look_at_network(name: str, pretrained: str | None) -> tuple[nn.Module, bool]
             return _architecture(name, {}, look=True), False
 
 
+def architecture(name: str, pretrained: str | None) -> Any:
+    """An open_clip network with random numbers, on the CPU. Nothing is fetched, and no weights are read.
+
+    Raises UserError where there is no such model, or the hub would have to be asked what it is.
+    """
+    import open_clip
+
+    if name.startswith("hf-hub:"):
+        return load_network(name, pretrained)[0]
+    if ":" not in name and name not in open_clip.list_models():
+        _refuse_unknown(name, None, [])
+    with hub(f"The architecture of CLIP {name}", asked=False):
+        if ":" in name:
+            refuse_code(name)
+        return _architecture(name, {}, look=False)
+
+
 def _file_of(name: str, pretrained: str | None) -> Path | None:
     """The file that `clip.pretrained` names; None where it is a tag or empty."""
     import open_clip

@@ -70,7 +70,7 @@ def _gpu() -> Finding:
         "none that torch can use",
         False,
         False,
-        "The demo runs on a CPU; presets paper and reference need a CUDA GPU to end within hours.",
+        "Presets demo, laptop and offline are for CPUs; paper, reference and best need a CUDA GPU.",
     )
 
 
@@ -110,7 +110,7 @@ def _weights() -> Finding:
         return Finding("weights", "huggingface.co can be reached; downloads are kept in " + str(cache))
     except OSError:
         advice = (
-            "Presets paper and reference need CLIP and ImageNet weights: "
+            "All presets but demo and offline need CLIP and ImageNet weights: "
             "set clip.pretrained and classifier.weights to local files."
         )
         return Finding("weights", "huggingface.co cannot be reached", False, False, advice)

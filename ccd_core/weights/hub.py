@@ -55,7 +55,8 @@ def hub(what: str, asked: bool, fetch: bool = True) -> Iterator[None]:
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
         why = first_line(error)
-        if asked and not fetch and not before and hub_answers():
+        constants.HF_HUB_OFFLINE = before
+        if asked and not fetch and hub_answers():
             raise NotHere(what) from None
         if asked and offline:
             why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
@@ -70,15 +71,24 @@ def hub(what: str, asked: bool, fetch: bool = True) -> Iterator[None]:
 
 
 def hub_answers() -> bool:
-    """Whether the Hugging Face hub answers within `HUB_SECONDS`."""
+    """Whether the Hugging Face hub answers within `HUB_SECONDS`. Never where HF_HUB_OFFLINE is set."""
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
 
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
         get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
     except Exception:  # the client's own kinds, which changed between its versions
         return False
     return True
+
+
+def in_hub_cache(repository: str, file: str) -> bool:
+    """Whether a file of the Hugging Face hub was downloaded to this machine before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repository, file), str)
 
 
 def refuse_absent_imagenet(name: str, fetch: bool = True) -> None:
@@ -102,7 +112,7 @@ def refuse_absent_imagenet(name: str, fetch: bool = True) -> None:
 
 
 def _of_timm(name: str) -> tuple[str, bool, Answers]:
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
     from timm.models import get_pretrained_cfg
 
     published = get_pretrained_cfg(name)
@@ -113,8 +123,8 @@ def _of_timm(name: str) -> tuple[str, bool, Answers]:
         )
     if published.hf_hub_id:
         names = [published.hf_hub_filename] if published.hf_hub_filename else MODEL_FILES
-        there = any(isinstance(try_to_load_from_cache(published.hf_hub_id, file), str) for file in names)
-        return constants.ENDPOINT, there, lambda: not constants.HF_HUB_OFFLINE and hub_answers()
+        there = any(in_hub_cache(published.hf_hub_id, file) for file in names)
+        return constants.ENDPOINT, there, hub_answers
     return _of_url(str(published.url))
 
 

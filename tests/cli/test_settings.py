@@ -12,6 +12,19 @@ def test_settings_are_printed_with_what_they_mean_and_taken_again(ccd, tmp_path)
     assert ccd("settings", "--config", tmp_path / "mine.yaml").out == printed
 
 
+def test_doctor_recommends_a_preset_and_says_how_long_a_folder_takes(ccd, tiny_scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr("ccd_core.speed.MOMENT", 0.02)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in sorted((tiny_scenes / "JPEGImages").glob("val*.jpg"))[:3]:
+        (folder / path.name).symlink_to(path)
+    (folder / "classes.txt").write_text("house\ncar\n")
+    said = ccd("doctor", "--dataset", f"folder:{folder}", "--preset", "demo").out
+    assert "preset         laptop, because" in said or "preset         best, because" in said
+    assert "for 3 training images and 2 classes with preset demo" in said
+    assert ccd("doctor", "--preset", "demo").code == 2
+
+
 def test_doctor_prints_its_findings_as_json(ccd):
     findings = json.loads(ccd("doctor", "--json").out)
     assert {finding["what"] for finding in findings} >= {"python", "torch", "GPU", "disk", "weights"}
