@@ -56,4 +56,4 @@ def write_list(path: Path, rows: Iterable[tuple[str, Image]]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["exported_as", "image", "split", "width", "height"])
         for name, image in rows:
-            table.writerow([name, as_text(image.id), image.split, image.width, image.height])
+            table.writerow([name, image.id, image.split, image.width, image.height])

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 from ccd_core import __version__
-from ccd_core.data.listing.names import as_text
 from ccd_core.export.formats import Export
 from ccd_core.export.labelled_images import Image, labelled_images
 from ccd_core.export.xml_text import xml_text
@@ -37,7 +36,7 @@ def write(export: Export, folder: Path) -> None:
 
 def _task(image: Image, version: str, boxes: bool) -> dict[str, Any]:
     data = {"image": f"/data/local-files/?d={quote(image.place, errors='surrogateescape')}"}
-    data["image_id"] = as_text(image.id)
+    data["image_id"] = image.id
     shape = {"original_width": image.width, "original_height": image.height, "image_rotation": 0}
     result: list[dict[str, Any]] = []
     for number, label in enumerate(image.labels if boxes else ()):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ccd_core.data import WITH_CLASSES, open_dataset
 from ccd_core.data.decoding.images import image_size
-from ccd_core.data.listing.names import as_text, count_of, shown
+from ccd_core.data.listing.names import count_of, shown
 from ccd_core.data.types import Dataset, ImageList
 from ccd_core.errors import ImageError, UserError
 from ccd_core.export.formats import Export
@@ -136,7 +136,7 @@ def labelled_images(export: Export, with_sizes: bool = True) -> LabelledImages:
         images=len(rows),
         labels_given=len(owner),
         images_without_labels=len(rows) - len(np.unique(owner)),
-        left_out={as_text(name): why for name, why in left_out.items()},
+        left_out=left_out,
     )
     box = _boxes(export, images, sizes, owner, index) if export.boxes else None
     return LabelledImages(

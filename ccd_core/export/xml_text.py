@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ccd_core.data.listing.names import as_text
-
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -15,4 +13,9 @@ def xml_text(text: str) -> str:
     >>> xml_text("a\x07b")
     'a\\x07b'
     """
-    return NOT_IN_XML.sub(lambda match: rf"\x{ord(match[0]):02x}", as_text(text))
+    return NOT_IN_XML.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """A character as \\xNN. Python reads a byte of a file name that is not UTF-8 as U+DC00 and that byte."""
+    return rf"\x{ord(match[0]) & 0xFF:02x}" if ord(match[0]) < 0xFF00 else "\ufffd"
