@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ccd_core.cli.app import browser_app
+from ccd_core.cli.classes import classes
 from ccd_core.cli.data import data_app
 from ccd_core.cli.export import export
 from ccd_core.cli.gradio import gradio_app, space
@@ -39,6 +40,7 @@ app.command("app")(browser_app)
 app.command("gradio")(gradio_app)
 app.command()(space)
 app.command()(run)
+app.command()(classes)
 app.command()(settings)
 app.command("eval")(evaluate)
 app.command()(predict)
