@@ -61,3 +61,21 @@ def prompts_of(
         words = [words] if isinstance(words, str) else words
         prompts.append([form.replace("{}", word) for word in words for form in forms])
     return prompts
+
+
+def parse_names(given: Sequence[str]) -> dict[str, list[str]]:
+    """Other words of classes, from texts such as "tvmonitor=tv monitor, television".
+
+    Raises UserError for a text of another form.
+    """
+    names = {}
+    for text in given:
+        cls, equals, words = text.partition("=")
+        chosen = [word.strip() for word in words.split(",") if word.strip()]
+        if not equals or not cls.strip() or not chosen:
+            raise UserError(
+                f"Other words for a class are written as CLASS=WORDS, for example 'tvmonitor=tv monitor, "
+                f"television', not {text!r}."
+            )
+        names[cls.strip()] = chosen
+    return names

@@ -12,9 +12,10 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ccd_core.errors import UserError
 
@@ -29,6 +30,7 @@ class PredictorClient:
 
     def __init__(self, run_path: str | Path):
         self.run_path = str(run_path)
+        self.command = [sys.executable, "-m", "ccd_core.predict.server", self.run_path]
         self._process: subprocess.Popen[str] | None = None
         self._ready_process: subprocess.Popen[str] | None = None  # the process, once it has answered
         self._timer: threading.Timer | None = None  # of a delayed `wake`
@@ -97,9 +99,8 @@ class PredictorClient:
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
-            command = [sys.executable, "-m", "ccd_core.predict.server", self.run_path]
             self._process = subprocess.Popen(
-                command,
+                self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -108,31 +109,62 @@ class PredictorClient:
         return self._process
 
 
+class NamesClient(PredictorClient):
+    """Asks CLIP about class names, in a process of `ccd_core.predict.class_names`."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.command = [sys.executable, "-m", "ccd_core.predict.class_names"]
+
+    def about(self, config: str, names: dict[str, list[str]]) -> dict[str, Any]:
+        """What `class_names.facts` returns. config: settings as YAML. names: other words for some classes."""
+        return self.ask("names", config=config, names=names)
+
+
 def serve(run_path: str) -> None:
     """Answer questions from standard input, until it is closed or `IDLE_SECONDS` pass without a question."""
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # what libraries print must not mix with the answers
-    # Loading torch takes seconds. It is done now, before the first question comes.
-    from ccd_core.predict.predictor import Predictor
+    opened: list[Any] = []
 
-    predictor: Predictor | None = None
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        if not opened:
+            opened.append(Predictor.open(run_path))
+        return QUESTIONS[question.pop("ask")](opened[0], **question)
+
+    # Loading torch takes seconds. It is done now, before the first question comes.
+    with answers_apart() as answers:
+        from ccd_core.predict.predictor import Predictor
+
+        serve_questions(answer, answers)
+
+
+@contextmanager
+def answers_apart() -> Iterator[TextIO]:
+    """Standard output for answers alone: what libraries print goes to standard error."""
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    try:
+        yield answers
+    finally:
+        sys.stdout = answers
+
+
+def serve_questions(answer: Callable[[dict[str, Any]], dict[str, Any]], answers: TextIO) -> None:
+    """Give the answer to every line of JSON of standard input, as a line of JSON to `answers`."""
     while select.select([sys.stdin], [], [], IDLE_SECONDS)[0]:
         line = sys.stdin.readline()
         if not line:
             return
         question = json.loads(line)
         try:
-            if predictor is None:
-                predictor = Predictor.open(run_path)
-            answer = QUESTIONS[question.pop("ask")](predictor, **question)
+            said = answer(question)
         except UserError as error:
-            answer = {"error": str(error)}
+            said = {"error": str(error)}
         except Exception as error:
             import traceback
 
             traceback.print_exc()
-            answer = {"error": f"The predictor failed: {type(error).__name__}: {error}."}
-        answers.write(json.dumps(answer) + "\n")
+            said = {"error": f"The predictor failed: {type(error).__name__}: {error}."}
+        answers.write(json.dumps(said) + "\n")
         answers.flush()
 
 
