@@ -106,6 +106,8 @@ JOB = "job"  # link: the run that is shown opened
 JOBS_ACTIVE = "jobs_active"  # session: names of the runs at work when they were last looked at
 ENDINGS = "endings"  # session: (name, status) of runs that have ended and are still to be announced
 LAST_ENDING = "last_ending"  # session: the last ending, for the page's title
+NAMES_ASKED = "names_asked"  # session: settings, words and answer of the last question about class names
+NAMES_WANTED = "names_wanted"  # session: other words for classes that CLIP is to be asked with
 NOTICE = "notice"  # session: a sentence to announce
 DELETE = "delete"  # session: run that is to be deleted once the person agrees
 

@@ -229,3 +229,18 @@ def test_the_page_starts_a_job_and_shows_a_failed_one(app, tiny_run, monkeypatch
         assert any("It broke." in error.value for error in test.error) and test.button(key="resume_broken")
     finally:
         shutil.rmtree(failed.path)
+
+
+def test_clip_is_asked_about_the_class_names_and_words_reach_the_settings(app, tiny_scenes, tmp_path):
+    folder = photos(tiny_scenes, tmp_path / "photos")
+    test = app("train", data=f"folder:{folder}")
+    test.button(key="ask_names").click().run()
+    assert not test.exception and not test.error
+    assert "images" in captions(test) or "CLIP" in captions(test)
+    [table] = [frame.value for frame in test.dataframe if "other words" in frame.value.columns]
+    assert table["class"].tolist() == ["house", "car"]
+    asked = test.session_state["names_asked"]
+    test.session_state["names_asked"] = asked | {"words": {"car": ["automobile", "lorry"]}}
+    test.run()
+    test.button(key="use_names").click().run()
+    assert labelled(test.text_input, "names").value == "{car: [automobile, lorry]}"

@@ -13,6 +13,7 @@ from app import state
 from app.parts.run_progress import duration
 from app.parts.train.cluster import place_field
 from app.parts.train.data import checked_dataset, show_report
+from app.parts.train.names import names_part
 from app.parts.train.settings import checked, command_lines, settings_form
 from app.parts.unknown_paths import ask_about
 from app.reading.readable_folders import paths_to_ask_about, refusals
@@ -67,6 +68,7 @@ def start_form() -> None:
         st.session_state[state.problems(start.origin)] = found
         st.rerun()  # so that each sentence stands beside its field
     if config is not None and counts:
+        names_part(config, start.origin)
         _show_estimate(config, counts)
     left, right = st.columns([1, 3], vertical_alignment="top")
     ready = bool(config is not None and counts and out and device)
