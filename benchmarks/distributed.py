@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads a process")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        runs = [Run(Path(folder) / str(number), None, ()) for number in range(len(arguments.devices))]  # type: ignore[arg-type]
+        runs = [Run(Path(folder) / str(number), None, ()) for number in range(len(arguments.devices))]
         print(
             f"| device | seconds | {' | '.join(f'{kind} labels' for kind in KINDS)} | train-label mAP, last "
             "epoch | val mAP |"

@@ -1,11 +1,15 @@
 """Do jobs survive, keep their order and cost nothing? Measured on this machine with runs that take seconds.
 
-python benchmarks/jobs.py kill-job [--times 3]    kill -9 at random moments of each stage, each resumed:
-labels and AP against the undisturbed run's python benchmarks/jobs.py kill-app [--times 2]    kill -9 of the
-app at random moments while jobs run and wait: none lost, none twice python benchmarks/jobs.py queue [--jobs
-6]        as many jobs on cpu:0 and cpu:1: the order of each device, how often each ran python
-benchmarks/jobs.py overhead [--times 2]    a job against the bare command, in pairs: seconds in all, and to
-the first progress
+kill-job: kill -9 at random moments of each stage. Every job is resumed, and its labels and AP are compared with
+an undisturbed run's.
+kill-app: kill -9 of the app while jobs run and wait. None may be lost, none may start twice.
+queue: as many jobs on cpu:0 and cpu:1. Each device must keep their order.
+overhead: a job beside the bare command, in pairs: seconds in all, and to the first progress.
+
+python benchmarks/jobs.py kill-job [--times 3]
+python benchmarks/jobs.py kill-app [--times 2]
+python benchmarks/jobs.py queue [--jobs 6]
+python benchmarks/jobs.py overhead [--times 2]
 """
 
 from __future__ import annotations
@@ -26,9 +30,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from app_process import app_command, free_port, open_browser
 
 from ccd_core.config import CCDConfig
-from ccd_core.jobs import control as jobs
+from ccd_core.jobs import control
 from ccd_core.runs.run import Run
 from ccd_core.toy.scenes import write_dataset
 
@@ -39,19 +44,23 @@ def small_world() -> Iterator[tuple[Path, CCDConfig]]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ["CCD_HOME"] = str(Path(folder, "home"))
         scenes = write_dataset(Path(folder, "scenes"), {"train": 120, "val": 40})
+        classifier = {"backbone": "timm:test_resnet", "weights": None, "image_size": 64, "cam_size": 64}
         small = {
-            "data": {"spec": f"demo:{scenes}", "workers": 0}, "device": "cpu", "precision": "fp32",
+            "data": {"spec": f"demo:{scenes}", "workers": 0},
+            "device": "cpu",
+            "precision": "fp32",
             "clip": {"size": 96, "batch_size": 32, "round_to": 32},
-            "classifier": {"backbone": "timm:test_resnet", "weights": None, "image_size": 64, "cam_size": 64},
+            "classifier": classifier,
             "views": {"threshold": {"mean_views": 2.0}, "frame": 160, "offset": 20},
             "training": {"epochs": 4, "warmup_epochs": 2, "keep": "last"},
-        }  # fmt: skip
+        }
         workspace = Path(folder, "runs")
         workspace.mkdir()
         yield workspace, CCDConfig.preset("demo").changed(**small)
 
 
 def wait(condition: Callable[[], bool], seconds: float = 900) -> float:
+    """Wait until `condition()` is true; returns the seconds that it took."""
     began = time.time()
     while not condition():
         if time.time() - began > seconds:
@@ -61,7 +70,7 @@ def wait(condition: Callable[[], bool], seconds: float = 900) -> float:
 
 
 def ended(run: Run) -> bool:
-    return not jobs.look(run).active
+    return not control.look(run).active
 
 
 def forget_embeddings() -> None:
@@ -78,21 +87,20 @@ def same_result(one: Run, other: Run) -> bool:
 
 
 def kill_job(times: int, seed: int = 0) -> bool:
-    """Each kill aims at a random moment of one stage, the stages in turn; one that comes after the run's end
-    is drawn again.
-    """
-    rng, good, killed = random.Random(seed), 0, Counter[str]()
+    """Each kill aims at a random moment of one stage, the stages in turn. One too late is drawn again."""
+    rng = random.Random(seed)
+    good = 0
+    killed: Counter[str] = Counter()
     with small_world() as (workspace, config):
-        undisturbed = jobs.start(config, workspace / "undisturbed")
+        undisturbed = control.start(config, workspace / "undisturbed")
         seconds = wait(lambda: ended(undisturbed))
         lasting = {"starting": 3.0} | undisturbed.state["seconds"]
-        print(
-            f"undisturbed: {undisturbed.status} after {seconds:.1f} s\n| kill | in stage | after, s | then | "
-            f"equal |\n|---|---|---|---|---|"
-        )
+        print(f"undisturbed: {undisturbed.status} after {seconds:.1f} s")
+        print("| kill | in stage | after, s | then | equal |\n|---|---|---|---|---|")
         while killed.total() < times:
             forget_embeddings()
-            run, began = jobs.start(config, workspace / f"killed-{killed.total()}"), time.time()
+            began = time.time()
+            run = control.start(config, workspace / f"killed-{killed.total()}")
             aim = list(lasting)[killed.total() % len(lasting)]
             wait(lambda run=run, aim=aim: aim in ("starting", run.state.get("stage")) or ended(run))
             time.sleep(rng.uniform(0, lasting[aim]))
@@ -104,7 +112,7 @@ def kill_job(times: int, seed: int = 0) -> bool:
             if run.status == "failed":
                 stage = state.get("stage", "queued")
                 killed[stage] += 1
-                jobs.resume(run.path)
+                control.resume(run.path)
                 wait(lambda run=run: ended(run))
                 equal = run.status == "finished" and same_result(undisturbed, run)
                 good += equal
@@ -113,10 +121,16 @@ def kill_job(times: int, seed: int = 0) -> bool:
                     f"{'yes' if equal else 'NO'} |",
                     flush=True,
                 )
-            jobs.delete(run.path)
+            control.delete(run.path)
     print(f"killed in stage: {', '.join(f'{stage} {count}' for stage, count in killed.items())}")
     print(f"{good} of {times} ended with the labels and AP of the undisturbed run")
     return good == times
+
+
+def started_apart(command: list[str]) -> subprocess.Popen:
+    """A process in a group of its own, without output."""
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def times_begun(run: Run) -> int:
@@ -125,35 +139,33 @@ def times_begun(run: Run) -> int:
 
 
 def queue(count: int) -> bool:
+    """Jobs of one device start in the order in which they were given, each of them once."""
     with small_world() as (workspace, config):
         short = {"epochs": 1, "warmup_epochs": 1}
         started = [
-            jobs.start(
+            control.start(
                 config.changed(device=f"cpu:{number % 2}", training=short), workspace / f"{number:02d}"
             )
             for number in range(count)
         ]
-        print(f"{count} jobs started; before the last one: {jobs.look(started[-1]).ahead}")
+        print(f"{count} jobs started; before the last one: {control.look(started[-1]).ahead}")
         wait(lambda: all(ended(run) for run in started))
         good = True
         print("| device | order of starting | each once | finished |\n|---|---|---|---|")
         for device in ("cpu:0", "cpu:1"):
             mine = [run for run in started if run.config.device == device]
             begun = [run.name for run in sorted(mine, key=lambda run: run.state["began"])]
-            kept, once, done = (
-                begun == [run.name for run in mine],
-                all(times_begun(run) == 1 for run in mine),
-                sum(run.status == "finished" for run in mine),
-            )
+            kept = begun == [run.name for run in mine]
+            once = all(times_begun(run) == 1 for run in mine)
+            done = sum(run.status == "finished" for run in mine)
             good &= kept and once and done == len(mine)
-            print(
-                f"| {device} | {'kept' if kept else begun} | {'yes' if once else 'NO'} | {done} of "
-                f"{len(mine)} |"
-            )
+            order = "kept" if kept else ", ".join(begun)
+            print(f"| {device} | {order} | {'yes' if once else 'NO'} | {done} of {len(mine)} |")
     return good
 
 
 def overhead(times: int) -> bool:
+    """What a job takes longer than the same run as a bare command."""
     seconds: dict[str, list[float]] = {"bare command": [], "job": []}
     first: dict[str, list[float]] = {"bare command": [], "job": [], "job, `starting`": []}
     with small_world() as (workspace, config):
@@ -162,36 +174,25 @@ def overhead(times: int) -> bool:
             for kind in ("bare command", "job") if number % 2 else ("job", "bare command"):
                 forget_embeddings()
                 out = workspace / f"{kind.split()[0]}-{number}"
-                run, began = Run(out, config, ()), time.time()
+                run = Run(out, config, ())
+                began = time.time()
                 if kind == "job":
-                    jobs.start(config, out)
+                    control.start(config, out)
                     wait(lambda run=run: run.status == "running")
                     first["job, `starting`"].append(time.time() - began)
                 else:
-                    command = [
-                        sys.executable,
-                        "-m",
-                        "ccd_core.cli",
-                        "run",
-                        "--config",
-                        str(workspace / "settings.yaml"),
-                        "--out",
-                        str(out),
-                    ]
-                    subprocess.Popen(
-                        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-                    )
+                    options = ["--config", str(workspace / "settings.yaml"), "--out", str(out)]
+                    started_apart([sys.executable, "-m", "ccd_core.cli", "run", *options])
                 wait(lambda run=run: run.state.get("stage", "starting") != "starting")
                 first[kind].append(time.time() - began)
                 wait(lambda run=run: run.status == "finished")
                 seconds[kind].append(time.time() - began)
     print("| | median seconds | all |\n|---|---|---|")
-    for name, values in [(f"whole run, {kind}", values) for kind, values in seconds.items()] + [
-        (f"first progress, {k}", v) for k, v in first.items()
-    ]:
-        print(
-            f"| {name} | {statistics.median(values):.2f} | {', '.join(f'{value:.2f}' for value in values)} |"
-        )
+    rows = {f"whole run, {kind}": values for kind, values in seconds.items()}
+    rows |= {f"first progress, {kind}": values for kind, values in first.items()}
+    for name, values in rows.items():
+        each = ", ".join(f"{value:.2f}" for value in values)
+        print(f"| {name} | {statistics.median(values):.2f} | {each} |")
     pairs = [job - bare for job, bare in zip(seconds["job"], seconds["bare command"], strict=True)]
     print(f"a job takes {statistics.median(pairs):+.2f} s beside the bare command (median of {times} pairs)")
     return True
@@ -199,44 +200,17 @@ def overhead(times: int) -> bool:
 
 def kill_app(times: int, seed: int = 0) -> bool:
     """A person starts jobs in the browser; the app is killed at random moments and started again."""
-    import shutil
-
     from playwright.sync_api import sync_playwright
 
-    rng, started = random.Random(seed), 0
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
+    rng = random.Random(seed)
+    started = 0
     with small_world() as (workspace, config), sync_playwright() as playwright:
-        Run.create(
-            workspace / "template", config.changed(training={"epochs": 1, "warmup_epochs": 1}), ("none",)
-        )
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=flags
-        )
+        short = config.changed(training={"epochs": 1, "warmup_epochs": 1})
+        Run.create(workspace / "template", short, ("none",))
+        browser = open_browser(playwright)
         for number in range(times):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
-            command = [
-                sys.executable,
-                "-m",
-                "ccd_core.cli",
-                "app",
-                "--no-browser",
-                "--port",
-                str(port),
-                "--workspace",
-                str(workspace),
-            ]
-            server = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-            )
+            port = free_port()
+            server = started_apart(app_command(port, workspace))
             wait(lambda port=port: not socket.socket().connect_ex(("127.0.0.1", port)))
             page = browser.new_page()
             page.set_default_timeout(120_000)
@@ -247,32 +221,24 @@ def kill_app(times: int, seed: int = 0) -> bool:
             page.get_by_role("button", name="Start", exact=True).click()
             killed_after = rng.uniform(0, 3)
             time.sleep(killed_after)
-            os.killpg(
-                server.pid, signal.SIGKILL
-            )  # the app and whatever is left in its group, as Ctrl-C would reach them
+            os.killpg(server.pid, signal.SIGKILL)  # the app and its group, which Ctrl-C would reach, too
             server.wait()
             page.close()
             there = (workspace / f"job-{number}" / "config.yaml").exists()
             started += there
-            print(
-                f"app killed {killed_after:.2f} s after Start was pressed: the job "
-                f"{'is there' if there else 'was not begun'}",
-                flush=True,
-            )
+            found = "is there" if there else "was not begun"
+            print(f"app killed {killed_after:.2f} s after Start was pressed: the job {found}", flush=True)
         browser.close()
-        runs = [job.run for job in jobs.list_jobs(workspace) if job.run.name != "template"]
+        runs = [job.run for job in control.list_jobs(workspace) if job.run.name != "template"]
         wait(lambda: all(ended(run) for run in runs))
         for run in runs:
-            if (
-                run.status == "created"
-            ):  # killed between writing the settings and starting the process: shown, and one click away
+            # Killed between writing the settings and starting the process: the page shows it, one click away.
+            if run.status == "created":
                 print(f"{run.name} was created and not launched; started now")
-                jobs.resume(run.path)
+                control.resume(run.path)
         wait(lambda: all(ended(run) for run in runs))
-        finished, twice = (
-            sum(run.status == "finished" for run in runs),
-            sum(times_begun(run) > 1 for run in runs),
-        )
+        finished = sum(run.status == "finished" for run in runs)
+        twice = sum(times_begun(run) > 1 for run in runs)
     print(f"{started} jobs begun, {finished} finished, {started - finished} lost, {twice} started twice")
     return started == finished and not twice
 

@@ -17,7 +17,6 @@ import argparse
 import itertools
 import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
@@ -27,16 +26,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+from app_process import app_command, free_port, open_browser
 from playwright.sync_api import Page, sync_playwright
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGES = {
     "clip_bias": "CLIP bias",
     "cam_boxes": "CAM boxes",
@@ -103,23 +95,10 @@ class App:
     def __init__(self, run: Path):
         self.run = run
         self.others_ms = 0.0  # what apps that an interaction started beside this one have worked
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         environment = os.environ | {"CCD_OPEN_RUN": str(run)}
-        command = [
-            sys.executable,
-            "-m",
-            "ccd_core.cli",
-            "app",
-            "--no-browser",
-            "--port",
-            str(self.port),
-            "--workspace",
-            str(run.parent),
-        ]
         self.process = subprocess.Popen(
-            command,
+            app_command(self.port, run.parent),
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -378,15 +357,7 @@ def measure(run: Path, repeat: int, only: list[str]) -> dict[str, object]:
     app = App(run)
     try:
         with sync_playwright() as playwright:
-            chromium = next(
-                (
-                    found
-                    for name in ("chromium", "chromium-browser", "google-chrome")
-                    if (found := shutil.which(name))
-                ),
-                None,
-            )
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            browser = open_browser(playwright)
             for name, interaction in INTERACTIONS.items():
                 if only and not any(part in name for part in only):
                     continue

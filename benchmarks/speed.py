@@ -2,8 +2,7 @@
 
 python benchmarks/speed.py run [--repeat 1]       # a demo run: seconds of each stage, and its peak memory
 python benchmarks/speed.py paint [--repeat 5]     # from `ccd app` to the first page painted in Chromium
-python benchmarks/speed.py boxes                  # CAM boxes, beside resizing every map to the whole
-frame
+python benchmarks/speed.py boxes                  # CAM boxes, beside resizing every map whole
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ import time
 from pathlib import Path
 
 import psutil
+from app_process import app_command, free_port, open_browser
 
 from ccd_core.paths import home as cache_folder
 
@@ -68,15 +68,6 @@ def measure_run(repeat: int, keep: Path | None) -> None:
 def measure_paint(repeat: int) -> None:
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
     seconds: dict[str, list[float]] = {
         "heading": [],
         "first chart": [],
@@ -84,18 +75,14 @@ def measure_paint(repeat: int) -> None:
         "first chart, reload": [],
     }
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as workspace:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = open_browser(playwright)
         for _ in range(repeat):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
+            port = free_port()
             page = browser.new_page()
             began = time.time()
-            command = [sys.executable, "-m", "ccd_core.cli", "app", "--no-browser"]
-            command += ["--port", str(port), "--workspace", workspace]
-            server = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-            )
+            quiet = subprocess.DEVNULL
+            command = app_command(port, Path(workspace))
+            server = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
             while socket.socket().connect_ex(("127.0.0.1", port)):
                 time.sleep(0.02)
             for again in ("", ", reload"):
