@@ -19,6 +19,7 @@ from ccd_core.cli.export import export
 from ccd_core.cli.gradio import gradio_app, space
 from ccd_core.cli.jobs import jobs_app
 from ccd_core.cli.predict import evaluate, predict
+from ccd_core.cli.report import report
 from ccd_core.cli.run import run
 from ccd_core.cli.runs import runs_app
 from ccd_core.cli.settings import doctor, settings
@@ -45,6 +46,7 @@ app.command()(settings)
 app.command("eval")(evaluate)
 app.command()(predict)
 app.command()(export)
+app.command()(report)
 app.command()(doctor)
 
 
