@@ -23,6 +23,7 @@ KEPT = (
     "view_threshold.json",
     "views.parquet",
     "labels.npz",
+    "likeness.npz",
 )
 
 

@@ -33,6 +33,7 @@ from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.images import usable_images
 from ccd_core.stages.inventory import forget_changed, same_dataset
 from ccd_core.stages.labels import find_none_images, measure_bias, read_local_probabilities, write_labels
+from ccd_core.stages.likeness import write_likeness_of
 from ccd_core.stages.local_views import find_views
 from ccd_core.stages.scores import validation, write_scores
 from ccd_core.training.distributed import launch
@@ -103,3 +104,4 @@ def learn(dataset: Dataset, work: Work) -> None:
         write_labels(work, train.ids, initial)
 
     write_scores(trainer, {"train": train, "val": val}, scorer, global_clip.p, work)
+    write_likeness_of(trainer.plain_model, train, work)

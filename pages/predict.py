@@ -6,7 +6,15 @@ import streamlit as st
 
 from app.choices import current_run
 from app.parts.predict.images import chosen_example, chosen_images, no_images_yet
-from app.parts.predict.labels import cards, downloads, filtered, labelled, large_image, show_unusable
+from app.parts.predict.labels import (
+    cards,
+    downloads,
+    filtered,
+    labelled,
+    large_image,
+    show_unusable,
+    warn_of_unlike,
+)
 from app.parts.predict.thresholds import chosen_thresholds
 from app.reading.predictions import predict_all
 from app.widgets import friendly_errors, page_header, require
@@ -31,6 +39,7 @@ with friendly_errors():
         st.stop()
     good, bad = predict_all(run, images)
     show_unusable(bad)
+    warn_of_unlike(run, good)
     if good:
         rows = labelled(run, good, limits)
         if len(rows) > 1:

@@ -91,16 +91,20 @@ def examples(run: Run, most: int = 8) -> list[str]:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Name, file and scores [C] of an image."""
+    """Name, file and scores [C] of an image, and whether it is unlike the training images."""
 
     name: str
     path: Path
     scores: np.ndarray
+    unlike: bool = False
 
 
 @cached_by(*MODEL_FILES, max_entries=4)
-def _remembered(run: Run) -> dict[str, np.ndarray | str]:
-    """Content -> scores, or what is wrong with the file; of one version of a run's model."""
+def _remembered(run: Run) -> dict[str, tuple[np.ndarray, bool] | str]:
+    """Content -> scores and whether it is unlike the training images, or what is wrong with the file.
+
+    Of one version of a run's model.
+    """
     return {}
 
 
@@ -136,7 +140,7 @@ def predict_all(run: Run, images: dict[str, Path]) -> tuple[list[Predicted], lis
         if isinstance(found, str):
             bad.append(found.replace(str(path), name).replace(path.name, name))
         else:
-            good.append(Predicted(name, path, found))
+            good.append(Predicted(name, path, *found))
     return good, bad
 
 
@@ -151,8 +155,10 @@ def _ask_for(unknown: dict[str, Path], run: Run) -> None:
     for begin in range(0, len(waiting), CHUNK):
         chunk = waiting[begin : begin + CHUNK]
         answer = predict(run, [path for _, path in chunk])
-        for (content, path), scores in zip(chunk, answer["scores"], strict=True):
-            known[content] = answer["errors"][str(path)] if scores is None else np.array(scores, np.float32)
+        for (content, path), scores, unlike in zip(chunk, answer["scores"], answer["unlike"], strict=True):
+            known[content] = (
+                answer["errors"][str(path)] if scores is None else (np.array(scores, np.float32), unlike)
+            )
         done = begin + len(chunk)
         left = (time.time() - began) / done * (len(waiting) - done)
         bar.progress(done / len(waiting), f"{done:,} of {len(waiting):,} images, {left:.0f} s left")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ccd_core.runs.run import Run
 
 
+NAMED = 3  # images that a warning names
+
+
 def evaluate(
     path: RunPath, as_json: Json = False, split: Annotated[str, typer.Option(help="val or train.")] = "val"
 ) -> None:
@@ -86,8 +89,12 @@ def predict(
         if one.error:
             print(f"skipped {one.error}", file=sys.stderr)
     good = [(as_text(str(one.path)), one.scores) for one in predictions if one.scores is not None]
+    unlike = None
+    if predictor.likeness:
+        unlike = {as_text(str(one.path)) for one in predictions if one.unlike}
+        _warn_of(sorted(unlike), len(good))
     if csv:
-        write_atomic(csv, as_csv(good, predictor.classes, limits))
+        write_atomic(csv, as_csv(good, predictor.classes, limits, unlike=unlike))
         say("{} images labelled in {}; thresholds: {}.", len(good), csv, limits.in_words, to=messages)
     if as_json:
         skipped = [
@@ -95,7 +102,7 @@ def predict(
             for one in predictions
             if one.error
         ]
-        print(json.dumps(as_records(good, predictor.classes, limits) + skipped))
+        print(json.dumps(as_records(good, predictor.classes, limits, unlike) + skipped))
     elif not csv:
         for name, scores in good:
             shown = ", ".join(
@@ -105,6 +112,19 @@ def predict(
             print(f"{name}: {shown or '(nothing above the threshold)'}")
     if not good:
         raise typer.Exit(2)
+
+
+def _warn_of(unlike: list[str], count: int) -> None:
+    """Say which images are unlike those that the classifier was trained on."""
+    if not unlike:
+        return
+    named = ", ".join(unlike[:NAMED]) + (", ..." if len(unlike) > NAMED else "")
+    say(
+        "[yellow]{} of {} images are unlike those that the classifier was trained on, so their labels mean "
+        "little:[/] {}",
+        *(len(unlike), count, named),
+        to=messages,
+    )
 
 
 def _limits(opened: Run, file: Path | None, threshold: float | None) -> Thresholds:

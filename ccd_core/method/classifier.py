@@ -51,6 +51,12 @@ class CamClassifier(nn.Module):
         logits = cam.mean((2, 3))
         return (logits, cam) if return_cam else logits
 
+    def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, C] as `forward` gives them, and the features [B, Q], averaged over the image."""
+        features = self.backbone(x)
+        cam = class_maps(features, self.head.weight, self.head.bias, self.cam_boost)
+        return cam.mean((2, 3)), features.mean((2, 3))
+
 
 def make_classifier(settings: ClassifierSettings, classes: int) -> CamClassifier:
     """The classifier of these settings, for so many classes. Raises UserError as `CamClassifier` does."""

@@ -18,8 +18,10 @@ from ccd_core.errors import ImageError, UserError
 from ccd_core.evaluation.thresholds import Thresholds, in_use
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.classifier import CamClassifier, make_classifier
+from ccd_core.method.likeness import Likeness
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
 from ccd_core.method.views import AxisMaxima, normalize_cam
+from ccd_core.runs.likeness import read_likeness
 from ccd_core.runs.run import Run
 from ccd_core.training.checkpoint import load_kept_weights, load_model_weights, set_kept_weights
 
@@ -35,6 +37,8 @@ class Prediction:
     path: Path
     scores: np.ndarray | None  # [C] float32, probabilities; None if the image cannot be used
     error: str | None = None  # a sentence that says why it cannot be used
+    distance: float | None = None  # from the training images, about 1 for one like them; None if not known
+    unlike: bool = False  # whether it is so far from the training images that the scores mean little
 
     def labels(
         self, classes: Sequence[str], thresholds: float | dict[str, float] | Thresholds = 0.5
@@ -75,6 +79,7 @@ class Predictor:
         self.model = self._classifier(
             {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
         )
+        self.likeness = self._fitting_likeness()
         self._prompted: PromptedClip | None = None
         self._warmed_up: CamClassifier | None = None
 
@@ -116,12 +121,12 @@ class Predictor:
         predictions: list[Prediction] = []
         for batch, decoded in self._decoded(list(map(Path, paths)), batch_size):
             readable = [pixels for pixels in decoded if isinstance(pixels, torch.Tensor)]
-            scores = iter(self._scores(torch.stack(readable)) if readable else [])
+            answers = iter(self._answers(torch.stack(readable)) if readable else [])
             for path, pixels in zip(batch, decoded, strict=True):
                 if isinstance(pixels, ImageError):
                     predictions.append(Prediction(path, None, str(pixels)))
                 else:
-                    predictions.append(Prediction(path, next(scores)))
+                    predictions.append(Prediction(path, *next(answers)))
             if advance:
                 advance(len(predictions))
         return predictions
@@ -145,10 +150,17 @@ class Predictor:
         except ImageError as error:
             return error
 
-    def _scores(self, pixels: torch.Tensor) -> np.ndarray:
+    def _answers(self, pixels: torch.Tensor) -> Iterator[tuple[np.ndarray, str | None, float | None, bool]]:
+        """Scores [C], error, distance and `unlike` of each image of a batch, as `Prediction` has them."""
         with self.accelerator.autocast():
-            logits = self.model(normalise(pixels.to(self.accelerator.device)))
-        return torch.sigmoid(logits.float()).cpu().numpy()
+            logits, features = self.model.with_features(normalise(pixels.to(self.accelerator.device)))
+        scores = torch.sigmoid(logits.float()).cpu().numpy()
+        if self.likeness is None:
+            yield from ((row, None, None, False) for row in scores)
+            return
+        distances = self.likeness.distance(features.float().cpu().numpy())
+        for row, distance in zip(scores, distances.tolist(), strict=True):
+            yield row, None, distance, distance > self.likeness.limit
 
     @torch.inference_mode()
     def attend(self, path: str | Path, classes: Sequence[int], clip: bool = True) -> dict[str, Any]:
@@ -216,6 +228,12 @@ class Predictor:
         pixels = self._square(Path(path), size)[None].to(self.accelerator.device)
         maps = method_maps(self.model, normalise(pixels), cls)
         return method_boxes(maps, self.run.config.views.frame, list(thresholds))
+
+    def _fitting_likeness(self) -> Likeness | None:
+        """What the training images are like; None where the run does not say."""
+        found = read_likeness(self.run)
+        channels = self.model.head.in_channels
+        return found if found is not None and len(found.mean) == channels else None
 
     def _after_warmup(self) -> CamClassifier:
         """The classifier after warm-up, which chose the run's views. Raises UserError if it is missing."""

@@ -169,11 +169,14 @@ def serve_questions(answer: Callable[[dict[str, Any]], dict[str, Any]], answers:
 
 
 def _predict(predictor: Any, paths: list[str]) -> dict[str, Any]:
-    """{"scores": one [C] for each image, or None if it is unusable; "errors": {path: sentence}}."""
+    """{"scores": one [C] for each image, or None if it is unusable; "errors": {path: sentence}; "unlike":
+    whether each image is unlike the training images}.
+    """
     predictions = predictor.predict(paths)
     return {
         "scores": [None if one.scores is None else one.scores.tolist() for one in predictions],
         "errors": {str(one.path): one.error for one in predictions if one.error},
+        "unlike": [one.unlike for one in predictions],
     }
 
 

@@ -43,6 +43,21 @@ def show_unusable(sentences: list[str]) -> None:
         st.error(f"{len(sentences) - FILE_ERRORS} more files cannot be used.")
 
 
+def warn_of_unlike(run: Run, images: list[Predicted]) -> None:
+    """Say it where images are unlike those that the classifier was trained on."""
+    unlike = [image.name for image in images if image.unlike]
+    if not unlike:
+        return
+    what = "This image is" if len(images) == 1 else f"{len(unlike):,} of {len(images):,} images are"
+    named = "" if len(images) == 1 else f" The first of them: {', '.join(map(literal, unlike[:3]))}."
+    st.warning(
+        f"{what} unlike the images that run **{literal(run.name)}** was trained on, so labels and scores "
+        f"mean little, however sure they look. A classifier for such images needs a run on "
+        f"such images.{named}",
+        icon=":material/travel_explore:",
+    )
+
+
 def labelled(run: Run, images: list[Predicted], limits: Thresholds) -> list[Labelled]:
     """The images with their labels."""
     return [Labelled(image, limits.labels(run.classes, image.scores)) for image in images]
@@ -124,14 +139,19 @@ def _large(run: Run, image: Predicted, limits: Thresholds) -> None:
 def downloads(run: Run, rows: list[Labelled], limits: Thresholds) -> None:
     """What is shown as CSV and JSON, and its thresholds as `ccd predict --thresholds` reads them."""
     pairs = [(row.image.name, row.image.scores) for row in rows]
+    unlike = {row.image.name for row in rows if row.image.unlike} if run.has("likeness.npz") else None
     used = {name: float(value) for name, value in zip(run.classes, limits.array(run.classes), strict=True)}
 
     def as_json() -> str:
-        images = as_records(pairs, run.classes, limits)
+        images = as_records(pairs, run.classes, limits, unlike)
         return json.dumps({"run": run.name, "thresholds": used, "images": images}, indent=1)
 
     files = {
-        "CSV": (lambda: as_csv(pairs, run.classes, limits, True), f"{run.name}-labels.csv", "text/csv"),
+        "CSV": (
+            lambda: as_csv(pairs, run.classes, limits, True, unlike),
+            f"{run.name}-labels.csv",
+            "text/csv",
+        ),
         "JSON": (as_json, f"{run.name}-labels.json", "application/json"),
         "Thresholds": (lambda: json.dumps(used, indent=1), f"{run.name}-thresholds.json", "application/json"),
     }
@@ -164,6 +184,8 @@ def cards(run: Run, rows: list[Labelled]) -> None:
                 st.image(jpeg(image.path, 320), output_format="JPEG")
                 scores = {name: image.scores[run.classes.index(name)] for name in row.labels[:6]}
                 badges = [f":blue-badge[{literal(name)} {score:.2f}]" for name, score in scores.items()]
+                if image.unlike:
+                    badges = [":orange-badge[:material/travel_explore: unlike training]", *badges]
                 st.markdown(" ".join(badges) or ":gray-badge[nothing found]")
                 st.button(
                     literal(image.name[-28:]),
