@@ -1,6 +1,7 @@
 """Compare a run on one device with the same run on several: labels, metrics and time.
 
-    python benchmarks/distributed.py python benchmarks/distributed.py --devices cuda:0 cuda:all --preset paper
+    python benchmarks/distributed.py
+    python benchmarks/distributed.py --devices cuda:0 cuda:all --preset paper
     --dataset voc2012:/data/VOCdevkit
 
 Without options it runs the demo on the CPU, with one process and with two, each of one thread.

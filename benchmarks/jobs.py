@@ -1,6 +1,6 @@
 """Do jobs survive, keep their order and cost nothing? Measured on this machine with runs that take seconds.
 
-kill-job: kill -9 at random moments of each stage. Every job is resumed, and its labels and AP are compared with
+kill-job: kill -9 at random moments of each stage. Every job is resumed; its labels and AP are compared with
 an undisturbed run's.
 kill-app: kill -9 of the app while jobs run and wait. None may be lost, none may start twice.
 queue: as many jobs on cpu:0 and cpu:1. Each device must keep their order.
