@@ -8,9 +8,11 @@ import tomllib
 import numpy as np
 import pytest
 
+from app.figures.average_precision import ap_bars, ap_points
 from app.figures.bias import before_and_after, bias_by_class, count_bars, entropy_histogram
+from app.figures.confusion import agreement_bars, confusion_matrix
 from app.figures.labels import differences, label_bars, most_labelled
-from app.figures.results import agreement_bars, ap_bars, ap_points, confusion_matrix, score_bars
+from app.figures.scores import score_bars
 from app.figures.theme import BOX_COLOURS, GREY, PALETTE, SERIES, text_colour, translucent
 from app.figures.training import class_counts
 from ccd_core.explore.relabel import ClipOutputs

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 import pytest
 from sklearn.metrics import f1_score
 
-from app.figures import results as figures_results
+from app.figures.confusion import confusion_matrix
+from app.figures.curves import runs_learning
 from app.parts.results import curves as results_curves
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.thresholds import Thresholds
@@ -154,16 +155,14 @@ def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(
 
 def test_numbers_in_the_confusion_matrix_take_the_themes_colour_and_noughts_are_left_out():
     rate = np.array([[np.nan, 0.3], [0.001, np.nan]])
-    cells, numbers = figures_results.confusion_matrix(rate, rate / 2, ["cat", "dog"]).data
+    cells, numbers = confusion_matrix(rate, rate / 2, ["cat", "dog"]).data
     assert cells.texttemplate is None and numbers.mode == "text" and numbers.textfont.color is None
     assert list(zip(numbers.y, numbers.x, numbers.text, strict=True)) == [("cat", "dog", "30")]
 
 
 def test_each_compared_run_is_in_the_legend_once_with_or_without_validation():
     metrics = pd.DataFrame({"epoch": [0, 1], "train_map": [10.0, 20.0], "val_map": [30.0, 40.0]})
-    figure = figures_results.runs_learning(
-        {"first": (metrics, 1), "second": (metrics.assign(val_map=np.nan), None)}
-    )
+    figure = runs_learning({"first": (metrics, 1), "second": (metrics.assign(val_map=np.nan), None)})
     assert [trace.name for trace in figure.data if trace.showlegend] == ["first", "second"]
     stars = [trace for trace in figure.data if trace.marker.symbol == "star"]
     assert len(stars) == 1 and (stars[0].x[0], stars[0].y.tolist()) == (2, [40.0])

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app import state
-from app.figures.results import score_bars
+from app.figures.scores import score_bars
 from app.reading.images import jpeg
 from app.reading.overlays import label_overlay
 from app.reading.predictions import Predicted

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.figures.results import ap_bars, ap_points
+from app.figures.average_precision import ap_bars, ap_points
 from app.reading.runs import known_runs, open_run
 from app.reading.scores import SPLITS, scored
 from app.widgets import SCROLLS_FROM, literal, show_figure

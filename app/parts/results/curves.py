@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.figures.results import pr_curves, pr_grid, runs_learning
+from app.figures.curves import pr_curves, pr_grid, runs_learning
 from app.parts.results.classes import compared_runs
 from app.reading.scores import scored, sorted_scores
 from app.widgets import pick_page, show_figure

@@ -10,7 +10,7 @@ import streamlit as st
 from app import state
 from app.choices import choose_image, pick_class
 from app.components.gallery import gallery
-from app.figures.results import agreement_bars, confusion_matrix, confusion_pairs
+from app.figures.confusion import agreement_bars, confusion_matrix, confusion_pairs
 from app.reading.images import image_path, jpeg
 from app.reading.overlays import label_overlay
 from app.reading.runs import label_arrays, scores

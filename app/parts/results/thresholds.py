@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import state
-from app.figures.results import over_threshold, pr_curves, score_histogram
+from app.figures.curves import over_threshold, pr_curves, score_histogram
 from app.reading.cached import cached_by
 from app.reading.runs import label_arrays
 from app.reading.scores import FILE, scored, sorted_scores
