@@ -16,7 +16,7 @@ import numpy as np
 
 from ccd_core.data.kinds.coco_file import EDITION, CocoFile, read_coco
 from ccd_core.data.listing.find import find_images
-from ccd_core.data.listing.label_table import ImageFinder
+from ccd_core.data.listing.image_finder import ImageFinder
 from ccd_core.data.listing.names import as_text, shown
 from ccd_core.data.sources import archives_in_words, find_base
 from ccd_core.data.truth_cache import cached_truth

@@ -291,7 +291,7 @@ def _is_crowd(value: Any) -> bool:
 
 def file_name(text: str) -> str:
     """A file name of any machine, or a web address, as a relative path of this one."""
-    from ccd_core.data.listing.label_table import path_of_address
+    from ccd_core.data.listing.image_finder import path_of_address
 
     name = text.strip().replace("\\", "/")
     address = path_of_address(name)

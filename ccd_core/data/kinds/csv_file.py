@@ -13,7 +13,8 @@ from pathlib import Path
 from ccd_core.data.kinds.folder import labelled_dataset
 from ccd_core.data.listing.class_names import read_class_list
 from ccd_core.data.listing.find import find_images
-from ccd_core.data.listing.label_table import ImageFinder, classes_in, read_label_table
+from ccd_core.data.listing.image_finder import ImageFinder
+from ccd_core.data.listing.label_table import classes_in, read_label_table
 from ccd_core.data.listing.names import as_name, as_text, count_of, shown, some
 from ccd_core.data.types import Dataset, ImageList
 from ccd_core.errors import UserError

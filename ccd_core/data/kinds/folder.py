@@ -16,7 +16,8 @@ import numpy as np
 from ccd_core.data.decoding.formats import IMAGE_SUFFIXES
 from ccd_core.data.listing.class_names import read_class_list, read_classes
 from ccd_core.data.listing.find import find_files, find_images
-from ccd_core.data.listing.label_table import ImageFinder, LabelTable, read_label_table
+from ccd_core.data.listing.image_finder import ImageFinder
+from ccd_core.data.listing.label_table import LabelTable, read_label_table
 from ccd_core.data.listing.names import as_text, shown
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError

@@ -16,7 +16,7 @@ import numpy as np
 
 from ccd_core.data.decoding.formats import IMAGE_SUFFIXES, suffix_of
 from ccd_core.data.kinds.voc_file import read_objects
-from ccd_core.data.listing.label_table import ImageFinder
+from ccd_core.data.listing.image_finder import ImageFinder
 from ccd_core.data.listing.names import shown
 from ccd_core.data.listing.text_files import clean, read_text
 from ccd_core.data.sources import archives_in_words, find_base

@@ -8,44 +8,30 @@ understand ends in one sentence that counts the rows, names the first three and 
 
 from __future__ import annotations
 
-import ast
-import csv
 import difflib
-import io
-import json
-import os
-import re
-import urllib.parse
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from ccd_core.data.decoding.formats import IMAGE_SUFFIXES
-from ccd_core.data.listing.names import as_name, count_of, shown, some
-from ccd_core.data.listing.text_files import clean, read_text
+from ccd_core.data.listing.image_finder import plain_path
+from ccd_core.data.listing.label_cells import (
+    NO_LABELS,
+    ClassFinder,
+    class_key,
+    labels_in,
+    number_in,
+    segmentations,
+    truth_of,
+)
+from ccd_core.data.listing.names import count_of, shown, some
+from ccd_core.data.listing.table_columns import Table
+from ccd_core.data.listing.text_files import clean
 from ccd_core.errors import UserError
 
-DELIMITERS = (",", ";", "\t", "|")
-SEPARATORS = re.compile(r"[;|,\t\n]")
-FILE_WORDS = (
-    "file", "filename", "file name", "filepath", "file path", "image", "image name", "imagename", "image id",
-    "imageid", "image path", "imagepath", "img", "img path", "img name", "path", "picture", "photo",
-)  # fmt: skip
-INDEX_WORDS = ("", "unnamed: 0", "index", "id", "no", "nr", "number", "row")
-LABEL_WORDS = (
-    "labels", "label", "tags", "tag", "classes", "class", "categories", "category", "label name", "labelname",
-    "class name", "classname", "class names", "label names",
-)  # fmt: skip
-SPLIT_WORDS = ("split", "subset", "set", "partition", "usage")
-CONFIDENCE = "confidence"  # Open Images gives a label that a person denied the confidence 0
 TRAIN_WORDS = ("", "train", "training", "trn", "trainval", "nan", "none")
 VAL_WORDS = ("val", "valid", "validation", "test", "testing", "tst", "dev", "eval", "public", "private")
-YES = ("true", "yes", "y", "t", "x", "✓", "✔", "✗", "present")
-NO = ("", "false", "no", "n", "f", "nan", "na", "n/a", "none", "null", "absent")
-NO_LABELS = ("", "nan", "na", "n/a", "none", "null", "-", "[]", "{}", "()", "no label", "no labels")
 LIKENESS = 0.6  # of a word and the class that is probably meant, by difflib's measure
 SURE = 0.5  # a label with less confidence does not count
 
@@ -71,7 +57,7 @@ def read_label_table(path: Path, classes: Sequence[str], resolve: Resolver) -> L
 
     Raises UserError, in one sentence, if a part of the table cannot be understood or contradicts itself.
     """
-    table = _Table.read(path, ClassFinder(classes), lambda cell: isinstance(resolve(cell), str))
+    table = Table.read(path, ClassFinder(classes), lambda cell: isinstance(resolve(cell), str))
     return _Reader(table, classes, resolve).read()
 
 
@@ -80,11 +66,11 @@ def classes_in(path: Path, names_image: Callable[[str], bool]) -> tuple[str, ...
 
     Raises UserError if it has none.
     """
-    table = _Table.read(path, ClassFinder(()), names_image)
+    table = Table.read(path, ClassFinder(()), names_image)
     found: set[str] = set()
     if table.labels is not None:
         cells = [row[table.labels] for _, row in table.rows if len(row) == len(table.header)]
-        found = {part for cell in cells for part in _parts(cell)}
+        found = {part for cell in cells for part in labels_in(cell)}
         found |= {
             part for _, row in table.rows if len(row) != len(table.header) for part in _spilled(row, table)
         }
@@ -92,7 +78,7 @@ def classes_in(path: Path, names_image: Callable[[str], bool]) -> tuple[str, ...
         for column, name in enumerate(table.header):
             values = {row[column].casefold() for _, row in table.rows if column < len(row)}
             others = (table.file, table.split, table.confidence)
-            if column not in others and values and all(_truth_of(value) is not None for value in values):
+            if column not in others and values and all(truth_of(value) is not None for value in values):
                 found.add(name)
     found = {name for name in found if name and name.casefold() not in NO_LABELS}
     if not found:
@@ -100,175 +86,6 @@ def classes_in(path: Path, names_image: Callable[[str], bool]) -> tuple[str, ...
             f"{shown(path)} names no classes: it has neither a column `labels` nor columns of 0 and 1."
         )
     return tuple(sorted(found))
-
-
-class ClassFinder:
-    """Finds a class by its name as people write it: in any case, with _ or - for blanks."""
-
-    def __init__(self, classes: Sequence[str]):
-        self.classes = classes
-        self.exact = {clean(name): row for row, name in enumerate(classes)}
-        keys = Counter(_key(name) for name in classes)
-        self.similar = {_key(name): row for row, name in enumerate(classes) if keys[_key(name)] == 1}
-        self.has_separators = any(SEPARATORS.search(name) for name in classes)
-
-    def find(self, name: str) -> int | None:
-        """The index of the class, or None."""
-        name = clean(name)
-        row = self.exact.get(name)
-        if row is None:
-            row = self.exact.get(name.strip("\"'"))
-        return self.similar.get(_key(name)) if row is None else row
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\s_\-]+", " ", clean(name).strip("\"'").casefold())
-
-
-@dataclass
-class _Table:
-    """Cells of a table, and which column is what. A row is (line number in the file, cells)."""
-
-    path: Path
-    header: list[str]
-    rows: list[tuple[int, list[str]]]
-    file: int
-    labels: int | None
-    split: int | None
-    confidence: int | None
-    classes: dict[int, int]  # column -> index of the class
-    notes: list[str]
-
-    @classmethod
-    def read(cls, path: Path, finder: ClassFinder, names_image: Callable[[str], bool]) -> _Table:
-        text, encoding = read_text(path)
-        notes = [f"{shown(path)} was read as {encoding}."] if encoding else []
-        lines, delimiter = _cells(text, finder, names_image, path)
-        if not lines:
-            raise UserError(
-                f"{shown(path)} is empty; its first line names the columns, for example file,labels,split."
-            )
-        header = [clean(cell) for cell in lines[0][1]]
-        rows = [(number, row) for number, row in lines[1:] if any(row)]
-        words = {*FILE_WORDS, *INDEX_WORDS, *LABEL_WORDS}
-        if not words & set(map(_key, header)) and names_image(lines[0][1][0]):
-            if len(header) < 2:
-                raise UserError(f"{shown(path)} has one column only; write file,labels into its first line.")
-            header = ["file", "labels", *(f"column {place}" for place in range(3, len(header) + 1))]
-            rows = [(number, row) for number, row in lines if any(row)]
-            notes.append(f"{shown(path)} has no line of column names; its columns were taken as file,labels.")
-        if delimiter != ",":
-            notes.append(f"{shown(path)} was read with {delimiter!r} between its columns.")
-        return cls._with_roles(path, header, rows, finder, notes)
-
-    @classmethod
-    def _with_roles(
-        cls,
-        path: Path,
-        header: list[str],
-        rows: list[tuple[int, list[str]]],
-        finder: ClassFinder,
-        notes: list[str],
-    ) -> _Table:
-        keys = [_key(name) for name in header]
-        file = _file_column(keys)
-        columns = {
-            column: row for column, name in enumerate(header) if (row := finder.find(name)) is not None
-        }
-        columns.pop(file, None)
-        labels = _column(keys, LABEL_WORDS, taken={file})
-        if labels in columns and labels is not None and keys[labels] != "labels":
-            labels = _column(keys, LABEL_WORDS, taken={file, *columns})
-        split = _column(keys, SPLIT_WORDS, taken={file, labels})
-        if split in columns and split is not None and keys[split] != "split":
-            split = None
-        for column in (labels, split):
-            columns.pop(column, None)  # type: ignore[arg-type]
-        confidence = _column(keys, (CONFIDENCE,), taken={file, labels, split, *columns})
-        _check_repeated(path, header, keys, [labels, split], columns)
-        return cls(path, header, rows, file, labels, split, confidence, columns, notes)
-
-
-def _cells(
-    text: str, finder: ClassFinder, names_image: Callable[[str], bool], path: Path
-) -> tuple[list[tuple[int, list[str]]], str]:
-    """(line number, stripped cells) of every row, and the delimiter, which the first line decides."""
-    first, _, rest = text.partition("\n")
-    begin = 1
-    given = re.fullmatch(r"\s*\"?sep=(.)\"?\s*", first)  # a line that Excel writes
-    if given:
-        text = rest
-        begin = 2
-    while text and not text.partition("\n")[0].strip():
-        text = text.partition("\n")[2]
-        begin += 1
-    first = text.partition("\n")[0]
-    candidates = (given[1],) if given else DELIMITERS
-    # Of delimiters that give equally many known cells, the first is taken.
-    delimiter = max(candidates, key=lambda one: _known_cells(first, one, finder, names_image))
-    csv.field_size_limit(10_000_000)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    found = []
-    before = 0
-    try:
-        for row in reader:
-            found.append((begin + before, [cell.strip() for cell in row]))
-            before = reader.line_num
-    except csv.Error as error:
-        raise UserError(
-            f"{shown(path)}, line {begin + before}, cannot be read ({error}); save it as CSV in UTF-8."
-        ) from None
-    while found and not any(found[0][1]):
-        found.pop(0)
-    return found, delimiter
-
-
-def _known_cells(
-    line: str, delimiter: str, finder: ClassFinder, names_image: Callable[[str], bool]
-) -> tuple[int, int]:
-    """How many cells of the line are known words or classes, and how many cells there are."""
-    try:
-        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-    except (csv.Error, StopIteration):
-        return 0, 0
-    if len(cells) < 2:
-        return 0, 0
-    words = (*FILE_WORDS, *LABEL_WORDS, *SPLIT_WORDS)
-    known = sum(_key(cell) in words or finder.find(cell) is not None for cell in cells)
-    return known + 2 * names_image(cells[0]), len(cells)
-
-
-def _file_column(keys: list[str]) -> int:
-    if keys[0] not in FILE_WORDS:
-        better = _column(keys, FILE_WORDS, taken=set())
-        if better is not None:
-            return better
-        if keys[0] in INDEX_WORDS[:3] and len(keys) > 2:
-            return 1
-    return 0
-
-
-def _column(keys: list[str], words: Iterable[str], taken: Iterable[int | None]) -> int | None:
-    """The column whose name is the earliest of `words`."""
-    for word in words:
-        for column, key in enumerate(keys):
-            if key == word and column not in taken:
-                return column
-    return None
-
-
-def _check_repeated(
-    path: Path, header: list[str], keys: list[str], roles: list[int | None], columns: dict[int, int]
-) -> None:
-    """Raise UserError if two columns have one meaning. Columns that are not read may be named alike."""
-    by_class = Counter(columns.values())
-    repeated = [header[column] for column, row in columns.items() if by_class[row] > 1]
-    repeated += [header[role] for role in roles if role is not None and keys.count(keys[role]) > 1]
-    if repeated:
-        raise UserError(
-            f"{shown(path)} has more than one column {some(dict.fromkeys(repeated))}; "
-            "keep one column of each name."
-        )
 
 
 class _Problems:
@@ -292,7 +109,7 @@ class _Problems:
 class _Reader:
     """Reads the rows of a table whose columns are known."""
 
-    def __init__(self, table: _Table, classes: Sequence[str], resolve: Resolver):
+    def __init__(self, table: Table, classes: Sequence[str], resolve: Resolver):
         self.table = table
         self.classes = classes
         self.finder = ClassFinder(classes)
@@ -411,9 +228,9 @@ class _Reader:
             return [whole]
         if clean(cell).casefold() in NO_LABELS:
             return []
-        parts = _parts(cell)
+        parts = labels_in(cell)
         if self.finder.has_separators:
-            ways = _segmentations(cell, self.finder)
+            ways = segmentations(cell, self.finder)
             if len(ways) > 1:
                 return f"{shown(cell)!r} can be read in several ways"
             if ways:
@@ -438,7 +255,7 @@ class _Reader:
             self.problems.add("label not understood", advice, line, labels)
             return
         if self.table.confidence is not None and row[self.table.confidence]:
-            confidence = _number(row[self.table.confidence])
+            confidence = number_in(row[self.table.confidence])
             if confidence is None:
                 what = repr(row[self.table.confidence])
                 self.problems.add("confidence not understood", "write numbers from 0 to 1", line, what)
@@ -449,7 +266,7 @@ class _Reader:
         targets[labels] = 1
 
     def _read_cell(self, line: int, cell: str, label: int, targets: np.ndarray) -> None:
-        value = _truth_of(cell)
+        value = truth_of(cell)
         if value is None:
             advice = "write 1 for present and 0 for absent"
             what = f"the value of {self.classes[label]} must be 0 or 1, not {shown(cell)!r}"
@@ -473,7 +290,7 @@ class _Reader:
             self.problems.add("row in contradiction to an earlier one", "keep one row an image", line, what)
 
     def _read_split(self, line: int, cell: str, image: str) -> None:
-        word = _key(cell)
+        word = class_key(cell)
         if word not in TRAIN_WORDS and word not in VAL_WORDS:
             advice = "a split must be train or val"
             self.problems.add("split not understood", advice, line, f"{shown(cell)!r}")
@@ -548,14 +365,10 @@ def _own_name(cell: str, resolve: Resolver) -> str | None:
 
 
 def _is_own_name(cell: str, image: str) -> bool:
-    return image in (cell, _plain(cell)) or clean(image) == clean(_plain(cell))
+    return image in (cell, plain_path(cell)) or clean(image) == clean(plain_path(cell))
 
 
-def _plain(cell: str) -> str:
-    return os.path.normpath(cell.replace("\\", "/")) if cell else ""
-
-
-def _respan(row: list[str], table: _Table, are_classes: Callable[[list[str]], bool]) -> list[str] | None:
+def _respan(row: list[str], table: Table, are_classes: Callable[[list[str]], bool]) -> list[str] | None:
     """A row with too many cells as one where the column of labels has all of the further cells, or None."""
     extra = len(row) - len(table.header)
     if extra <= 0 or table.labels is None or table.file > table.labels:
@@ -567,145 +380,12 @@ def _respan(row: list[str], table: _Table, are_classes: Callable[[list[str]], bo
     return [*row[: table.labels], joined, *row[end:]]
 
 
-def _spilled(row: list[str], table: _Table) -> list[str]:
+def _spilled(row: list[str], table: Table) -> list[str]:
     respanned = _respan(row, table, lambda cells: True)
-    return [] if respanned is None or table.labels is None else _parts(respanned[table.labels])
-
-
-def _parts(cell: str) -> list[str]:
-    """The labels in a cell: between separators, or a list in JSON or Python."""
-    cell = cell.strip()
-    if cell.startswith(("[", "{", "(")) and cell.endswith(("]", "}", ")")):
-        printed_by_numpy = re.search(r"['\"]\s+['\"]", cell)  # no commas, so Python would join the names
-        for parse in () if printed_by_numpy else (json.loads, ast.literal_eval):
-            try:
-                value = parse(cell)
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
-            if isinstance(value, (list, tuple, set)) and all(isinstance(part, str) for part in value):
-                return [clean(part) for part in value if clean(part)]
-        inner = cell[1:-1]
-        quoted = re.findall(r"'([^']*)'|\"([^\"]*)\"", inner)  # as numpy prints an array of names
-        parts = [one or other for one, other in quoted] or SEPARATORS.split(inner)
-    else:
-        parts = SEPARATORS.split(cell)
-    names = (clean(part).strip("\"'") for part in parts)
-    return [name for name in names if name]
-
-
-def _segmentations(cell: str, finder: ClassFinder) -> list[list[int]]:
-    """The ways, at most two, to read a cell as classes, some of which have separators in their names."""
-    pieces = re.split(r"([;|,\t\n])", cell)  # text, separator, text, ...
-    ways: list[list[list[int]]] = [[[]]]  # ways[k]: readings of the first k texts
-    texts = (len(pieces) + 1) // 2
-    for end in range(1, texts + 1):
-        found: list[list[int]] = []
-        for begin in range(end):
-            row = finder.find("".join(pieces[2 * begin : 2 * end - 1]))
-            if row is not None:
-                found += [[*way, row] for way in ways[begin]]
-        if not pieces[2 * end - 2].strip():
-            found += ways[end - 1]
-        ways.append(found[:2])
-    different = {tuple(sorted(way)): way for way in ways[texts] if way}
-    return list(different.values())
-
-
-def _truth_of(cell: str) -> float | None:
-    """1 for present, 0 for absent, below 0 for absent as a negative number, None if not understood."""
-    word = cell.strip().strip("\"'").casefold()
-    if word in YES:
-        return 1
-    if word in NO:
-        return 0
-    number = _number(word)
-    return number if number is not None and (number in (0, 1) or -1 <= number < 0) else None
-
-
-def _number(cell: str) -> float | None:
-    try:
-        number = float(cell.replace(",", "."))
-    except ValueError:
-        return None
-    return number if np.isfinite(number) else None
+    return [] if respanned is None or table.labels is None else labels_in(respanned[table.labels])
 
 
 def _in_short(classes: Sequence[str]) -> str:
     if len(classes) <= 20:
         return ", ".join(classes)
     return f"{', '.join(classes[:20])} and {len(classes) - 20:,} more"
-
-
-class ImageFinder:
-    """Finds images by what tables call them: paths of any machine, names alone, names without suffix."""
-
-    def __init__(self, ids: Iterable[str]):
-        self.ids = set(ids)
-        self._tiers: list[dict[str, list[str]]] | None = None
-
-    def __call__(self, cell: str) -> str | list[str] | None:
-        """The image, None if there is none, or several images between which the cell does not decide."""
-        if cell in self.ids:
-            return cell
-        path = _plain(cell)
-        if path in self.ids:
-            return path
-        for form in dict.fromkeys((cell, path, path_of_address(path), clean(path))):
-            found = self._similar(form)
-            if found:
-                return found[0] if len(found) == 1 else found
-        return None
-
-    def _similar(self, path: str) -> list[str]:
-        """The images whose path ends like `path`, without regard to case; the longest common end counts."""
-        if self._tiers is None:
-            self._tiers = self._make_tiers()
-        parts = [part for part in clean(path).casefold().split("/") if part not in ("", ".")]
-        with_suffix, without = self._tiers
-        for tier in (with_suffix, without):
-            for begin in range(len(parts)):
-                found = tier.get("/".join(parts[begin:]), [])
-                if found:
-                    return found
-        suffix = PurePosixPath(parts[-1]).suffix if parts else ""
-        if suffix not in IMAGE_SUFFIXES:
-            return []
-        parts[-1] = parts[-1].removesuffix(suffix)  # the images may have been converted since
-        for begin in range(len(parts)):
-            found = without.get("/".join(parts[begin:]), [])
-            if found:
-                return found
-        return []
-
-    def _make_tiers(self) -> list[dict[str, list[str]]]:
-        with_suffix: dict[str, list[str]] = {}
-        without: dict[str, list[str]] = {}
-        for image in sorted(self.ids):
-            for form in dict.fromkeys((image, _windows_form(image))):
-                parts = clean(form).casefold().split("/")
-                for begin in range(len(parts)):
-                    end = "/".join(parts[begin:])
-                    _append(with_suffix, end, image)
-                    _append(
-                        without, str(PurePosixPath(end).with_suffix("")) if end.strip(".") else end, image
-                    )
-        return [with_suffix, without]
-
-
-def _append(table: dict[str, list[str]], key: str, image: str) -> None:
-    entries = table.setdefault(key, [])
-    if image not in entries[-1:]:
-        entries.append(image)
-
-
-def _windows_form(image: str) -> str:
-    """A name with odd bytes as Windows reads it: caf\\xe9.jpg becomes café.jpg."""
-    return os.fsencode(as_name(image)).decode("cp1252", "replace") if "\\x" in image else image
-
-
-def path_of_address(path: str) -> str:
-    """The path of a web address: https:/host/a%20b.jpg?w=5 gives host/a b.jpg."""
-    if not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:/+[^/]", path):
-        return path
-    address = urllib.parse.urlsplit(path)
-    return urllib.parse.unquote(f"{address.netloc}{address.path}").lstrip("/")
