@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from ccd_core.errors import UserError
 
@@ -31,6 +32,7 @@ PARSER_ERRORS = (
     MemoryError,
     OverflowError,
     RecursionError,
+    SafetensorError,
     zipfile.BadZipFile,
     zlib.error,
 )

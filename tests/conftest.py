@@ -55,11 +55,15 @@ def recorded_teachers():
 
 @pytest.fixture
 def copied_run(tiny_run, tmp_path):
-    """`copied_run("runs/odd")`: a copy of the tiny run in that folder of the test, which may change it."""
+    """`copied_run("runs/odd")`: a copy of the tiny run in that folder of the test, which may change it.
+
+    It has no digests, as a run of an earlier version, so that the other checks of its files are tested.
+    """
     from ccd_core.runs.run import Run
 
     def copy(name: str = "run") -> Run:
         shutil.copytree(tiny_run.path, tmp_path / name)
+        (tmp_path / name / "digests.json").unlink()
         return Run.open(tmp_path / name)
 
     return copy

@@ -114,6 +114,9 @@ class StopRequest(TypedDict):
     host: Text | None
 
 
+Digests = dict[Text, Text]  # digests.json: file -> digest
+
+
 @cache
 def _adapter(kind: type[Document]) -> TypeAdapter[Document]:
     return TypeAdapter(kind)

@@ -20,14 +20,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
 from ccd_core.config import CCDConfig, build, differences
 from ccd_core.errors import UserError
-from ccd_core.files import read_arrays, reading, write_atomic, write_json
+from ccd_core.files import reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
 from ccd_core.runs import known_paths
+from ccd_core.runs.arrays import read_run_arrays
+from ccd_core.runs.digests import check_digest
 from ccd_core.runs.documents import (
     BestFile,
     BiasFile,
@@ -46,6 +49,8 @@ ACTIVE = ("running", "queued")
 DAMAGED_STATE = "Its state.json is damaged; resume the run and it is written anew."
 AP = ("scores", "ap.json")
 BEST = ("checkpoints", "best.json")
+CORNERS = ("x0", "y0", "x1", "y1")
+VIEW_COLUMNS = {"image", "class", "score", *CORNERS, *(f"cam_{corner}" for corner in CORNERS)}
 
 
 class Run:
@@ -215,9 +220,11 @@ class Run:
             path.unlink(missing_ok=True)
 
     def _arrays(self, name: str) -> dict[str, np.ndarray]:
+        check_digest(self.path, name)
         if not self.has(name):
             raise UserError(f"Run {self.name} has no {name} yet; it is made in a later stage of the run.")
-        return read_arrays(self.file(name))
+        kind = name.partition("/")[0].removesuffix(".npz")
+        return read_run_arrays(self.file(name), kind, len(self.classes))
 
     def load_global(self) -> dict[str, np.ndarray]:
         """ids [N] str, p_global [N, C] float32, entropy [N] float32, of the training images."""
@@ -241,7 +248,12 @@ class Run:
         path = self._views_file()
         with reading(path):
             names = [name for name in pq.read_schema(path).names if name != "probabilities"]
-            return pq.read_table(path, columns=names, read_dictionary=["image", "class"]).to_pandas()
+            rows = pq.read_table(path, columns=names, read_dictionary=["image", "class"]).to_pandas()
+            if missing := VIEW_COLUMNS - set(names):
+                raise ValueError(f"without {missing}")
+            if not set(rows["class"].unique()) <= set(self.classes):
+                raise ValueError("classes that the run does not have")
+            return rows
 
     def load_view_probabilities(self) -> np.ndarray:
         """[V, C] float32 what CLIP says of each local view, in the order of `load_views`."""
@@ -273,15 +285,19 @@ class Run:
         path = self._views_file()
         with reading(path):
             table = pq.read_table(path, filters=[("image", "=", image)])
-        p = self._matrix(table.column("probabilities").combine_chunks())
+            p = self._matrix(table.column("probabilities").combine_chunks())
         return table.drop_columns(["probabilities"]).to_pandas(), p
 
     def _matrix(self, column: pa.Array) -> np.ndarray:
         """[v, C] float32 of a column of probabilities, a list a row."""
         flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+        lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+        if (lengths != len(self.classes)).any() or not np.isfinite(flat).all():
+            raise ValueError("a view whose probabilities are not one number for each class")
         return flat.reshape(-1, len(self.classes))
 
     def _views_file(self) -> Path:
+        check_digest(self.path, "views.parquet")
         if not self.has("views.parquet"):
             raise UserError(f"Run {self.name} has no views.parquet yet; it is made after warm-up.")
         return self.file("views.parquet")
@@ -299,6 +315,7 @@ class Run:
         return self._document(dict[str, Any], *parts)
 
     def _document(self, kind: type[Document], *parts: str) -> Document:
+        check_digest(self.path, "/".join(parts))
         if not self.has(*parts):
             raise UserError(f"Run {self.name} has no {'/'.join(parts)} yet.")
         with reading(self.file(*parts)):
@@ -310,6 +327,7 @@ class Run:
         A report without an mAP was made from ground truth that shows no class. It is left out: such a split
         is None, and such a kind of label is missing.
         """
+        check_digest(self.path, "/".join(AP))
         if not self.has(*AP):
             return {}
         stored = self.load_json(*AP)
@@ -326,6 +344,7 @@ class Run:
 
     def load_metrics(self) -> pd.DataFrame:
         """metrics.csv: one row an epoch."""
+        check_digest(self.path, "metrics.csv")
         path = self.file("metrics.csv")
         with reading(path):
             return pd.read_csv(path) if path.is_file() else pd.DataFrame()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from ccd_core.errors import Stopped, UserError
 from ccd_core.machine.processes import this_process
 from ccd_core.machine.signals import stoppable
+from ccd_core.runs.digests import remove_digests, write_digests
 from ccd_core.runs.heartbeat import heartbeat
 from ccd_core.runs.run import Run
 
@@ -20,15 +21,22 @@ log = logging.getLogger("ccd")
 
 @contextmanager
 def session(run: Run) -> Iterator[None]:
-    """Claim the run, log to its folder and keep its state; SIGTERM and Ctrl-C stop it without loss."""
+    """Claim the run, log to its folder and keep its state; SIGTERM and Ctrl-C stop it without loss.
+
+    Raises UserError if a result of an earlier session was changed since, or is of another run.
+    """
     with run.claimed(), logged(run), stoppable() as listening:
+        remove_digests(run.path)
         run.update_state(status="running", error=None, **this_process())
         try:
             with heartbeat(run, stoppable=listening):
                 yield
+            write_digests(run.path)
             run.update_state(status="finished", stage="done", eta_seconds=0)
             log.info("finished")
         except (Stopped, KeyboardInterrupt):
+            with contextlib.suppress(OSError, UserError):  # the next session then has nothing to compare
+                write_digests(run.path)
             run.update_state(status="stopped", eta_seconds=None)
             log.info("stopped; `ccd run --resume --out %s` goes on", shlex.quote(str(run.path)))
             raise

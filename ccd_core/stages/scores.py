@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 
 from ccd_core.data.loading import DecodedImages
 from ccd_core.evaluation.scorer import Scorer
@@ -14,6 +13,7 @@ from ccd_core.method.classifier import CamClassifier
 from ccd_core.runs.team import Team
 from ccd_core.runs.work import Work
 from ccd_core.stages.images import count_from
+from ccd_core.training.checkpoint import load_kept_weights, set_kept_weights
 from ccd_core.training.inference import predict_scores
 from ccd_core.training.trainer import Trainer, Validate
 
@@ -30,17 +30,17 @@ def validation(scorer: Scorer, images: DecodedImages, work: Work) -> Validate:
 
 
 def write_scores(
-    trainer: Trainer, splits: dict[str, DecodedImages], scorer: Scorer, p_global: np.ndarray, work: Work
+    trainer: Trainer, splits: dict[str, DecodedImages], scorer: Scorer, p_global: np.ndarray | None, work: Work
 ) -> None:
     """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
 
-    p_global: [N, C] CLIP's probabilities of the whole training images. ap.json has the APs of the predictions
-    and of the labels. It is not written without ground truth.
+    p_global: [N, C] CLIP's probabilities of the whole training images; None for a method that does without.
+    ap.json has the APs of the predictions and of the labels. It is not written without ground truth.
     """
     run = work.folder
     best = run.load_json("checkpoints", "best.json")
     model = trainer.plain_model
-    model.load_state_dict(load_file(run.file("checkpoints", "best.safetensors")))
+    set_kept_weights(model, load_kept_weights(run), run)
     report: dict[str, Any] = {"epoch": best["epoch"]}
     with work.progress.stage("scores", sum(map(len, splits.values()))) as advance:
         done = 0
@@ -62,6 +62,8 @@ def write_scores(
         "final": labels["final"],
     }
     ids = splits["train"].ids
-    report["labels"] = {kind: scorer.report("train", ids, values) for kind, values in kinds.items()}
+    report["labels"] = {
+        kind: scorer.report("train", ids, values) for kind, values in kinds.items() if values is not None
+    }
     if any(report.get(split) for split in ("train", "val")):
         write_json(run.file("scores", "ap.json"), report)

@@ -113,7 +113,7 @@ def load_kept_weights(run: Run) -> dict[str, Tensor]:
 
 
 def set_kept_weights(model: nn.Module, weights: dict[str, Tensor], run: Run) -> None:
-    """Give `model` the weights of the run's final classifier. Raises UserError if they are another model's."""
+    """Give `model` the weights of the run's final classifier. Raises UserError if they do not fit."""
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
