@@ -29,6 +29,7 @@ PALETTE = {
     "grey": GREY,
 }
 SERIES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY)  # of curves and bars, from the first on
+# Of boxes on one image; neighbours differ.
 BOX_COLOURS = (
     ORANGE,
     SKY,
@@ -37,7 +38,8 @@ BOX_COLOURS = (
     VERMILION,
     BLUE,
     YELLOW,
-)  # of boxes on one image; neighbours differ
+)
+# Kind of label -> colour.
 KINDS = {
     "ground truth": GREY,
     "global": SKY,
@@ -45,7 +47,7 @@ KINDS = {
     "local": ORANGE,
     "final": GREEN,
     "classifier": PURPLE,
-}  # kind of label -> colour
+}
 
 # Plotly draws everything again if it has to find a margin out.
 MARGIN = {"l": 58, "r": 12, "t": 34, "b": 48, "autoexpand": False}

@@ -53,13 +53,14 @@ def study(
     if as_json:
         print(json.dumps(results))
         return
+    # A narrow terminal folds the names, and no number.
     numbers = (
         "views",
         "local\nmAP",
         "final\nmAP",
         "final\nmicro-AP",
         "final\nF1",
-    )  # a narrow terminal folds the names, and no number
+    )
     columns = [Column(title, "", justify="right", no_wrap=True, overflow="fold") for title in numbers]
     table = Table(
         Column("local views", overflow="fold"),

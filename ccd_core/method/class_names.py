@@ -82,9 +82,10 @@ def _confused(p: np.ndarray, logits: np.ndarray) -> list[tuple[int, int]]:
     count = p.shape[1]
     if count < 3 or len(p) < 2:
         return []
+    # [C, C], nats.
     differences = np.array(
         [[(logits[:, a] - logits[:, b]).std() for b in range(count)] for a in range(count)]
-    )  # [C, C], nats
+    )
     upper = np.triu_indices(count, 1)
     usual = float(np.median(differences[upper]))
     mass = p.sum(0)
@@ -92,9 +93,8 @@ def _confused(p: np.ndarray, logits: np.ndarray) -> list[tuple[int, int]]:
     for a, b in zip(*upper, strict=True):
         shared = np.minimum(p[:, a], p[:, b]).sum()
         smaller = min(mass[a], mass[b])
-        overlap = (
-            shared / smaller if smaller > 0.5 else 0.0
-        )  # half an image's probability, or it says nothing
+        # Half an image's probability, or it says nothing.
+        overlap = shared / smaller if smaller > 0.5 else 0.0
         ratio = differences[a, b] / usual if usual > 0 else 0.0
         if ratio < SAME or (ratio < NEAR and overlap > SHARED):
             found.append((int(a), int(b)))

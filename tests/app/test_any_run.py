@@ -142,9 +142,8 @@ def test_no_page_breaks_on_a_run_that_is_warming_up_at_this_moment(app, tiny_sce
             assert not test.exception, (page, test.exception)
             if page == "overview":
                 assert any("warm-up" in text.value and "blue-badge" in text.value for text in test.markdown)
-                assert not any(
-                    "Without ground truth" in text.value for text in test.markdown
-                )  # nobody knows yet
+                # Nobody knows yet.
+                assert not any("Without ground truth" in text.value for text in test.markdown)
         assert run.status == "running" and run.state["stage"] == "warm-up"
     finally:
         jobs.stop(run.path)

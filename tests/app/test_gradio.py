@@ -133,9 +133,8 @@ def test_a_space_says_what_it_is_and_holds_nothing_else_of_the_run(space, tiny_r
         "examples/one.jpg",
     }
     assert not list(space.rglob("__pycache__"))
-    assert (
-        "host" in tiny_run.recorded and "host" not in Run.open(space / "run").recorded
-    )  # the machine's name stays at home
+    # The machine's name stays at home.
+    assert "host" in tiny_run.recorded and "host" not in Run.open(space / "run").recorded
 
 
 def test_a_space_is_refused_where_it_would_overwrite_or_lack_something(space, tiny_run, tmp_path):
@@ -147,9 +146,8 @@ def test_a_space_is_refused_where_it_would_overwrite_or_lack_something(space, ti
     ):
         assert sentence in str(CliRunner().invoke(app, ["space", *map(str, asked)]).exception)
     assert not (tmp_path / "new").exists()
-    assert (
-        CliRunner().invoke(app, ["gradio", str(tiny_run.path), "--token", "auto"]).exit_code == 2
-    )  # a page for everybody: no token is promised
+    # A page for everybody: no token is promised.
+    assert CliRunner().invoke(app, ["gradio", str(tiny_run.path), "--token", "auto"]).exit_code == 2
 
 
 def test_the_api_answers_with_labels_scores_and_boxes_in_pixels(server, tiny_run, photos):
@@ -173,9 +171,8 @@ def test_the_api_answers_with_labels_scores_and_boxes_in_pixels(server, tiny_run
     first = details["labels"][0]
     assert overlays[0]["caption"] == f"{first['label']} {first['score']:.2f}"
     seen, plain = np.array(Image.open(overlays[0]["image"]), int), np.array(Image.open(photos[0]), int)
-    assert (
-        seen.shape == plain.shape and np.abs(seen - plain).max() > 100
-    )  # heat and frame over the picture itself
+    # Heat and frame over the picture itself.
+    assert seen.shape == plain.shape and np.abs(seen - plain).max() > 100
 
 
 def test_several_at_once_are_answered_each_with_its_own(server, tiny_run, photos):
@@ -186,9 +183,8 @@ def test_several_at_once_are_answered_each_with_its_own(server, tiny_run, photos
 
 def test_saved_thresholds_are_read_whenever_asked(server, tiny_run, photos):
     scores = expected_of(tiny_run, photos[0])
-    by_default = server.client.predict(handle_file(photos[0]), api_name="/predict")[
-        2
-    ]  # the run's own, one for all classes
+    # The run's own, one for all classes.
+    by_default = server.client.predict(handle_file(photos[0]), api_name="/predict")[2]
     assert {row["label"] for row in by_default["labels"]} == {
         name for name, score in scores.items() if score >= 0.05
     }
@@ -201,9 +197,8 @@ def test_saved_thresholds_are_read_whenever_asked(server, tiny_run, photos):
     assert {row["label"]: row["threshold"] for row in labels} == pytest.approx(
         {name: limits[name] for name in (names[0], names[-1])}, abs=1e-5
     )
-    assert len(ask(server, photos[0], 0.0)["labels"]) == len(
-        names
-    )  # the argument counts where the saved ones are not wanted
+    # The argument counts where the saved ones are not wanted.
+    assert len(ask(server, photos[0], 0.0)["labels"]) == len(names)
 
     server.run.file("thresholds.json").write_text("{")
     with pytest.raises(AppError, match=r"thresholds\.json must be one that the page Results saved"):

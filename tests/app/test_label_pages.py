@@ -213,11 +213,12 @@ def test_numbers_of_views_that_share_a_corner_do_not_hide_each_other():
 
     body = AppTest.from_function(page).run().get("html")[0].proto.body
     places = re.findall(r'<i style="(.*?);background', body)
+    # The last two boxes end far from each other.
     assert places == [
         "left:0;top:0",
         "right:0;top:0",
         "right:0;top:0",
-    ]  # the last two boxes end far from each other
+    ]
 
 
 def test_numbers_of_boxes_around_the_whole_image_do_not_pile_up():

@@ -83,9 +83,8 @@ def test_all_downloads_hold_the_same_images_labels_scores_and_thresholds(
         "mine-thresholds.json",
     }
 
-    (tmp_path / "limits.json").write_text(
-        downloads["Thresholds"][0]
-    )  # as the page says: for `ccd predict`, which writes the same
+    # As the page says: for `ccd predict`, which writes the same.
+    (tmp_path / "limits.json").write_text(downloads["Thresholds"][0])
     asked = [
         "predict",
         str(tiny_run.path),
@@ -185,8 +184,7 @@ def test_a_threshold_of_many_classes_is_found_by_name_and_kept(app, tiny_run, mo
     limits()[last].set_value(0.9).run()
     test.text_input(key="find_class").set_value(first).run()
     assert not test.exception and first in limits() and last not in limits()
-    assert f"{len(tiny_run.classes) - 1}" in str(
-        test.query_params["each"]
-    )  # the one that is not on the page any more
+    # The one that is not on the page any more.
+    assert f"{len(tiny_run.classes) - 1}" in str(test.query_params["each"])
     test.text_input(key="find_class").set_value(last).run()
     assert limits()[last].value == 0.9

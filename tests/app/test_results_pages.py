@@ -125,9 +125,8 @@ def test_a_run_without_its_images_keeps_its_ap_and_says_once_why_there_is_no_mor
             part in ("Classes", "Curves")
         ), part
         splits = [group for group in test.get("button_group") if group.key == "split"]
-        assert bool(splits) == (part != "Agreement"), (
-            part
-        )  # what agrees with labels are the training images' scores
+        # What agrees with labels are the training images' scores.
+        assert bool(splits) == (part != "Agreement"), part
 
 
 def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(
@@ -147,10 +146,11 @@ def test_a_shared_app_labels_a_folder_of_the_workspace_and_refuses_one_outside(
         refused = mine("predict", **{"from": "Folder on this machine", "folder": outside})
         assert "not open to this app" in refused.error[0].value and "ccd app --data" in refused.error[0].value
     monkeypatch.setenv("CCD_SHARED", "")
+    # The user's own machine.
     assert (
         "no images in"
         in mine("predict", **{"from": "Folder on this machine", "folder": "/etc/ssl"}).error[0].value
-    )  # the user's own machine
+    )
 
 
 def test_numbers_in_the_confusion_matrix_take_the_themes_colour_and_noughts_are_left_out():

@@ -47,9 +47,8 @@ def test_what_the_app_does_not_show_is_not_found(client, place):
 def test_a_size_that_is_no_number_is_refused(client, tiny_run):
     image = str(tiny_run.load_labels()["ids"][0])
     assert client.get(f"/thumb/tiny/{image}?size=big").status_code == 400
-    assert (
-        client.get(f"/thumb/tiny/{image}?size=99999").status_code == 200
-    )  # no larger than the largest that is served
+    # No larger than the largest that is served.
+    assert client.get(f"/thumb/tiny/{image}?size=99999").status_code == 200
 
 
 def test_how_far_clip_was_asked_is_told_to_whom_the_page_belongs(client, monkeypatch):

@@ -91,10 +91,11 @@ def test_another_image_does_not_wait_for_those_that_were_turned_over(tiny_run, c
         query_clip(tiny_run, image(number), BOXES[:2], patience=0.02)
     clip.open.set()
     query_clip(tiny_run, image(3), BOXES[:2], patience=20)
+    # The one already put, then the one looked at.
     assert [path for path, _ in clip.questions] == [
         str(image(0)),
         str(image(3)),
-    ]  # the one already put, then the one looked at
+    ]
     assert not np.isnan(known_probabilities(tiny_run, image(0), BOXES[:2])).any()  # and that answer is kept
 
 
@@ -112,9 +113,8 @@ def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(ap
     clip.open.clear()
     test = app("view_lab")
     assert not test.exception and not test.error
-    assert [box.disabled for box in test.selectbox if box.label == "Class"] == [
-        True
-    ]  # no class before CLIP has said one
+    # No class before CLIP has said one.
+    assert [box.disabled for box in test.selectbox if box.label == "Class"] == [True]
     assert any("Where would CLIP see a class" in text.value for text in test.markdown)
     assert browser_polls(test).items() >= {"known": 0, "stages": 0, "waking": True, "failed": False}.items()
     clip.open.set()
@@ -128,9 +128,8 @@ def test_the_image_is_there_while_clip_has_not_answered_and_the_rest_fills_in(ap
     ] == heard[-1]["total"] > 100
     test.run()
     assert finished(test)
-    assert test.selectbox(key="class").proto.placeholder.startswith(
-        tiny_run.classes[-1]
-    )  # what this CLIP sees most of
+    # What this CLIP sees most of.
+    assert test.selectbox(key="class").proto.placeholder.startswith(tiny_run.classes[-1])
     assert any(f"Where would CLIP see {tiny_run.classes[-1]}" in text.value for text in test.markdown)
     assert len({path for path, _ in clip.questions}) == 1
 

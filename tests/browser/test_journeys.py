@@ -34,9 +34,8 @@ def test_boxes_move_while_a_slider_is_dragged(page, address):
         slider.evaluate(f"(e) => {{ e.value = {value}; e.dispatchEvent(new Event('input')) }}")
         widths.append(float(page.locator("rect.view-box").get_attribute("width")))
     tight = float(page.locator("rect.cam-box").get_attribute("width"))
-    assert (
-        widths[0] == tight and widths[0] < widths[1] <= tight + 80
-    )  # no round trip to the server in between
+    # No round trip to the server in between.
+    assert widths[0] == tight and widths[0] < widths[1] <= tight + 80
     boxes = []
     for step in (69, 0):
         page.locator("input.cam").evaluate(

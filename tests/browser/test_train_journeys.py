@@ -22,9 +22,8 @@ def test_a_run_is_started_watched_stopped_and_deleted(page, address, tiny_run, t
     name.press("Enter")
     page.get_by_text("letters, digits, dots").wait_for(state="hidden")
     page.get_by_role("button", name="Start", exact=True).click()
-    card = page.locator(
-        ".st-key-job_from-browser"
-    )  # while a script runs, Streamlit's own header has a button Stop, too
+    # While a script runs, Streamlit's own header has a button Stop, too.
+    card = page.locator(".st-key-job_from-browser")
     card.get_by_role("button", name="Stop").wait_for()
     seed = page.get_by_role("spinbutton", name="seed")
     seed.fill("41")  # not yet handed in: renewals of the jobs below must leave it alone

@@ -42,9 +42,8 @@ def test_bars_follow_a_dragged_crop_and_the_exact_answer_comes_when_it_rests(pag
     assert (
         page.locator(".all").get_attribute("data-exact") == "no" and "≈" in page.locator(".says").inner_text()
     )
-    assert (
-        widths(page) != before and crop.bounding_box()["x"] > place["x"]
-    )  # no round trip to the server in between
+    # No round trip to the server in between.
+    assert widths(page) != before and crop.bounding_box()["x"] > place["x"]
     page.mouse.up()
     page.locator(".all[data-exact=yes]").wait_for()
     assert "≈" not in page.locator(".says").inner_text()
@@ -67,9 +66,8 @@ def test_the_crop_is_moved_and_resized_by_keys(page, address):
     assert crop.bounding_box()["width"] > before["width"]
     page.locator(".all[data-exact=yes]").wait_for()
     page.wait_for_url(re.compile(r"crop=0\.22"))
-    image = image_of(
-        page.url
-    )  # the arrow keys were the crop's; when it lets go of them they turn to other images
+    # The arrow keys were the crop's; when it lets go of them they turn to other images.
+    image = image_of(page.url)
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("(image) => !location.search.includes(image)", arg=image)
@@ -80,9 +78,8 @@ def test_keys_pressed_while_an_answer_is_on_its_way_are_not_lost(page, address):
     page.locator(".crop").focus()
     for _ in range(6):
         page.keyboard.press("ArrowDown")
-        page.wait_for_timeout(
-            320
-        )  # time enough for each to be reported, and for its answer to come between the next ones
+        # Time enough for each to be reported, and for its answer to come between the next ones.
+        page.wait_for_timeout(320)
     page.wait_for_url(re.compile(r"crop=0\.2%2C\+0\.32%2C\+0\.6%2C\+0\.72"))
     settled(page)
     assert page.get_by_label("Crop: x0").input_value() == "0.2, 0.32, 0.6, 0.72"
@@ -112,9 +109,8 @@ def test_a_copied_link_opens_the_same_view(page, address, browser):
     page.locator(".rows button").nth(2).click()
     page.wait_for_url("**class=*")
     settled(page)
-    assert page.get_by_role(
-        "switch", name="After debiasing"
-    ).is_checked()  # the same switch once more, above the curves
+    # The same switch once more, above the curves.
+    assert page.get_by_role("switch", name="After debiasing").is_checked()
     other = browser.new_page()
     other.set_default_timeout(60_000)
     other.goto(page.url)
@@ -203,9 +199,8 @@ def test_a_finger_moves_and_resizes_the_crop_and_beside_it_the_page_scrolls(phon
     assert phone.evaluate(scrolled) > top + 60
     assert crop.bounding_box()["width"] == pytest.approx(larger["width"], abs=1)
     stage = phone.locator(".stage").bounding_box()
-    phone.touchscreen.tap(
-        stage["x"] + stage["width"] - 8, stage["y"] + stage["height"] - 8
-    )  # a tap brings the crop there
+    # A tap brings the crop there.
+    phone.touchscreen.tap(stage["x"] + stage["width"] - 8, stage["y"] + stage["height"] - 8)
     box, stage = crop.bounding_box(), phone.locator(".stage").bounding_box()
     assert box["x"] + box["width"] == pytest.approx(stage["x"] + stage["width"], abs=3)
 

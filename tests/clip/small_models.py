@@ -18,6 +18,7 @@ def timm(name: str, size: int, pool: str = "", proj: str | None = "linear") -> d
     return {"timm_model_name": name, "image_size": size, "timm_pool": pool, "timm_proj": proj}
 
 
+# As SO400M-14 at 384: no multiple of 14.
 TOWERS = {  # name -> (class, stride, vision_cfg, further settings of the model)
     "resnet": (
         "ModifiedResNet",
@@ -62,7 +63,7 @@ TOWERS = {  # name -> (class, stride, vision_cfg, further settings of the model)
         14,
         timm("eva02_tiny_patch14_224", 60, "token", None),
         {"custom_text": True},
-    ),  # as SO400M-14 at 384: no multiple of 14
+    ),
     "perception": ("Eva", 16, timm("vit_pe_core_tiny_patch16_384", 64, "map"), {}),
     "vitamin": ("VisionTransformer", 16, timm("vitamin_small_224", 64, "avg"), {}),
     "mobileclip": ("FastVit", 32, timm("fastvit_mci0", 64, "avg", None), {}),

@@ -53,9 +53,8 @@ def test_a_tower_at_its_own_size_and_at_others(name, model_folder):
         torch.testing.assert_close(features.norm(dim=1), torch.ones(len(other)))
         torch.testing.assert_close(p.sum(1), torch.ones(len(other)))
     assert not torch.allclose(teacher.encode_image(wide), teacher.encode_image(image), atol=1e-3)
-    torch.testing.assert_close(
-        teacher.encode_image(image), expected, atol=1e-5, rtol=1e-4
-    )  # other sizes leave nothing behind
+    # Other sizes leave nothing behind.
+    torch.testing.assert_close(teacher.encode_image(image), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["resnet", "vit", "siglip", "eva02", "vitamin", "mobileclip", "convnext"])
@@ -98,10 +97,11 @@ def test_convolutional_trunks_are_tried_out_and_not_listed(tmp_path):
         assert tower.any_size and tower.stride == 32, name
 
 
+# Open_clip has no weights for either.
 ONE_SIZE = {
     "swin_base_patch4_window7_224",
     "vit_relpos_medium_patch16_cls_224",
-}  # open_clip has no weights for either
+}
 
 
 @functools.cache

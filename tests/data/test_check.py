@@ -123,9 +123,8 @@ def test_a_folder_of_ones_own(tmp_path):
     report = examine_dataset(f"folder:{tmp_path}")
     assert report.ok and report.splits["val"].class_counts == {"cat": 1, "dog": 0}
     assert any("No image of val shows dog" in note for note in report.notes)
-    assert not any(
-        "train and in val" in note for note in report.notes
-    )  # a folder without a column split is trained on and scored by design
+    # A folder without a column split is trained on and scored by design.
+    assert not any("train and in val" in note for note in report.notes)
 
 
 def test_the_examination_needs_no_torch():

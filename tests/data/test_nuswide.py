@@ -25,9 +25,8 @@ def test_both_layouts_hold_the_same_images_and_labels(tmp_path, layout):
     assert all(path.is_file() for images in dataset.splits.values() for path in images.paths)
     np.testing.assert_array_equal(dataset.ground_truth("train").targets, nuswide_labels(0, 10))
     np.testing.assert_array_equal(dataset.ground_truth("val").targets, nuswide_labels(10, 5))
-    assert (
-        dataset.ground_truth("train").targets[0].sum() == 0
-    )  # a "none image" stays, with nothing true of it
+    # A "none image" stays, with nothing true of it.
+    assert dataset.ground_truth("train").targets[0].sum() == 0
 
 
 def test_the_papers_split_is_preferred(tmp_path):

@@ -52,9 +52,10 @@ def test_torchvision_reads_the_same_of_voc(tmp_path, kind, year, lists):
                 tuple(int(one["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax"))
                 for one in objects
             ]
+            # VOC counts pixels from 1.
             assert [box for _, box in truth.boxes[row]] == [
                 (x0 - 1, y0 - 1, x1, y1) for x0, y0, x1, y1 in corners
-            ]  # VOC counts pixels from 1
+            ]
             assert {voc.CLASSES[c].replace(" ", "") for c, _ in truth.boxes[row]} == {
                 one["name"] for one in objects
             }
@@ -88,9 +89,8 @@ def test_voc_2012(tmp_path, place):
     dataset = open_dataset(f"voc2012:{tmp_path}")
     train, val = dataset.ground_truth("train"), dataset.ground_truth("val")
     assert len(dataset.classes) == 20 and dataset.classes[10] == "dining table"
-    assert [dataset.classes[i] for i in np.flatnonzero(train.targets[0])] == [
-        "tv monitor"
-    ]  # the difficult person does not count
+    # The difficult person does not count.
+    assert [dataset.classes[i] for i in np.flatnonzero(train.targets[0])] == ["tv monitor"]
     assert [dataset.classes[i] for i in np.flatnonzero(train.targets[1])] == ["person"]
     assert val.targets.sum() == 0 and train.boxes[0] == ((19, (0, 1, 30, 40)),)
 

@@ -18,9 +18,8 @@ from ccd_core.evaluation.sorted_scores import SortedScores
 N = 24
 C = 3
 CLASSES = ("a", "b", "c")
-SCORES = arrays(
-    np.float32, (N, C), elements=st.sampled_from([round(0.05 * i, 2) for i in range(21)])
-)  # many ties
+# Many ties.
+SCORES = arrays(np.float32, (N, C), elements=st.sampled_from([round(0.05 * i, 2) for i in range(21)]))
 TARGETS = arrays(np.int8, (N, C), elements=st.integers(0, 1))
 
 

@@ -69,9 +69,8 @@ def test_paths_of_a_foreign_run_are_opened_when_the_user_says_so(foreign):
         attend(foreign, foreign.path / "any.jpg", [0])
     test = page()
     assert not test.exception and "data.spec" in test.warning[0].value and "clip.pt" in test.warning[0].value
-    assert "mAP" in " ".join(metric.label for metric in test.metric) + str(
-        test.main
-    )  # its own numbers are shown
+    # Its own numbers are shown.
+    assert "mAP" in " ".join(metric.label for metric in test.metric) + str(test.main)
     test.button(key="open_paths").click().run()
     assert not test.exception and not any("not used on this machine" in one.value for one in test.warning)
     assert thumb(foreign) == 200 and not paths_to_ask_about(foreign)

@@ -17,13 +17,14 @@ import streamlit as st
 from app.components.files import HEAT_DATA, component
 from app.figures.theme import BOX_COLOURS
 
+# Letter in the link, and key on the keyboard -> what it shows.
 SHOW = {
     "h": "heatmap",
     "b": "CAM box",
     "v": "view",
     "g": "ground truth",
     "a": "all classes",
-}  # letter in the link, and key on the keyboard -> what it shows
+}
 KEYS = (("1", ""), ("…", ""), ("9", "class"), ("[", ""), ("]", "class before, after"))
 
 _component = component("cam_boxes")

@@ -23,6 +23,7 @@ from ccd_core.errors import UserError
 from ccd_core.paths import split_place
 
 PATIENCE = 0.5  # seconds that the page waits; most data sets have been looked at by then
+# Row of the table -> attribute of a SplitReport.
 FACTS = {
     "images": "images",
     "published": "published",
@@ -31,7 +32,7 @@ FACTS = {
     "without any class": "without_class",
     "classes an image": "classes_an_image",
     "boxes": "boxes",
-}  # row of the table -> attribute of a SplitReport
+}
 
 
 def checked_dataset(spec: str, classes: Path | None) -> DatasetReport | None:
