@@ -18,6 +18,8 @@ SLIDERS_OF = "sliders_of"  # session: slider -> folder of the run whose value it
 # -- Overview ----------------------------------------------------------------------------------------
 
 OVERVIEW_SEEN = "overview_seen"  # session: how far the run was when the page was drawn
+EXPORT_FORMAT = "export_format"  # session: the format that an export is made in
+EXPORTED = "exported"  # session: (its temporary folder, what was exported, the zip file)
 
 # -- CLIP bias and Labels ----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from app.parts.overview import (
     run_numbers,
     status_part,
 )
+from app.parts.take_away import take_away_part
 from app.reading.predictor import wake_predictor
 from app.widgets import literal, metric_row, page_header
 
@@ -45,6 +46,7 @@ if scored:
         "its ranking; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 "
         "at 0.5."
     )
+take_away_part(run)
 links_part(run)
 details_part(run)
 wake_predictor(run, after=3)  # the next pages ask it; its start must not slow down the first figures

@@ -29,14 +29,17 @@ def write(export: Export, folder: Path) -> None:
     Paths and the name of the machine are left out, because such a folder is made to be shared. Raises
     UserError where the run has no trained classifier.
     """
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
+
+    from ccd_core.training.checkpoint import load_kept_weights
 
     run = export.run
     if not run.has("checkpoints", "best.safetensors"):
         raise UserError(
             f"Run {run.name} has no trained model yet (status {run.status}); let it finish, or resume it."
         )
-    weights = load_file(require_own_file(run.path, "checkpoints/best.safetensors"))
+    require_own_file(run.path, "checkpoints/best.safetensors")
+    weights = load_kept_weights(run)
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / CONFIG, _config(export))
     write_json(folder / "preprocessor_config.json", _preprocessor(run))

@@ -36,10 +36,8 @@ def sections_of(sources: Sources, pictures: bool = True) -> list[str]:
         )
     parts += [*_curves(run), *_labels(run), *_ap(run), *_bias(run)]
     if pictures and run.has("scores", "train.npz"):
-        if sources.missing:
-            parts.append(
-                note(f"There are no pictures, because the data set cannot be opened: {sources.missing}")
-            )
+        if sources.dataset is None:
+            parts.append(note("There are no pictures, because the data set could not be opened."))
         else:
             parts += [*_boxes(sources), *_wrong(sources)]
     return [*parts, *_thresholds(run), *_settings(run)]

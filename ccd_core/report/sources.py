@@ -28,14 +28,13 @@ def any_path(run: Run, path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Sources:
-    """A run with its data set, or with the reason why there is none.
+    """A run with its data set, or None where that is not on this machine.
 
     permitted: raises UserError for a picture that may not be shown.
     """
 
     run: Run
     dataset: Dataset | None
-    missing: str
     permitted: Callable[[Run, Path], Path]
 
     @classmethod
@@ -46,9 +45,9 @@ class Sources:
         permitted: Callable[[Run, Path], Path] = any_path,
     ) -> Sources:
         try:
-            return cls(run, opener(run), "", permitted)
-        except UserError as error:
-            return cls(run, None, str(error), permitted)
+            return cls(run, opener(run), permitted)
+        except UserError:
+            return cls(run, None, permitted)
 
     def path(self, image: str) -> Path | None:
         """The file of an image, or None if it is not here or may not be shown."""
