@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from ccd_core.baselines.learn import check_baseline, learn_baseline
 from ccd_core.clip.teacher import load_teacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
@@ -45,7 +46,9 @@ log = logging.getLogger("ccd")
 def run_ccd(
     config: CCDConfig, out: str | Path, reporter: Reporter | None = None, same_images: bool = False
 ) -> Run:
-    """Run CCD in the folder `out`, or go on with the run that is there. Returns the finished run.
+    """Run CCD, or the method of `config.method`, in the folder `out`, or go on with the run that is there.
+
+    Returns the finished run.
 
     reporter(stage, done, total, detail) is called as the work proceeds. same_images: leave out images that
     are gone or have changed since the run began. Raises UserError for a mistake that the user can correct.
@@ -53,6 +56,10 @@ def run_ccd(
     drawing = (lambda done, total: reporter("drawing", done, total, "")) if reporter else None
     dataset = open_dataset(config.data.spec, config.data.classes, progress=drawing)
     devices = devices_of(config.device)
+    learn_method = learn
+    if config.method.name != "ccd":
+        check_baseline(config, devices)
+        learn_method = learn_baseline
     notes = preflight(config, dataset, out)
     run = Run.create(out, config, dataset.classes)
     with session(run):
@@ -64,7 +71,7 @@ def run_ccd(
             launch(run, devices, reporter)  # calls `learn` in one process for each device
         else:
             accelerator = make_accelerator(config.device, config.precision)
-            learn(dataset, Work(config, accelerator, run, Progress(run, reporter)))
+            learn_method(dataset, Work(config, accelerator, run, Progress(run, reporter)))
     return run
 
 

@@ -21,13 +21,14 @@ Options = TypeVar("Options")
 class Setting:
     """What every method may know of a run.
 
-    dataset_kind: voc2012, demo, ...; options: `method.options`; seed: the run's; classes: C.
+    dataset_kind: voc2012, demo, ...; options: `method.options`; seed: the run's; head_width: features of a
+    class in the head of SST and SARB.
     """
 
     dataset_kind: str
     options: dict[str, float]
     seed: int
-    classes: int
+    head_width: int
     device: torch.device
 
     def filled(self, defaults: Options) -> Options:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ccd_core.baselines.models import empty_model
 from ccd_core.clip.teacher import PromptedClip, load_teacher, normalise
 from ccd_core.data.decoding.images import read_image, resize
 from ccd_core.errors import ImageError, UserError
 from ccd_core.evaluation.thresholds import Thresholds, in_use
 from ccd_core.machine.device import make_accelerator
-from ccd_core.method.classifier import CamClassifier, make_classifier
+from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.likeness import Likeness
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
 from ccd_core.method.views import AxisMaxima, normalize_cam
@@ -245,8 +246,7 @@ class Predictor:
         return self._warmed_up
 
     def _classifier(self, weights: dict[str, torch.Tensor]) -> CamClassifier:
-        settings = self.run.config.classifier.model_copy(update={"weights": None})  # the run has all weights
-        model = make_classifier(settings, len(self.classes))
+        model = empty_model(self.run.config, len(self.classes), weights)
         set_kept_weights(model, weights, self.run)
         return model.eval().to(self.accelerator.device)
 
