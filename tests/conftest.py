@@ -72,15 +72,15 @@ def copied_run(tiny_run, tmp_path):
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Iterator[Path]:
     """A workspace with a queue and a cache of its own; what is left running there ends with the test."""
-    from ccd_core.jobs import control as jobs
+    from ccd_core.jobs import control
 
     monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
     folder = tmp_path / "runs"
     folder.mkdir()
     yield folder
-    for job in jobs.list_jobs(folder):
+    for job in control.list_jobs(folder):
         if job.active and job.state["pid"] != os.getpid():
-            jobs.end_group(job.state)
+            control.end_group(job.state)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from app.reading.runs import open_run
-from ccd_core.jobs import control as jobs
+from ccd_core.jobs import control
 from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from tests.app.test_pages import PAGES
@@ -131,7 +131,7 @@ def test_no_page_breaks_on_a_run_with_two_classes(app, tiny_scenes, tmp_path, mo
 
 
 def test_no_page_breaks_on_a_run_that_is_warming_up_at_this_moment(app, tiny_scenes, tmp_path, monkeypatch):
-    run = jobs.start(
+    run = control.start(
         tiny_config(tiny_scenes, training={"epochs": 400, "warmup_epochs": 399}), tmp_path / "runs" / "now"
     )
     monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
@@ -146,4 +146,4 @@ def test_no_page_breaks_on_a_run_that_is_warming_up_at_this_moment(app, tiny_sce
                 assert not any("Without ground truth" in text.value for text in test.markdown)
         assert run.status == "running" and run.state["stage"] == "warm-up"
     finally:
-        jobs.stop(run.path)
+        control.stop(run.path)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ccd_core.cli import jobs as cli_jobs
-from ccd_core.jobs import control as jobs
+from ccd_core.jobs import control
 from ccd_core.runs.run import Run
 from tests.support import tiny_config, wait_for
 
@@ -32,7 +32,7 @@ def test_a_job_is_started_watched_listed_and_shown(ccd, workspace, tiny_scenes, 
 def test_jobs_are_stopped_resumed_and_followed(ccd, workspace, tiny_scenes):
     at = ["--workspace", workspace]
     one, two = (
-        jobs.start(tiny_config(tiny_scenes, training=SHORT), workspace / name) for name in ("one", "two")
+        control.start(tiny_config(tiny_scenes, training=SHORT), workspace / name) for name in ("one", "two")
     )
     wait_for(lambda: one.state.get("stage"))
     assert one.state["stage"] == "starting" and one.state["detail"].startswith("loading")

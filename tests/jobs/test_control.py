@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ccd_core.cli.commands import app
 from ccd_core.errors import UserError
-from ccd_core.jobs import control as jobs
+from ccd_core.jobs import control
 from ccd_core.machine import processes
 from ccd_core.machine.gpus import GpuFacts
 from ccd_core.machine.processes import process_facts
@@ -23,51 +23,53 @@ from tests.support import is_gone, same_result, start_python, tiny_config, wait_
 
 
 def status(path: Path) -> str:
-    return jobs.look(Run.open(path)).status
+    return control.look(Run.open(path)).status
 
 
 def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(workspace, tiny_scenes, monkeypatch):
-    monkeypatch.setattr(jobs, "gpus", lambda: [GpuFacts("cuda:0", "GPU", 0, 1, None, None)])
+    monkeypatch.setattr(control, "gpus", lambda: [GpuFacts("cuda:0", "GPU", 0, 1, None, None)])
     with pytest.raises(UserError, match=r"no device cuda:9 here; this machine has cuda:0\."):
-        jobs.start(tiny_config(tiny_scenes, device="cuda:0,9"), workspace / "one")
+        control.start(tiny_config(tiny_scenes, device="cuda:0,9"), workspace / "one")
     assert not (workspace / "one").exists()
 
 
 @pytest.mark.slow
 def test_a_killed_job_says_so_and_resumes_to_the_same_result(workspace, tiny_scenes, tiny_run):
-    run = jobs.start(tiny_config(tiny_scenes), workspace / "one")
+    run = control.start(tiny_config(tiny_scenes), workspace / "one")
     assert run.status == "queued" and run.state["place"] == "local"
     wait_for(lambda: run.has("metrics.csv"))
     with pytest.raises(UserError, match="is running already"):
-        jobs.resume(run.path)
+        control.resume(run.path)
     os.kill(run.state["pid"], signal.SIGKILL)
     wait_for(lambda: status(run.path) == "failed")
-    reason = jobs.look(run).reason
+    reason = control.look(run).reason
     assert "without a word" in reason and "Resume" in reason
-    assert any("16 classes, on" in line for line in jobs.output_tail(run))
-    jobs.resume(run.path)
+    assert any("16 classes, on" in line for line in control.output_tail(run))
+    control.resume(run.path)
     wait_for(lambda: status(run.path) == "finished")
     assert same_result(tiny_run, run)
     assert list(run.file("tensorboard").glob("events.*"))
 
 
 def test_a_running_and_a_queued_job_are_stopped_and_one_goes_on(workspace, tiny_scenes):
-    first, second = (jobs.start(tiny_config(tiny_scenes), workspace / name) for name in ("first", "second"))
+    first, second = (
+        control.start(tiny_config(tiny_scenes), workspace / name) for name in ("first", "second")
+    )
     wait_for(lambda: first.state.get("stage") == "warm-up")
-    assert jobs.look(second).ahead == 1 and second.status == "queued"
-    jobs.stop(second.path)
+    assert control.look(second).ahead == 1 and second.status == "queued"
+    control.stop(second.path)
     assert second.status == "stopped" and "stage" not in second.state
     began = time.monotonic()
-    jobs.stop(first.path, wait=False)
-    assert time.monotonic() - began < 1 and jobs.look(first).asked is not None
+    control.stop(first.path, wait=False)
+    assert time.monotonic() - began < 1 and control.look(first).asked is not None
     wait_for(lambda: status(first.path) == "stopped")
     assert first.state["status"] == "stopped"
     assert first.has("checkpoints", "last.safetensors") or not first.has("metrics.csv")
     with pytest.raises(UserError, match="is not running"):
-        jobs.stop(first.path)
-    jobs.resume(first.path)
+        control.stop(first.path)
+    control.resume(first.path)
     wait_for(lambda: first.status == "running")  # the request was for the process before
-    jobs.stop(first.path)
+    control.stop(first.path)
 
 
 def test_a_job_that_does_not_listen_is_ended_with_all_it_started(workspace, tiny_run, monkeypatch):
@@ -83,8 +85,8 @@ def test_a_job_that_does_not_listen_is_ended_with_all_it_started(workspace, tiny
     )
     child = psutil.Process(int(deaf.stdout.readline()))
     run.update_state(status="running", **process_facts(deaf.pid))
-    monkeypatch.setattr(jobs, "GRACE_SECONDS", 0.5)
-    jobs.stop(run.path)
+    monkeypatch.setattr(control, "GRACE_SECONDS", 0.5)
+    control.stop(run.path)
     assert run.status == "stopped" and is_gone(child)
 
 
@@ -98,22 +100,22 @@ def test_two_who_press_resume_at_once_start_one_process(workspace, tiny_scenes, 
     terminal = CliRunner().invoke(app, ["run", "--resume", "--out", str(run.path)])
     assert isinstance(terminal.exception, UserError) and "already" in str(terminal.exception)
     with pytest.raises(UserError, match="stop it first"):
-        jobs.delete(run.path)
-    jobs.stop(run.path)
-    jobs.delete(run.path)
+        control.delete(run.path)
+    control.stop(run.path)
+    control.delete(run.path)
     assert not run.path.exists()
 
 
 @pytest.mark.parametrize("name", ["", "../outside", "a/b", ".hidden", "x" * 90, "name\n", "-rf"])
 def test_a_name_cannot_leave_the_workspace(workspace, name):
     with pytest.raises(UserError, match="A run's name"):
-        jobs.new_folder(workspace, name)
+        control.new_folder(workspace, name)
 
 
 def test_a_link_cannot_leave_the_workspace(workspace, tmp_path):
     (workspace / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="leads out"):
-        jobs.new_folder(workspace, "link")
+        control.new_folder(workspace, "link")
 
 
 def test_a_process_that_the_kernel_killed_for_want_of_memory_is_told_from_others(
@@ -123,14 +125,14 @@ def test_a_process_that_the_kernel_killed_for_want_of_memory_is_told_from_others
     run = Run.create(workspace / "one", tiny_run.config, tiny_run.classes)
     process = subprocess.Popen(["sleep", "60"])
     facts = process_facts(process.pid)
-    run.update_state(status="running", stage="views", memory_kills=jobs.memory_kills(), **facts)
+    run.update_state(status="running", stage="views", memory_kills=control.memory_kills(), **facts)
     process.kill()
     process.wait()
-    assert "without a word" in jobs.look(run).reason
+    assert "without a word" in control.look(run).reason
     vmstat = tmp_path / "vmstat"
     vmstat.write_text(f"pgfault 12\noom_kill {run.state['memory_kills'] + 1}\n")
     monkeypatch.setattr(processes, "VMSTAT", vmstat)
-    reason = jobs.look(run).reason
+    reason = control.look(run).reason
     assert "in stage views" in reason and "memory ran out" in reason
     run.update_state(boot="before")
-    assert "was started anew" in jobs.look(run).reason
+    assert "was started anew" in control.look(run).reason

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ccd_core.jobs import queue as job_queue
+from ccd_core.jobs import queue
 from ccd_core.machine.gpus import devices_of
 
 # A run that waits for a line of input, holds its devices for a moment, and writes down when.
@@ -27,17 +27,17 @@ KILLED = 3
 
 
 def names_ahead(run: Path) -> list[str]:
-    return [ticket.run.name for ticket in job_queue.ahead_of(run)]
+    return [ticket.run.name for ticket in queue.ahead_of(run)]
 
 
 def test_runs_get_their_devices_in_order_all_at_once_and_the_dead_are_skipped(workspace, monkeypatch):
-    monkeypatch.setattr(job_queue, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(queue, "POLL_SECONDS", 0.05)
     log = workspace / "log"
     sleepers = []
     for number, device in enumerate(WANTED):
         command = [sys.executable, "-c", SLEEPER, str(workspace / str(number)), device, str(log)]
         sleepers.append(subprocess.Popen(command, stdin=subprocess.PIPE))
-        job_queue.take_ticket(workspace / str(number), devices_of(device), sleepers[-1].pid)
+        queue.take_ticket(workspace / str(number), devices_of(device), sleepers[-1].pid)
     assert names_ahead(workspace / "5") == ["0", "1", "2", "3", "4"]
     assert names_ahead(workspace / "4") == ["1", "2"]
     sleepers[KILLED].kill()
@@ -54,4 +54,4 @@ def test_runs_get_their_devices_in_order_all_at_once_and_the_dead_are_skipped(wo
         ]
         found = [line for line in lines if line[0] in on_device]
         assert found == [(name, word) for name in on_device for word in ("begins", "ends")]
-    assert not job_queue.tickets()
+    assert not queue.tickets()

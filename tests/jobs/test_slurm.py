@@ -11,8 +11,7 @@ import pytest
 
 from app.parts.train import data as train_data
 from ccd_core.errors import UserError
-from ccd_core.jobs import control as jobs
-from ccd_core.jobs import slurm
+from ccd_core.jobs import control, slurm
 from ccd_core.jobs.slurm import RunJob, SlurmOptions
 from ccd_core.runs.run import Run
 from ccd_core.runs.slurm_state import JobState
@@ -63,14 +62,14 @@ def make_room(job: str) -> None:
 def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(
     environment, tiny_run, tiny_scenes, tmp_path
 ):
-    run = jobs.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SMALL)
+    run = control.start(tiny_config(tiny_scenes), tmp_path / "run", "slurm", SMALL)
     job = run.state["slurm"]["job"]
-    assert jobs.look(run).status == "queued" and jobs.look(run).place == "slurm"
+    assert control.look(run).status == "queued" and control.look(run).place == "slurm"
     with pytest.raises(UserError, match="queued already"):
-        jobs.resume(run.path)
+        control.resume(run.path)
     until(
         lambda: (
-            run.state.get("stage") in ("global", "warm-up", "views") and jobs.look(run).status == "running"
+            run.state.get("stage") in ("global", "warm-up", "views") and control.look(run).status == "running"
         )
     )
 
@@ -86,38 +85,38 @@ def test_a_job_is_pushed_out_queued_again_and_ends_as_if_nothing_had_happened(
         ],
         check=True,
     )
-    until(lambda: jobs.look(run).status == "queued")
-    assert f"SLURM job {job}" in jobs.look(run).reason
+    until(lambda: control.look(run).status == "queued")
+    assert f"SLURM job {job}" in control.look(run).reason
     make_room(job)
-    until(lambda: jobs.look(run).status == "finished")
+    until(lambda: control.look(run).status == "finished")
     assert run.state["slurm"]["job"] == job and said_of(job) in ("COMPLETING", "COMPLETED", "RUNNING")
     assert "stopped" in run.file("log.txt").read_text()  # it left on SIGTERM, not by the kill that follows
     assert same_result(tiny_run, run)
 
 
 def test_a_job_is_stopped_and_resumed(environment, tiny_scenes, tmp_path):
-    run = jobs.start(
+    run = control.start(
         tiny_config(tiny_scenes, training={"epochs": 200, "warmup_epochs": 199}),
         tmp_path / "run",
         "slurm",
         SMALL,
     )
     first = run.state["slurm"]["job"]
-    until(lambda: run.state.get("stage") == "warm-up" and jobs.look(run).status == "running")
-    jobs.stop(run.path)
-    assert jobs.look(run).status == "stopped"
+    until(lambda: run.state.get("stage") == "warm-up" and control.look(run).status == "running")
+    control.stop(run.path)
+    assert control.look(run).status == "stopped"
     until(lambda: said_of(first) == "CANCELLED")
     with pytest.raises(UserError, match="not running"):
-        jobs.stop(run.path)
-    jobs.resume(run.path)
-    assert jobs.look(run).status == "queued" and run.state["slurm"]["job"] != first
-    jobs.stop(run.path)
-    assert jobs.look(run).status == "stopped"
+        control.stop(run.path)
+    control.resume(run.path)
+    assert control.look(run).status == "queued" and run.state["slurm"]["job"] != first
+    control.stop(run.path)
+    assert control.look(run).status == "stopped"
 
 
 def test_what_slurm_does_not_take_is_said_in_one_sentence(environment, tiny_scenes, tmp_path):
     with pytest.raises(UserError, match=r"SLURM did not take the job: .*partition"):
-        jobs.start(
+        control.start(
             tiny_config(tiny_scenes),
             tmp_path / "run",
             "slurm",
@@ -142,9 +141,9 @@ def test_what_slurm_says_of_a_job_is_written_when_the_job_is_looked_at(
     monkeypatch.setattr(slurm, "query_slurm", lambda state: JobState(said))
     run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
     run.update_state(place="slurm", slurm={"job": "7"}, status=written)
-    assert jobs.look(run).status == status
+    assert control.look(run).status == status
     if words:
-        assert words in jobs.look(run).reason and "Resume" in run.state["error"]
+        assert words in control.look(run).reason and "Resume" in run.state["error"]
 
 
 def test_a_run_copied_to_a_machine_without_slurm_still_opens(tiny_run, tmp_path, monkeypatch):
@@ -185,8 +184,8 @@ def test_the_page_train_submits_to_the_cluster(environment, tmp_path, monkeypatc
         "RUNNING",
         "CONFIGURING",
     )
-    jobs.stop(run.path)
-    assert jobs.look(run).status == "stopped"
+    control.stop(run.path)
+    assert control.look(run).status == "stopped"
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "stopped", "finished"])
@@ -208,9 +207,9 @@ def test_a_word_that_is_no_number_never_reaches_a_command_of_slurm(tiny_run, tmp
     given: list[list[str]] = []
     answer = subprocess.CompletedProcess([], 1, "", "")
     monkeypatch.setattr(subprocess, "run", lambda command, **_: given.append(command) or answer)
-    jobs.look(run)
+    control.look(run)
     with pytest.raises(UserError):
-        jobs.stop(run.path)
+        control.stop(run.path)
     assert all(word.isdigit() for command in given for word in command if "7" in word or "user" in word)
 
 
