@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from ccd_core.config_versions import VERSION, lost_settings, with_lost
 from ccd_core.errors import UserError
 from ccd_core.paths import absolute_place, split_place
 from ccd_core.presets import FOR_DATASET, PRESET_VALUES
@@ -39,6 +40,7 @@ PRESETS = tuple(PRESET_VALUES)
 
 TAKEN_OUT = "taken-out"  # replaces the paths of this machine in the settings of a shared run
 MOST_PARTS = 4  # of a setting's name, such as views.threshold.mean_views
+MOST_NAMED = 5  # unknown settings in a sentence
 MOST_SHOWN = 80  # a sentence repeats at most so many characters of a wrong value
 
 
@@ -184,6 +186,44 @@ def build(values: dict[str, Any]) -> CCDConfig:
         raise UserError("; ".join(_sentence(problem) for problem in error.errors())) from None
 
 
+def build_recorded(values: dict[str, Any]) -> tuple[CCDConfig, list[str]]:
+    """The settings in a run's config.yaml, and the names of those that were lost and have the preset's value.
+
+    Raises UserError as `build` does, and for settings of a newer version.
+    """
+    values = dict(values)
+    version = values.pop("version", 1)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise UserError(f"setting version: a whole number from 1 (got {_shown(version)})")
+    lost = lost_settings(values)
+    if lost:
+        data = values.get("data")
+        spec = data.get("spec") if isinstance(data, dict) else None
+        name = values.get("preset_name")
+        preset = CCDConfig.preset(
+            name if isinstance(name, str) and name in PRESETS else "paper",
+            spec if isinstance(spec, str) else None,
+        )
+        values = with_lost(values, lost, preset.model_dump(mode="json"))
+    try:
+        return CCDConfig.model_validate(values), lost
+    except ValidationError as error:
+        problems = error.errors()
+        unknown = [setting_name(problem) for problem in problems if problem["type"] == "extra_forbidden"]
+        if not unknown:
+            raise UserError("; ".join(map(_sentence, problems))) from None
+        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+        raise UserError(
+            "its settings are of a newer ccd than this one, which does not know "
+            f"{', '.join(map(_shown_name, unknown[:MOST_NAMED]))}{more}; update ccd, or remove what is "
+            "unknown from its config.yaml."
+        ) from None
+
+
+def _shown_name(name: str) -> str:
+    return name if len(name) <= MOST_SHOWN else name[:MOST_SHOWN] + "..."
+
+
 def setting_name(problem: Any) -> str:
     """The dotted name of the setting that an error of pydantic is about."""
     kinds = ("float", "MeanViews", "SearchedViews", "str", "list[str]")  # of values, not names of settings
@@ -238,6 +278,7 @@ def load_config(
     if config_file is not None:
         given = _settings_in(Path(config_file))
         given.pop("recorded", None)
+        given.pop("version", None)  # what is missing has the preset's value anyway
         if preset is None and given.get("preset_name") in PRESETS:
             preset = given["preset_name"]
     for change in changes or []:

@@ -114,7 +114,9 @@ def list_all(
     found = [job for job in control.list_jobs(workspace) if job.active or not active]
     damaged = {} if active else damaged_runs(workspace)
     if as_json:
-        print(json.dumps([_facts(job) for job in found]))
+        rows = [_facts(job) for job in found]
+        rows += [{"run": name, "status": "damaged", "error": error} for name, error in damaged.items()]
+        print(json.dumps(rows))
         return
     if not found and not damaged:
         say("There are no jobs in {}; `ccd jobs start --preset demo` starts one.", workspace)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from ccd_core.config import CCDConfig, build, differences
+from ccd_core.config import CCDConfig, build_recorded, differences
+from ccd_core.config_versions import VERSION
 from ccd_core.errors import UserError
 from ccd_core.files import reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
@@ -56,10 +57,11 @@ VIEW_COLUMNS = {"image", "class", "score", *CORNERS, *(f"cam_{corner}" for corne
 class Run:
     """One run on disk. `Run.open(path)` reads one back, `Run.create(path, config)` starts one."""
 
-    def __init__(self, path: Path, config: CCDConfig, classes: tuple[str, ...]):
+    def __init__(self, path: Path, config: CCDConfig, classes: tuple[str, ...], lost: Sequence[str] = ()):
         self.path = Path(path)
         self.config = config
         self.classes = classes
+        self.lost = tuple(lost)  # settings that its config.yaml lacks, and that have the preset's value
 
     # -- making and opening ------------------------------------------------------------------
 
@@ -82,7 +84,8 @@ class Run:
             not path.is_dir() or any(entry.name not in ("job.log", ".claim") for entry in path.iterdir())
         ):
             raise UserError(f"{path} exists and is not a run; choose another --out.")
-        settings = config.model_dump(mode="json") | {"recorded": {"classes": list(classes), **surroundings()}}
+        recorded = {"recorded": {"classes": list(classes), **surroundings()}}
+        settings = {"version": VERSION} | config.model_dump(mode="json") | recorded
         write_atomic(path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         known_paths.remember(path for _, path in config.named_paths())
         return run
@@ -93,7 +96,11 @@ class Run:
         path = Path(path)
         settings = _settings(path / "config.yaml")
         recorded = settings.pop("recorded")
-        return cls(path, build(settings), tuple(recorded["classes"]))
+        try:
+            config, lost = build_recorded(settings)
+        except UserError as error:
+            raise UserError(f"{path} cannot be opened: {error}") from None
+        return cls(path, config, tuple(recorded["classes"]), lost)
 
     @property
     def name(self) -> str:
@@ -107,7 +114,8 @@ class Run:
     def settings_to_share(self) -> str:
         """config.yaml without the name of the machine and without its paths."""
         recorded = {key: value for key, value in self.recorded.items() if key != "host"}
-        settings = self.config.without_paths().model_dump(mode="json") | {"recorded": recorded}
+        shared = self.config.without_paths().model_dump(mode="json")
+        settings = {"version": VERSION} | shared | {"recorded": recorded}
         return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
     # -- state -------------------------------------------------------------------------------

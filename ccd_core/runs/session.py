@@ -27,6 +27,12 @@ def session(run: Run) -> Iterator[None]:
     """
     with run.claimed(), logged(run), stoppable() as listening:
         remove_digests(run.path)
+        if run.lost:
+            log.warning(
+                "config.yaml of this run lacks %s; the values are those of the preset %s",
+                ", ".join(run.lost),
+                run.config.preset_name,
+            )
         run.update_state(status="running", error=None, **this_process())
         try:
             with heartbeat(run, stoppable=listening):
