@@ -159,7 +159,9 @@ class DataSettings(Section):
 class ClipSettings(Section):
     title = "CLIP"
 
-    model: str = Field("RN50x64", description="open_clip model name, local-dir:PATH, hf-hub:NAME, or demo.")
+    model: str = Field(
+        "RN50x64", description="open_clip model, local-dir:PATH, hf-hub:NAME, demo or photo-words."
+    )
     pretrained: str | None = Field("openai", description="open_clip tag, or path of a local checkpoint.")
     size: int = Field(
         640,
