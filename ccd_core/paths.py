@@ -9,6 +9,7 @@ from pathlib import Path
 # The checkout, or the folder that the package was installed into.
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_CLIP = ROOT / "assets" / "demo_clip"
+PHOTO_WORDS = ROOT / "assets" / "photo_words"
 DEMO_RUN = ROOT / "assets" / "demo_run"
 
 

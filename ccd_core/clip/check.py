@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from ccd_core.clip import photo_words
 from ccd_core.clip.teacher import place_of
 from ccd_core.clip.towers import FixedTower, any_size
 from ccd_core.clip.weights import look_at_network
@@ -24,6 +25,10 @@ def check_teacher(settings: ClipSettings, classes: Sequence[str], views: bool = 
     does not take images of `settings.size`, or a prompt is wrong.
     """
     prompts_of(classes, settings.prompt, settings.names)
+    if settings.model == photo_words.NAME:
+        photo_words.refuse_unknown(prompts_of(classes, "{}", settings.names))
+        photo_words.photo_network()
+        return [f"{photo_words.NAME} is not CLIP: it knows the nouns of ImageNet's 1,000 classes."]
     name, pretrained = place_of(settings.model, settings.pretrained)
     try:
         network, here = look_at_network(name, pretrained)

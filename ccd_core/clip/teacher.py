@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from ccd_core.clip.photo_words import PhotoWords, refuse_unknown
 from ccd_core.clip.towers import FixedTower, any_size
 from ccd_core.clip.weights import load_network
 from ccd_core.errors import UserError
@@ -86,7 +87,8 @@ class ClipTeacher:
     ) -> ClipTeacher:
         """Load an open_clip model.
 
-        model: an open_clip name ("RN50x64"), "local-dir:PATH", "hf-hub:NAME" or "demo". pretrained: a tag
+        model: an open_clip name ("RN50x64"), "local-dir:PATH", "hf-hub:NAME", "demo", or "photo-words", which
+        is no CLIP (`photo_words`). pretrained: a tag
         ("openai"), or the path of a file of weights by open_clip, OpenAI or transformers (safetensors, what
         torch saved, or the index of shards; nothing in it is run). OpenAI's weights get the QuickGELU they
         were trained with, and OpenAI's files bring their own architecture. precision: fp32, bf16 or fp16, of
@@ -141,6 +143,10 @@ class ClipTeacher:
         embeddings, made unit length again. Raises UserError for a template without {} and for names of an
         unknown class.
         """
+        if isinstance(self.model, PhotoWords):
+            of_class = prompts_of(classes, "{}", names)  # it knows words, and no sentences
+            refuse_unknown(of_class)
+            return self.model.embed_words(of_class)
         of_class = prompts_of(classes, template, names)
         tokens = self.tokenizer([prompt for prompts in of_class for prompt in prompts])
         passes = [

@@ -22,6 +22,8 @@ from torch import nn
 from ccd_core.clip.configs import read_json, refuse_code, tokenizer_options, weights_in
 from ccd_core.clip.layouts import check_scale, from_transformers, load_clip
 from ccd_core.clip.openai import is_openai, openai_network
+from ccd_core.clip.photo_words import NAME as PHOTO_WORDS
+from ccd_core.clip.photo_words import photo_network
 from ccd_core.errors import UserError
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import unwrap
@@ -39,6 +41,8 @@ def load_network(name: str, pretrained: str | None) -> tuple[nn.Module, Any]:
     name, pretrained: as in `ClipTeacher.load`. Raises UserError, one sentence, where the model is unknown or
     the weights cannot be had or used.
     """
+    if name == PHOTO_WORDS:
+        return photo_network(), None
     if path := _file_of(name, pretrained):
         network, tokenizer = _from_file(name, path)
     else:
@@ -53,6 +57,8 @@ def look_at_network(name: str, pretrained: str | None) -> tuple[nn.Module, bool]
     Weights that are here are read and compared with the network. Nothing is fetched. Raises UserError as
     `load_network` does, also where weights are not here and no server answers.
     """
+    if name == PHOTO_WORDS:
+        return photo_network(), True
     path = _file_of(name, pretrained)
     try:
         if path:
@@ -74,7 +80,7 @@ def architecture(name: str, pretrained: str | None) -> Any:
     """
     import open_clip
 
-    if name.startswith("hf-hub:"):
+    if name == PHOTO_WORDS or name.startswith("hf-hub:"):
         return load_network(name, pretrained)[0]
     if ":" not in name and name not in open_clip.list_models():
         _refuse_unknown(name, None, [])

@@ -22,6 +22,7 @@ from ccd_core.weights.efficientnet import from_efficientnet_pytorch
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import load_into, unwrap
 from ccd_core.weights.hub import refuse_absent_imagenet
+from ccd_core.weights.packages import packaged_weights
 from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
@@ -64,6 +65,8 @@ def make_backbone(
     sizes.
     """
     refuse_options(options)
+    if weights == "imagenet" and (packaged := packaged_weights(name)):
+        weights = str(packaged)
     backbone = _built(name, weights == "imagenet", dict(options))
     channels = _look_at(backbone, name, sizes)
     if weights not in (None, "imagenet"):

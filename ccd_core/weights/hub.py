@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ccd_core.errors import UserError
+from ccd_core.weights.packages import packaged_weights
 from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
@@ -96,6 +97,8 @@ def refuse_absent_imagenet(name: str, fetch: bool = True) -> None:
 
     name: as in `classifier.backbone`. fetch: False to raise NotHere where they would have to be fetched.
     """
+    if packaged_weights(name):
+        return
     if name.startswith("timm:"):
         place, there, answers = _of_timm(name.removeprefix("timm:"))
     else:
