@@ -11,6 +11,7 @@ from typing import Any
 
 from ccd_core import __version__
 from ccd_core.clip.teacher import IMAGENET_MEAN, IMAGENET_STD
+from ccd_core.config_versions import VERSION
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
 from ccd_core.export.formats import Export
@@ -52,7 +53,7 @@ def _config(export: Export) -> dict[str, Any]:
     """config.json: what the hub and `from_pretrained` read."""
     run = export.run
     names = {str(number): name for number, name in enumerate(run.classes)}
-    settings = run.config.without_paths().model_dump(mode="json")
+    settings = {"version": VERSION} | run.config.without_paths().model_dump(mode="json")
     recorded = {key: value for key, value in run.recorded.items() if key not in ("host", "classes")}
     return json.loads(
         json.dumps(

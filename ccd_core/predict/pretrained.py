@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ccd_core.config import build
+from ccd_core.config import build_recorded
 from ccd_core.errors import UserError
 from ccd_core.files import PARSER_ERRORS
 from ccd_core.runs.run import Run
@@ -50,12 +50,16 @@ def open_pretrained(place: str | Path, revision: str | None = None) -> Pretraine
     try:
         names = config["id2label"]
         classes = tuple(str(names[str(number)]) for number in range(len(names)))
-        settings = config["ccd"]["settings"]
+        settings = dict(config["ccd"]["settings"])
     except PARSER_ERRORS:
         raise UserError(
             f"{place} is no model of ccd: its {CONFIG} has no settings of a run and names of its classes."
         ) from None
-    return PretrainedRun(folder, build(settings), classes)
+    try:
+        known, lost = build_recorded(settings)
+    except UserError as error:
+        raise UserError(f"{place} cannot be opened: {error}") from None
+    return PretrainedRun(folder, known, classes, lost)
 
 
 def _read(path: Path, place: str | Path) -> dict[str, Any]:
