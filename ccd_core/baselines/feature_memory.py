@@ -1,4 +1,4 @@
-"""The last class features of known positives, which SST compares with and SARB clusters; a loss on features."""
+"""The last class features of known positives, for SST and SARB, and their loss on class features."""
 
 from __future__ import annotations
 

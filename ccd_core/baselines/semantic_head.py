@@ -131,7 +131,7 @@ class SemanticClassifier(CamClassifier):
         return (logits, features) if return_features else logits
 
     def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, C] as `forward` gives them, and the backbone's features [B, Q], averaged over the image."""
+        """Logits [B, C] as `forward` gives them, and the backbone's features [B, Q], their means."""
         maps = self.backbone(x)
         features, _ = self.head.class_features(maps)
         return self.head.classify(features), maps.mean((2, 3))
