@@ -91,6 +91,9 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
         "first_last",
         "train.py: first and last pixel above the threshold, in row order",
     ),
+    ("views.smallest", 0.0, "not there", AS_PAPER, "not there"),
+    ("views.largest", 1.0, "not there", AS_PAPER, "not there"),
+    ("views.ask_once", False, "not said", AS_PAPER, "train.py: each view by itself"),
     ("labels.update", True, "3.2", AS_PAPER, "config.py: update_label"),
     ("labels.alpha", 0.4, "Eq. 7", 0.2, "train_gpu#0.sh: ratio 0.2"),
     (

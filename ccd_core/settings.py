@@ -357,9 +357,27 @@ class ViewSettings(Section):
     frame: int = Field(
         640, ge=32, le=MOST_SIDE, description="Side of the square frame in which boxes are cut, pixels (4.1)."
     )
-    box: Literal["extent", "first_last"] = Field(
-        "extent", description="first_last is the code's: first and last pixel in row order."
+    box: Literal["extent", "peak", "first_last"] = Field(
+        "extent",
+        description="extent: around all pixels above the threshold; peak: around those connected with the "
+        "highest; first_last: the code's, first and last pixel in row order.",
     )
+    smallest: float = Field(
+        0.0, ge=0, lt=1, description="A view of a smaller share of the frame is enlarged to it."
+    )
+    largest: float = Field(
+        1.0, gt=0, le=1, description="A view of a larger share of the frame is reduced to it."
+    )
+    ask_once: bool = Field(
+        False, description="CLIP is asked once for several equal views of an image; the paper does not say."
+    )
+
+    @field_validator("largest")
+    @classmethod
+    def _is_not_below_the_smallest(cls, largest: float, info: ValidationInfo) -> float:
+        if largest < info.data.get("smallest", 0):
+            raise ValueError("is below views.smallest")
+        return largest
 
 
 class LabelSettings(Section):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ccd_core.clip.teacher import PromptedClip, batches_of_equal, normalise
 from ccd_core.data.types import Box
-from ccd_core.method.boxes import add_offset
+from ccd_core.method.boxes import add_offset, within_area
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.views import (
     cam_boxes,
@@ -87,6 +87,7 @@ def choose_views(
     if settings.policy == "random":
         return ChosenViews(image, class_index, cam_box, random_boxes(len(cam_box), size, rng))
     box = add_offset(cam_box, settings.offset, size)
+    box = within_area(box, size, settings.smallest, settings.largest)
     if settings.policy == "moved":
         box = moved_boxes(box, size, rng)
     return ChosenViews(image, class_index, cam_box, box)

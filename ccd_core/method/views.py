@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ccd_core.data.types import Box
 from ccd_core.method.boxes import add_offset
+from ccd_core.method.regions import EPSILON, peak_boxes
 
 SMALLEST_SIDE = 32  # pixels; CLIP's image towers need that many, so a thinner view is stretched
-EPSILON = 1e-5  # added to a map's range before the division by it; keeps a constant map free of boxes
 
 
 def normalize_cam(cam: Tensor) -> Tensor:
@@ -105,8 +105,11 @@ def cam_boxes(
 ) -> np.ndarray:
     """`cam_box` of M raw maps [M, h, w]: [M, 4] int, with a row of -1 for a constant map.
 
-    box: `extent` takes all pixels above the CAM threshold, `first_last` is the rule of the authors' code.
+    box: `extent` takes all pixels above the CAM threshold, `peak` those connected with the highest one,
+    `first_last` is the rule of the authors' code.
     """
+    if box == "peak":
+        return add_offset(peak_boxes(cams, size, threshold), offset, size)
     maxima = AxisMaxima(cams, size)
     boxes = maxima.extents(threshold) if box == "extent" else maxima.first_last(threshold)
     return add_offset(boxes, offset, size)

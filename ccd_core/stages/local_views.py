@@ -22,6 +22,7 @@ from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data.loading import read_usable
 from ccd_core.data.types import Box, ImageList
 from ccd_core.files import replacing, write_json
+from ccd_core.method.boxes import distinct
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.local_views import choose_views, chosen_threshold, class_maps_of, clip_probabilities
 from ccd_core.runs.progress import Advance
@@ -114,15 +115,24 @@ def _views_of(
         views += [(len(frames) + row, box) for row, box in boxes]
         frames += pixels.to(clip.teacher.device, non_blocking=True)
         if sum(frame.nbytes for frame in frames) > WAITING_BYTES:
-            found["p"].append(clip_probabilities(clip, frames, views))
+            found["p"].append(_asked(clip, frames, views, config.views.ask_once))
             frames = []
             views = []
         found["image"].append(np.array(indices)[chosen.image])
         found["class_index"].append(chosen.class_index)
         found["cam_box"].append(chosen.cam_box)
         found["box"].append(chosen.box)
-    found["p"].append(clip_probabilities(clip, frames, views))
+    found["p"].append(_asked(clip, frames, views, config.views.ask_once))
     return {key: np.concatenate(parts) for key, parts in found.items()}
+
+
+def _asked(clip: PromptedClip, frames: list[Tensor], views: list[tuple[int, Box]], once: bool) -> np.ndarray:
+    """`clip_probabilities` [V, C]. once: whether equal views of an image share one question."""
+    if not once or not views:
+        return clip_probabilities(clip, frames, views)
+    image = np.array([frame for frame, _ in views])
+    first, which = distinct(image, np.array([box for _, box in views]))
+    return clip_probabilities(clip, frames, [views[index] for index in first])[which]
 
 
 def write_views(
