@@ -24,6 +24,7 @@ from ccd_core.cli.run import run
 from ccd_core.cli.runs import runs_app
 from ccd_core.cli.settings import doctor, settings
 from ccd_core.cli.study import study
+from ccd_core.cli.sweep import sweep
 from ccd_core.cli.table import table
 from ccd_core.cli.text import messages, say
 from ccd_core.errors import UserError
@@ -43,6 +44,7 @@ app.command("gradio")(gradio_app)
 app.command()(space)
 app.command()(run)
 app.command()(table)
+app.command()(sweep)
 app.command()(classes)
 app.command()(settings)
 app.command("eval")(evaluate)
