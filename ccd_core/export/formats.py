@@ -20,6 +20,7 @@ from ccd_core.errors import UserError
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.export.thresholds import in_words, thresholds_of
 from ccd_core.files import write_json
+from ccd_core.runs.provenance import own_version
 from ccd_core.runs.run import Run
 
 RECORD = "export.json"  # in every export: what it is, of which run, when
@@ -176,12 +177,11 @@ def _umask() -> int:
 
 
 def _record(export: Export, to: str) -> dict[str, Any]:
-    from ccd_core import __version__
 
     record: dict[str, Any] = {
         "format": to,
         "run": export.run.name,
-        "ccd": __version__,
+        "ccd": own_version(),
         "exported": time.strftime("%Y-%m-%d %H:%M:%S"),
         "classes": list(export.run.classes),
         "thresholds": dict(

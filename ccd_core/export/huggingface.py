@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ccd_core import __version__
 from ccd_core.clip.teacher import IMAGENET_MEAN, IMAGENET_STD
 from ccd_core.config_versions import VERSION
 from ccd_core.errors import UserError
@@ -18,6 +17,7 @@ from ccd_core.export.formats import Export
 from ccd_core.export.model_card import model_card
 from ccd_core.files import write_json
 from ccd_core.predict.pretrained import CONFIG, WEIGHTS
+from ccd_core.runs.provenance import own_version
 from ccd_core.runs.run import Run
 from ccd_core.runs.shared_files import require_own_file
 
@@ -67,7 +67,12 @@ def _config(export: Export) -> dict[str, Any]:
                 "image_size": run.config.classifier.image_size,
                 "backbone": run.config.classifier.backbone,
                 "torch_dtype": "float32",
-                "ccd": {"version": __version__, "run": run.name, "settings": settings, "recorded": recorded},
+                "ccd": {
+                    "version": own_version(),
+                    "run": run.name,
+                    "settings": settings,
+                    "recorded": recorded,
+                },
             },
             default=str,
         )

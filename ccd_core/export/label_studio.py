@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ccd_core import __version__
 from ccd_core.export.formats import Export
 from ccd_core.export.labelled_images import Image, labelled_images
 from ccd_core.export.xml_text import xml_text
+from ccd_core.runs.provenance import own_version
 
 TASKS = "tasks.json"
 CONFIG = "config.xml"
@@ -25,7 +25,7 @@ def write(export: Export, folder: Path) -> None:
     """
     images = labelled_images(export)
     export.facts["images_below"] = str(images.base)
-    version = f"ccd {__version__}, run {export.run.name}"
+    version = f"ccd {own_version()}, run {export.run.name}"
     with open(folder / TASKS, "w", encoding="utf-8") as file:
         file.write("[")
         for number, image in enumerate(images):

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from ccd_core import __version__
 from ccd_core.export.formats import Export
 from ccd_core.export.thresholds import in_words
+from ccd_core.runs.provenance import own_version
 from ccd_core.runs.run import Run
 
 LISTED = 100  # classes that the table names; the others are counted
@@ -35,7 +35,7 @@ def model_card(export: Export, parameters: int) -> str:
         "parameters. It was trained without any labels: CLIP labelled the images, the labels were debiased, "
         "CLIP was asked again about the parts that the classifier's own activation maps point at, and the "
         f"classifier learned from the result. The method is {PAPER}; this is a model of CCD Studio "
-        f"{__version__}.\n",
+        f"{own_version()}.\n",
         _use(run),
         _data(run),
         _settings(run),

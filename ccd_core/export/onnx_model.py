@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from ccd_core import __version__
 from ccd_core.errors import UserError
 from ccd_core.export.formats import Export
 from ccd_core.export.model import PREPROCESSING, pixel_classifier, preprocessing
 from ccd_core.files import write_json
+from ccd_core.runs.provenance import own_version
 from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
@@ -51,7 +51,7 @@ def write(export: Export, folder: Path) -> None:
             f"{torch.__version__}: {first_line(error)}; `--to torch` writes it as a torch.export program."
         ) from None
     metadata = {
-        "ccd": __version__,
+        "ccd": own_version(),
         "run": export.run.name,
         "preprocessing": facts["input"],
         "outputs": facts["outputs"],
@@ -61,7 +61,7 @@ def write(export: Export, folder: Path) -> None:
     for key, value in metadata.items():
         program.model.metadata_props[key] = value if isinstance(value, str) else json.dumps(value)
     program.model.producer_name = "ccd"
-    program.model.producer_version = __version__
+    program.model.producer_version = own_version()
     size = sum(value.nbytes for value in [*model.parameters(), *model.buffers()])
     program.save(folder / FILE, external_data=size > LARGEST)
     write_json(folder / PREPROCESSING, facts | {"opset": OPSET, "torch": torch.__version__})

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ccd_core import __version__
 from ccd_core.data.types import Dataset
 from ccd_core.report.comparison import comparison
 from ccd_core.report.markup import text
 from ccd_core.report.one_run import sections_of
 from ccd_core.report.sources import Sources, any_path, open_data
+from ccd_core.runs.provenance import own_version
 from ccd_core.runs.run import Run
 
 STYLE = Path(__file__).with_name("style.css")
@@ -36,7 +36,7 @@ def html_report(
         f"<h1>{text(title)}</h1>",
         '<p class="quiet">Multi-label image classifiers from images without labels, by Classifier-guided '
         f"CLIP Distillation (CVPR 2025). Report of {time.strftime('%Y-%m-%d')}, CCD Studio "
-        f"{text(__version__)}.</p>",
+        f"{text(own_version())}.</p>",
     ]
     if len(runs) > 1:
         links = "".join(f'<a href="#run{place}">{text(name)}</a>' for place, name in enumerate(names))

@@ -26,6 +26,11 @@ def surroundings() -> dict[str, Any]:
     }
 
 
+def own_version() -> str:
+    """The version of this project; "unknown" where it is not installed as a package."""
+    return _version("ccd-studio") or "unknown"
+
+
 def _commit() -> str | None:
     if not (ROOT / ".git").exists():
         return None  # installed from a wheel; a repository around it is somebody else's
