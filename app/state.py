@@ -95,6 +95,19 @@ FILE = "file"  # link: the image shown large
 UPLOADS_FOLDER = "uploads_folder"  # session: name of the folder of its uploads
 UPLOADS_WRITTEN = "uploads_written"  # session: id of an upload -> its file
 
+OWN_WORDS = "own_words"  # session, also on View lab: words that a teacher for photographs is asked with
+OWN_TEACHER = "own_teacher"  # session, also on View lab: which teacher
+
+# -- Compare -----------------------------------------------------------------------------------------
+
+COMPARISON = "comparison"  # link: name of the comparison
+COMPARE_PART = "compare_part"  # link: part of the page
+MEASURE = "measure"  # link: mAP, micro-AP or F1
+ROW_ORDER = "rows"  # link: order of the methods
+AGAINST = "against"  # link: method that the others are subtracted from, class by class
+CLASS_ORDER = "classes"  # link: order of the classes
+MISSING_STARTED = "missing_started"  # session: a sentence on the runs that were started last
+
 # -- Train -------------------------------------------------------------------------------------------
 
 SETTINGS_FROM = "from"  # link: run whose settings the form begins with

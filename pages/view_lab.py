@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.choices import current_run
+from app.parts.own_words import own_words_part
 from app.parts.view_lab.page import chosen_image, laboratory
 from app.widgets import friendly_errors, page_header, require
 
@@ -24,3 +25,5 @@ with friendly_errors():
     image = chosen_image(run)
     if image is not None:
         laboratory(run, image)
+        if image.uploaded:
+            own_words_part(image.path, image.name)

@@ -47,6 +47,18 @@ def advise() -> Advice:
     )
 
 
+def teachers_at_hand() -> list[str]:
+    """Presets whose teachers know photographs and can be had here: laptop for a CLIP, offline for ImageNet's
+    nouns.
+    """
+    found = []
+    if in_hub_cache(*LAPTOP_WEIGHTS[0]) or hub_answers():
+        found.append("laptop")
+    if importlib.util.find_spec(PHOTO_WEIGHTS):
+        found.append("offline")
+    return found
+
+
 def preset_of(
     preset: str | None, config_is_given: bool, spec: str | None
 ) -> tuple[str | None, Advice | None]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import yaml
 
-from ccd_core.clip.teacher import load_teacher
+from ccd_core.clip.teacher import ClipTeacher, load_teacher
 from ccd_core.config import CCDConfig, build
 from ccd_core.data import open_dataset
 from ccd_core.data.decoding.images import read_image, resize
@@ -27,6 +27,7 @@ from ccd_core.machine.device import make_accelerator
 from ccd_core.method.class_names import NameReport, report_names
 from ccd_core.predict.server import answers_apart, serve_questions
 from ccd_core.prompts import Names
+from ccd_core.settings import ClipSettings
 
 SHOWN = 12  # images that are shown with what CLIP says of them
 MOST = 192  # images that the numbers rest on, if they are embedded within
@@ -113,11 +114,34 @@ def facts(sample: NamedSample, names: Names) -> dict[str, Any]:
     return vars(report) | {"warnings": report.warnings, "shown": sample.shown(names)}
 
 
+def about_picture(teacher: ClipTeacher, settings: ClipSettings, path: str, words: list[str]) -> list[float]:
+    """The teacher's probabilities [W] of a picture over some words.
+
+    Raises UserError for a word that it refuses.
+    """
+    text = teacher.encode_text(words, settings.prompt).cpu()
+    side = teacher.side(settings.size)
+    pixels = teacher.normalise(_square(path, side)[None].to(teacher.device), settings.normalisation)
+    return teacher.classify(teacher.encode_image(pixels).cpu(), text)[0].tolist()
+
+
 def main() -> None:
-    """Answer questions {"ask": "names", "config": YAML, "names": {class: words}} from standard input."""
+    """Answer questions from standard input.
+
+    {"ask": "names", "config": YAML, "names": {class: words}} gives what `facts` returns.
+    {"ask": "picture", "preset": PRESET, "path": FILE, "words": [...]} gives {"p": [...]}, by the teacher of
+    that preset.
+    """
     samples: dict[str, NamedSample] = {}
+    teachers: dict[str, tuple[ClipTeacher, ClipSettings]] = {}
 
     def answer(question: dict[str, Any]) -> dict[str, Any]:
+        if question["ask"] == "picture":
+            preset = question["preset"]
+            if preset not in teachers:
+                settings = CCDConfig.preset(preset, "folder:.").clip
+                teachers[preset] = (ClipTeacher.load(settings.model, settings.pretrained), settings)
+            return {"p": about_picture(*teachers[preset], question["path"], question["words"])}
         if question["config"] not in samples:
             samples.clear()  # one CLIP in memory is enough
             config = build(yaml.safe_load(question["config"]))

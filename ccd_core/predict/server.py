@@ -120,6 +120,10 @@ class NamesClient(PredictorClient):
         """What `class_names.facts` returns. config: settings as YAML. names: other words for some classes."""
         return self.ask("names", config=config, names=names)
 
+    def about_picture(self, preset: str, path: str | Path, words: list[str]) -> list[float]:
+        """The probabilities [W] that the CLIP of a preset gives the words for a picture."""
+        return self.ask("picture", preset=preset, path=str(path), words=words)["p"]
+
 
 def serve(run_path: str) -> None:
     """Answer questions from standard input, until it is closed or `IDLE_SECONDS` pass without a question."""

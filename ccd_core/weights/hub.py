@@ -15,7 +15,6 @@ from pathlib import Path
 
 from ccd_core.errors import UserError
 from ccd_core.weights.packages import packaged_weights
-from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
 HUB_SECONDS = 3.0  # a server that has not answered by then is not there
@@ -50,12 +49,12 @@ def hub(what: str, asked: bool, fetch: bool = True) -> Iterator[None]:
         raise
     except ImportError as error:
         raise UserError(
-            f"{what} needs a package that is not installed ({first_line(error)}); run `pip install "
+            f"{what} needs a package that is not installed ({_first_line(error)}); run `pip install "
             "transformers`."
         ) from None
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
-        why = first_line(error)
+        why = _first_line(error)
         constants.HF_HUB_OFFLINE = before
         if asked and not fetch and hub_answers():
             raise NotHere(what) from None
@@ -69,6 +68,12 @@ def hub(what: str, asked: bool, fetch: bool = True) -> Iterator[None]:
     finally:
         constants.HF_HUB_OFFLINE = before
         logging.getLogger().removeHandler(silence)
+
+
+def _first_line(error: Exception) -> str:
+    """What an error of a library says, without the rest of a long message."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def hub_answers() -> bool:

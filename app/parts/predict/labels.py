@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import state
 from app.figures.scores import score_bars
+from app.parts.own_words import own_words_part
 from app.reading.images import jpeg
 from app.reading.overlays import label_overlay
 from app.reading.predictions import Predicted
@@ -56,6 +57,8 @@ def warn_of_unlike(run: Run, images: list[Predicted]) -> None:
         f"such images.{named}",
         icon=":material/travel_explore:",
     )
+    first = next(image for image in images if image.unlike)
+    own_words_part(first.path, first.name)
 
 
 def labelled(run: Run, images: list[Predicted], limits: Thresholds) -> list[Labelled]:

@@ -11,9 +11,9 @@ import yaml
 
 from app import state
 from app.reading.images import jpeg
+from app.reading.names_client import names_client
 from app.widgets import friendly_errors, literal, short_name
 from ccd_core.config import CCDConfig
-from ccd_core.predict.server import NamesClient
 
 TILE = 200  # pixels, the longer side of a picture
 
@@ -36,7 +36,7 @@ def _ask_about(config: CCDConfig, origin: str) -> None:
     wanted: dict[str, list[str]] | None = st.session_state.pop(state.NAMES_WANTED, None)
     if wanted is not None:
         with st.spinner("CLIP looks at some images; the first time it is loaded, too ..."):
-            answer = _client().about(settings, wanted)
+            answer = names_client().about(settings, wanted)
         st.session_state[state.NAMES_ASKED] = {"settings": settings, "words": wanted, "answer": answer}
     asked: dict[str, Any] = st.session_state.get(state.NAMES_ASKED, {})
     answer = asked.get("answer") if asked.get("settings") == settings else None
@@ -127,8 +127,3 @@ def _want(words: dict[str, list[str]]) -> None:
 def _use(words: dict[str, list[str]], origin: str) -> None:
     text = yaml.safe_dump(words, default_flow_style=True, allow_unicode=True, width=10_000).strip()
     st.session_state[f"{origin}_clip.names"] = text
-
-
-@st.cache_resource(show_spinner=False, on_release=lambda client: client.close())
-def _client() -> NamesClient:
-    return NamesClient()

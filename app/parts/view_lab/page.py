@@ -53,12 +53,16 @@ MODES = {
 
 @dataclass(frozen=True)
 class LabImage:
-    """The image to look at; truth: {"name", "box"} of what is truly in it, boxes as fractions."""
+    """The image to look at; truth: {"name", "box"} of what is truly in it, boxes as fractions.
+
+    uploaded: whether it is none of the run's.
+    """
 
     path: Path
     url: str
     name: str
     truth: list[dict[str, Any]]
+    uploaded: bool = False
 
 
 def chosen_image(run: Run) -> LabImage | None:
@@ -97,7 +101,7 @@ def _uploaded(run: Run) -> LabImage | None:
         read_image(path, at_least=LONGER_SIDE)
     except UserError as error:
         raise UserError(str(error).replace(path.name, upload.name)) from None
-    return LabImage(path, data_url(path, LONGER_SIDE), upload.name, [])
+    return LabImage(path, data_url(path, LONGER_SIDE), upload.name, [], uploaded=True)
 
 
 def _true_boxes(run: Run, image: str, path: Path) -> list[dict[str, Any]]:
