@@ -13,3 +13,8 @@ class ImageError(UserError):
 
 class Stopped(BaseException):
     """Somebody asked the run to stop. Like KeyboardInterrupt, it is not an error."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without its full stop; the error's class where there is none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]

@@ -19,9 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccd_core.errors import UserError
+from ccd_core.errors import UserError, first_line
 from ccd_core.weights.fitting import load_into, unwrap
-from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
 PATCHES = "vision_model.embeddings.patch_embedding.weight"  # of both models of transformers

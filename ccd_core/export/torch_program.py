@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 
-from ccd_core.errors import UserError
+from ccd_core.errors import UserError, first_line
 from ccd_core.export.formats import Export
 from ccd_core.export.model import PREPROCESSING, pixel_classifier, preprocessing
 from ccd_core.files import write_json
-from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
 FILE = "model.pt2"

@@ -17,13 +17,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ccd_core.errors import UserError
+from ccd_core.errors import UserError, first_line
 from ccd_core.weights.efficientnet import from_efficientnet_pytorch
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import load_into, unwrap
 from ccd_core.weights.hub import refuse_absent_imagenet
 from ccd_core.weights.packages import packaged_weights
-from ccd_core.weights.torch_files import first_line
 
 log = logging.getLogger("ccd")
 Layout = Literal["maps", "maps, channels last", "tokens"]

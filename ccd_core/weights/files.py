@@ -15,8 +15,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ccd_core.errors import UserError
-from ccd_core.weights.torch_files import OLD_START, UNSAFE, ZIP, BadFile, first_line, read_torch_file
+from ccd_core.errors import UserError, first_line
+from ccd_core.weights.torch_files import OLD_START, UNSAFE, ZIP, BadFile, read_torch_file
 
 log = logging.getLogger("ccd")
 HEAD = 512  # bytes that decide what a file is

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ccd_core.errors import UserError
+from ccd_core.errors import UserError, first_line
 from ccd_core.weights.packages import packaged_weights
 
 log = logging.getLogger("ccd")
@@ -49,12 +49,12 @@ def hub(what: str, asked: bool, fetch: bool = True) -> Iterator[None]:
         raise
     except ImportError as error:
         raise UserError(
-            f"{what} needs a package that is not installed ({_first_line(error)}); run `pip install "
+            f"{what} needs a package that is not installed ({first_line(error)}); run `pip install "
             "transformers`."
         ) from None
     except Exception as error:  # hubs raise many kinds
         log.debug("loading failed", exc_info=True)
-        why = _first_line(error)
+        why = first_line(error)
         constants.HF_HUB_OFFLINE = before
         if asked and not fetch and hub_answers():
             raise NotHere(what) from None
@@ -68,12 +68,6 @@ def hub(what: str, asked: bool, fetch: bool = True) -> Iterator[None]:
     finally:
         constants.HF_HUB_OFFLINE = before
         logging.getLogger().removeHandler(silence)
-
-
-def _first_line(error: Exception) -> str:
-    """What an error of a library says, without the rest of a long message."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def hub_answers() -> bool:

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ccd_core.errors import first_line
 from ccd_core.weights.pickles import BadPickle, StoredTensor, Unknown, read_pickle
 
 ZIP = b"PK\x03\x04"
@@ -69,11 +70,6 @@ UNSAFE = "is not a checkpoint that can be read safely (safetensors, or tensors t
 
 class BadFile(ValueError):
     """Why a file cannot be read: the end of a sentence that begins with its path."""
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, without its full stop; the error's class where there is none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
