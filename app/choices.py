@@ -1,4 +1,4 @@
-"""What a person has chosen on any page: the run, the class and the image, kept in every page's link."""
+"""What a person has chosen: the run, the class, the image and the comparison, kept in the link."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app import state
+from app.reading.comparisons import known_comparisons
 from app.reading.runs import default_run, known_runs, open_run, workspace
 from app.widgets import empty_state, literal, show_error
 from ccd_core.runs.run import Run
@@ -185,3 +186,44 @@ def pick_image(ids: Sequence[str], every: Container[str]) -> str | None:
         more = "Previous and Next lead to the images that fit." if ids else "No image fits."
         st.caption(f"{literal(image)} is outside of these filters. {more}")
     return image
+
+
+# -- the comparison: `?comparison=` --------------------------------------------------------------------
+
+
+def pick_comparison() -> Path:
+    """The folder of the comparison that the link names or that was chosen; ends the page where there is none.
+
+    As with the run, the link always names it, so that it opens the same one when there is a newer one.
+    """
+    found = known_comparisons()
+    if not found:
+        empty_state(
+            "No comparison to look at yet",
+            literal(
+                "`ccd table demo --out runs/my_table` compares every method on the demo's images. This page "
+                f"shows the comparisons in the workspace, {workspace()}.",
+                keep_code=True,
+            ),
+        )
+        st.stop()
+    linked = st.query_params.get(state.COMPARISON)
+    if linked and linked not in found:
+        show_error(f"There is no comparison {linked!r} in {workspace()}; showing another one.")
+    before = st.session_state.get(state.COMPARISON)
+    name = next((name for name in (linked, before) if name in found), None) or next(iter(found))
+    if linked != name:
+        st.query_params[state.COMPARISON] = name
+    st.session_state[state.COMPARISON] = name
+    st.selectbox(
+        "Comparison",
+        list(found),
+        key=state.COMPARISON,
+        on_change=_name_comparison_in_link,
+        help=f"Folders with a table.json or sweep.json in {literal(str(workspace()))}, and those that ship.",
+    )
+    return found[name]
+
+
+def _name_comparison_in_link() -> None:
+    st.query_params[state.COMPARISON] = st.session_state[state.COMPARISON]

@@ -23,6 +23,7 @@ page = st.navigation(
         st.Page("../pages/labels.py", title="Labels", icon=":material/label:"),
         st.Page("../pages/view_lab.py", title="View lab", icon=":material/crop:"),
         st.Page("../pages/results.py", title="Results", icon=":material/bar_chart:"),
+        st.Page("../pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("../pages/predict.py", title="Predict", icon=":material/image_search:"),
         st.Page("../pages/train.py", title="Train", icon=":material/model_training:"),
     ]

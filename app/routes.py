@@ -32,7 +32,7 @@ HEADERS = {
 
 
 # Pages of the app as they stand in its addresses; the first page has none.
-PAGES = ("clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train")
+PAGES = ("clip_bias", "cam_boxes", "labels", "view_lab", "results", "compare", "predict", "train")
 
 
 def base_path() -> str:
