@@ -9,7 +9,9 @@ import numpy as np
 from app.reading import runs
 from app.reading.cached import cached_by
 from app.reading.ground_truth import matched
+from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.sorted_scores import SortedScores
+from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.explore.mistakes import most_wrong_entries
 from ccd_core.runs.run import Run
 
@@ -64,3 +66,9 @@ def most_wrong(run: Run, split: str, kind: str, cls: int | None, most: int = 240
     split_scores = scored(run, split)
     assert split_scores.targets is not None
     return most_wrong_entries(split_scores.scores, split_scores.targets, kind, cls, most)
+
+
+@cached_by("thresholds.json", "labels.npz", "scores/train.npz", copied=True, max_entries=32)
+def thresholds_in_use(run: Run) -> Thresholds:
+    """The thresholds that turn the run's scores into labels: saved, or else chosen without labels."""
+    return thresholds.in_use(run)

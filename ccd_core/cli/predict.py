@@ -134,7 +134,7 @@ def _limits(opened: Run, file: Path | None, threshold: float | None) -> Threshol
         return thresholds.Thresholds.same(opened.classes, threshold)
     if file:
         return thresholds.load(file, opened.classes)
-    return thresholds.of_run(opened) or thresholds.Thresholds.same(opened.classes, thresholds.DEFAULT)
+    return thresholds.in_use(opened)
 
 
 def _expand(images: list[Path]) -> list[Path]:

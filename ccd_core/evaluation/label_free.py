@@ -87,7 +87,7 @@ WAYS: dict[str, Way] = {
     "mixture": mixture,
     "agreement_and_mixture": mean_of_both,
 }
-DEFAULT_WAY = "agreement"
+DEFAULT_WAY = "agreement_and_mixture"
 
 
 def _best_agreement(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ccd_core.data.loading import DecodedImages
+from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.files import write_arrays, write_json
 from ccd_core.method.classifier import CamClassifier
@@ -30,7 +31,11 @@ def validation(scorer: Scorer, images: DecodedImages, work: Work) -> Validate:
 
 
 def write_scores(
-    trainer: Trainer, splits: dict[str, DecodedImages], scorer: Scorer, p_global: np.ndarray | None, work: Work
+    trainer: Trainer,
+    splits: dict[str, DecodedImages],
+    scorer: Scorer,
+    p_global: np.ndarray | None,
+    work: Work,
 ) -> None:
     """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
 
@@ -67,3 +72,4 @@ def write_scores(
     }
     if any(report.get(split) for split in ("train", "val")):
         write_json(run.file("scores", "ap.json"), report)
+    thresholds.save_without_labels(run)

@@ -8,25 +8,24 @@ import streamlit as st
 
 from app import state
 from app.reading.predictions import link_of_thresholds, steps, thresholds_of_link
+from app.reading.scores import thresholds_in_use
 from app.widgets import literal
-from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.runs.run import Run
 
 SLIDERS = 60  # thresholds of classes on the page at once; the others are found by name
-SAVED, ONE, EACH = "Saved", "One for all", "Each class"
+SAVED, ONE, EACH = "The run's", "One for all", "Each class"
 
 
 def chosen_thresholds(run: Run) -> Thresholds:
-    """The thresholds saved on Results, one for all classes, or one for each."""
-    saved = thresholds.of_run(run)
+    """The run's thresholds, one for all classes, or one for each."""
+    saved = thresholds_in_use(run)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    ways = [SAVED, ONE, EACH] if saved else [ONE, EACH]
     way = left.segmented_control(
-        "Thresholds", ways, default=ways[0], required=True, key=state.LIMITS, bind="query-params"
+        "Thresholds", [SAVED, ONE, EACH], default=SAVED, required=True, key=state.LIMITS, bind="query-params"
     )
-    if way == SAVED and saved:
-        right.caption(f"From the page Results: {saved.in_words}.")
+    if way == SAVED:
+        right.caption(f"{saved.in_words.capitalize()}. The page Results can change them.")
         return saved
     if way == EACH:
         right.caption("A class scored at or above its threshold is a label.")
@@ -45,10 +44,10 @@ def chosen_thresholds(run: Run) -> Thresholds:
     return Thresholds.same(run.classes, value)
 
 
-def _each_threshold(run: Run, saved: Thresholds | None) -> Thresholds:
-    """A slider for each class. The link has those that are not where the run has them saved, or at 0.5."""
+def _each_threshold(run: Run, saved: Thresholds) -> Thresholds:
+    """A slider for each class. The link has those that are not where the run has them."""
     count = len(run.classes)
-    usual = steps(saved.array(run.classes) if saved else [thresholds.DEFAULT] * count)
+    usual = steps(saved.array(run.classes))
     linked = thresholds_of_link(st.query_params.get(state.THRESHOLDS, ""), count)
     starts = [linked.get(i, usual[i]) for i in range(count)]
     keys = [f"limit {run.name} {i}" for i in range(count)]

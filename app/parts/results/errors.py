@@ -14,10 +14,8 @@ from app.figures.confusion import agreement_bars, confusion_matrix, confusion_pa
 from app.reading.images import image_path, jpeg
 from app.reading.overlays import label_overlay
 from app.reading.runs import label_arrays, scores
-from app.reading.scores import ScoredSplit, most_wrong, scored
+from app.reading.scores import ScoredSplit, most_wrong, scored, thresholds_in_use
 from app.widgets import friendly_errors, literal, pick_page, show_figure
-from ccd_core.evaluation import thresholds
-from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.explore.mistakes import confusion, least_sure_entries, strongest_pairs
 from ccd_core.runs.run import Run
 
@@ -31,13 +29,9 @@ TONES = {"false": "bad", "missed": "note"}
 
 
 def _thresholds(run: Run) -> np.ndarray:
-    """[C] float32: the saved thresholds, or 0.5; said in a caption."""
-    saved = thresholds.of_run(run)
-    if saved:
-        st.caption(f"Labels at the run's saved thresholds: {saved.in_words}.")
-    else:
-        st.caption("Labels at 0.5; save thresholds under **Thresholds** to use those.")
-    used = saved or Thresholds.same(run.classes, thresholds.DEFAULT)
+    """[C] float32: the run's thresholds; said in a caption."""
+    used = thresholds_in_use(run)
+    st.caption(f"Labels at the run's thresholds: {used.in_words}.")
     return used.array(run.classes).astype(np.float32)
 
 

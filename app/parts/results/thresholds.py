@@ -11,15 +11,16 @@ from app import state
 from app.figures.curves import over_threshold, pr_curves, score_histogram
 from app.reading.cached import cached_by
 from app.reading.runs import label_arrays
-from app.reading.scores import FILE, scored, sorted_scores
+from app.reading.scores import FILE, scored, sorted_scores, thresholds_in_use
 from app.widgets import Metric, follow_run, friendly_errors, literal, metric_row, show_figure
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.sorted_scores import Measures
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.runs.run import Run
 
-WITHOUT_TRUTH = {"hand": "By hand", "rate": "Labels an image"}
-WITH_TRUTH = {"hand": "By hand", "f1": "Best F1", "precision": "Precision", "rate": "Labels an image"}
+WITHOUT_LABELS = "unlabelled"
+WITHOUT_TRUTH = {"hand": "By hand", "rate": "Labels an image", WITHOUT_LABELS: "Without labels"}
+WITH_TRUTH = {"hand": "By hand", "f1": "Best F1", "precision": "Precision"} | WITHOUT_TRUTH
 EXPLAINED = {
     "hand": "Move the slider; everything below follows.",
     "f1": "Uses ground truth: the threshold whose labels have the highest F1, the harmonic mean of precision "
@@ -28,6 +29,9 @@ EXPLAINED = {
     "cannot be gets 1, so no labels.",
     "rate": "Uses no ground truth: so many labels an image on average; with a threshold for each class, "
     "divided as the run's final labels are.",
+    WITHOUT_LABELS: "Uses no ground truth: each class has the threshold halfway between two. One agrees best "
+    "with the run's own labels, the other parts the low scores from the high ones. A run has these thresholds "
+    "unless others are saved.",
 }
 ALL = "all classes"
 
@@ -54,7 +58,9 @@ def thresholds_part(run: Run, split: str) -> None:
     )
     method = method if method in methods else "hand"
     target = _target(middle, run, method)
-    per_class = right.toggle("Each class its own", key=state.PER_CLASS, bind="query-params")
+    per_class = method == WITHOUT_LABELS
+    if not per_class:
+        per_class = right.toggle("Each class its own", key=state.PER_CLASS, bind="query-params")
     _explain(method, split, has_truth)
     name = ALL
     if per_class:
@@ -62,6 +68,8 @@ def thresholds_part(run: Run, split: str) -> None:
         name = st.selectbox("Look at class", names, index=1, key=state.LIMIT_CLASS, bind="query-params")
     if method == "hand":
         chosen = _moved(run, _start(run, split, per_class), name)
+    elif method == WITHOUT_LABELS:
+        chosen = _unlabelled(run)
     else:
         chosen = _choice(run, split, method, target, per_class)
     ranked = sorted_scores(run, split)
@@ -96,7 +104,7 @@ def _target(place: Any, run: Run, method: str) -> float | None:
 
 def _explain(method: str, split: str, has_truth: bool) -> None:
     text = EXPLAINED[method]
-    if method != "hand":
+    if method not in ("hand", WITHOUT_LABELS):
         images = "validation" if split == "val" else "training"
         text += f" Decided on the {images} images. Training never sees it."
     if not has_truth:
@@ -115,6 +123,12 @@ def _choice(run: Run, split: str, method: str, target: float | None, per_class: 
         total = label_arrays(run)["final"].mean(0, dtype=np.float64)
         shares = total / total.sum()
     return thresholds.choose(method, ranked, run.classes, target, shares, split)
+
+
+@cached_by("labels.npz", "scores/train.npz", copied=True, max_entries=32)
+def _unlabelled(run: Run) -> Thresholds:
+    chosen = thresholds.choose_without_labels(run)
+    return chosen or Thresholds.same(run.classes, thresholds.DEFAULT)
 
 
 def _start(run: Run, split: str, per_class: bool) -> Thresholds:
@@ -241,7 +255,7 @@ def _save(run: Run, chosen: Thresholds) -> None:
         with friendly_errors():
             thresholds.save(run, chosen)
             saved = chosen
-    text = f"Saved: {saved.in_words}." if saved else "None saved yet: Predict uses 0.5."
+    text = f"Saved: {saved.in_words}." if saved else f"None saved. In use: {thresholds_in_use(run).in_words}."
     right.caption(
         f"{text} The file is {literal(run.name)}/{thresholds.FILE}; "
         "`ccd predict` and `ccd gradio` read it too."
