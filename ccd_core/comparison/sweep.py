@@ -183,7 +183,8 @@ def common_stages(other: Run, config: CCDConfig) -> tuple[str, ...]:
 def _take_over(source: Path, target: Path) -> None:
     """The same file under another name. Checkpoints are copied, because a run may write into its own.
 
-    All other files of a run are replaced and never written in place, so a hard link does, where there are any.
+    All other files of a run are replaced and never written in place, so a hard link does, where the disk has
+    them.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix != ".safetensors":
