@@ -30,8 +30,8 @@ EXPLAINED = {
     "rate": "Uses no ground truth: so many labels an image on average; with a threshold for each class, "
     "divided as the run's final labels are.",
     WITHOUT_LABELS: "Uses no ground truth: each class has the threshold halfway between two. One agrees best "
-    "with the run's own labels, the other parts the low scores from the high ones. A run has these thresholds "
-    "unless others are saved.",
+    "with the run's own labels, the other parts the low scores from the high ones. A run has these "
+    "thresholds unless others are saved.",
 }
 ALL = "all classes"
 
