@@ -51,7 +51,12 @@ def _annotations(number: int, image: Image) -> list[dict[str, Any]]:
     """One annotation for each label; a box is x, y, width, height in pixels."""
     found = []
     for label in image.labels:
-        annotation = {"image_id": number, "category_id": label.index + 1, "score": label.score, "iscrowd": 0}
+        annotation: dict[str, Any] = {
+            "image_id": number,
+            "category_id": label.index + 1,
+            "score": label.score,
+            "iscrowd": 0,
+        }
         if label.box:
             x0, y0, x1, y1 = label.box
             width, height = round(x1 - x0, 2), round(y1 - y0, 2)

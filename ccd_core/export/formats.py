@@ -177,7 +177,6 @@ def _umask() -> int:
 
 
 def _record(export: Export, to: str) -> dict[str, Any]:
-
     record: dict[str, Any] = {
         "format": to,
         "run": export.run.name,

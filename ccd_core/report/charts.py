@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from ccd_core.report.markup import text
 
 WIDTH = 640
+HEIGHT = 260  # of a line chart, and its margins
+LEFT = 48
+RIGHT = 12
+TOP = 12
+BOTTOM = 40
+MOST_NUMBERS = 12  # below a line chart
 ROW = 20  # height of a row of bars
 LONGEST = 26  # letters of a name beside a bar; the whole name is under the pointer
 LETTER = 7.4  # width, rather too much than too little: the reader's fonts are not known
@@ -20,57 +26,70 @@ SERIES = ("blue", "orange", "green", "vermilion", "purple", "sky")  # classes of
 
 @dataclass(frozen=True)
 class Line:
-    """One curve. kept: x of the point with a ring. dashed: for what stands back."""
+    """One curve, in a colour of the style sheet. kept: x of the point with a ring."""
 
     name: str
     colour: str
     points: Sequence[tuple[float, float]]
     kept: float | None = None
-    dashed: bool = False
 
 
 def colour_of(place: int) -> str:
     return SERIES[place % len(SERIES)]
 
 
+@dataclass(frozen=True)
+class _Axes:
+    """The frame of a line chart: `ticks` of the upright axis, and the first and the last x."""
+
+    first: float
+    last: float
+    ticks: Sequence[float]
+
+    def x(self, value: float) -> float:
+        return LEFT + (value - self.first) / (self.last - self.first) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+
 def lines(curves: Sequence[Line], x_title: str, y_title: str, shows: str) -> str:
     """Curves over whole numbers x, with a legend. shows: what somebody hears who does not see it."""
-    height, left, right, top, bottom = 260, 48, 12, 12, 40
     xs = [x for curve in curves for x, _ in curve.points]
     ys = [y for curve in curves for _, y in curve.points]
-    x0, x1 = min(xs), max(max(xs), min(xs) + 1)
-    ticks = _ticks(min(ys), max(ys))
-    y0, y1 = ticks[0], ticks[-1]
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return (
-            left + (x - x0) / (x1 - x0) * (WIDTH - left - right),
-            height - bottom - (y - y0) / (y1 - y0) * (height - top - bottom),
-        )
-
-    parts = []
-    for tick in ticks:
-        _, y = at(x0, tick)
-        parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH - right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    step = max(1, math.ceil((x1 - x0) / 12))
-    for x in range(int(x0), int(x1) + 1, step):
-        parts.append(f'<text x="{at(x, y0)[0]:.1f}" y="{height - 22}" text-anchor="middle">{x}</text>')
+    axes = _Axes(min(xs), max(max(xs), min(xs) + 1), _ticks(min(ys), max(ys)))
+    parts = _frame(axes, x_title, y_title)
     for curve in curves:
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in curve.points))
-        style = ' stroke-dasharray="4 4"' if curve.dashed else ""
-        parts.append(f'<polyline class="line {curve.colour}" points="{path}"{style}/>')
-        for point in curve.points:
-            x, y = at(*point)
-            said = f"<title>{text(curve.name)}, {x_title} {point[0]:g}: {point[1]:.1f}</title>"
-            parts.append(f'<circle class="{curve.colour}" cx="{x:.1f}" cy="{y:.1f}" r="3">{said}</circle>')
-            if point[0] == curve.kept:
-                parts.append(f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="7"/>')
-    parts.append(f'<text x="{WIDTH / 2}" y="{height - 4}" text-anchor="middle">{text(x_title)}</text>')
-    upright = f"translate(12 {height / 2}) rotate(-90)"
+        parts += _curve(curve, axes, x_title)
+    return _legend([(curve.name, curve.colour) for curve in curves]) + _svg(HEIGHT, shows, parts)
+
+
+def _frame(axes: _Axes, x_title: str, y_title: str) -> list[str]:
+    parts = []
+    for tick in axes.ticks:
+        y = axes.y(tick)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    step = max(1, math.ceil((axes.last - axes.first) / MOST_NUMBERS))
+    for x in range(int(axes.first), int(axes.last) + 1, step):
+        parts.append(f'<text x="{axes.x(x):.1f}" y="{HEIGHT - 22}" text-anchor="middle">{x}</text>')
+    upright = f"translate(12 {HEIGHT / 2}) rotate(-90)"
     parts.append(f'<text transform="{upright}" text-anchor="middle">{text(y_title)}</text>')
-    legend = _legend([(curve.name, curve.colour) for curve in curves if not curve.dashed])
-    return legend + _svg(height, shows, parts)
+    parts.append(f'<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle">{text(x_title)}</text>')
+    return parts
+
+
+def _curve(curve: Line, axes: _Axes, x_title: str) -> list[str]:
+    path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in curve.points)
+    parts = [f'<polyline class="line {curve.colour}" points="{path}"/>']
+    for x, y in curve.points:
+        place = f'cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}"'
+        said = f"<title>{text(curve.name)}, {text(x_title)} {x:g}: {y:.1f}</title>"
+        parts.append(f'<circle class="{curve.colour}" {place} r="3">{said}</circle>')
+        if x == curve.kept:
+            parts.append(f'<circle class="ring" {place} r="7"/>')
+    return parts
 
 
 def _ticks(low: float, high: float) -> list[float]:
