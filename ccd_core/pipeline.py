@@ -2,19 +2,17 @@
 
     run = run_ccd(CCDConfig.preset("demo"), out="runs/first")
 
-`learn` is the whole method. Each of its steps writes its result to the run's folder, and is skipped if the
-result is there already. So a stopped run goes on where it stopped, and the result of every step can be
-examined.
+`learn` is the whole method. Each step leaves its result in the run's folder, once, so a stopped run goes on.
 """
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from ccd_core.baselines.learn import check_baseline, learn_baseline
+from ccd_core.baselines.learn import learn_baseline
 from ccd_core.clip.teacher import load_teacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
@@ -38,40 +36,31 @@ from ccd_core.stages.likeness import write_likeness_of
 from ccd_core.stages.local_views import find_views
 from ccd_core.stages.scores import validation, write_scores
 from ccd_core.training.distributed import launch
+from ccd_core.training.schedule import fitted
 from ccd_core.training.trainer import Trainer
-
-log = logging.getLogger("ccd")
 
 
 def run_ccd(
     config: CCDConfig, out: str | Path, reporter: Reporter | None = None, same_images: bool = False
 ) -> Run:
-    """Run CCD, or the method of `config.method`, in the folder `out`, or go on with the run that is there.
-
-    Returns the finished run.
+    """Run CCD, or the method that `config` names, in the folder `out`, or go on with the run that is there.
 
     reporter(stage, done, total, detail) is called as the work proceeds. same_images: leave out images that
     are gone or have changed since the run began. Raises UserError for a mistake that the user can correct.
     """
     drawing = (lambda done, total: reporter("drawing", done, total, "")) if reporter else None
     dataset = open_dataset(config.data.spec, config.data.classes, progress=drawing)
-    devices = devices_of(config.device)
-    learn_method = learn
-    if config.method.name != "ccd":
-        check_baseline(config, devices)
-        learn_method = learn_baseline
     notes = preflight(config, dataset, out)
     run = Run.create(out, config, dataset.classes)
-    with session(run):
-        for note in notes:
-            log.info("%s", note)
+    with session(run, notes):
         if same_images:
             forget_changed(dataset, run)
-        if len(devices) > 1:
+        if len(devices := devices_of(config.device)) > 1:
             launch(run, devices, reporter)  # calls `learn` in one process for each device
         else:
             accelerator = make_accelerator(config.device, config.precision)
-            learn_method(dataset, Work(config, accelerator, run, Progress(run, reporter)))
+            method = learn if config.method.name == "ccd" else learn_baseline
+            method(dataset, Work(config, accelerator, run, Progress(run, reporter)))
     return run
 
 
@@ -83,6 +72,9 @@ def learn(dataset: Dataset, work: Work) -> None:
     work.progress.preparing("loading CLIP")
     clip = load_teacher(config.clip, dataset.classes, work.accelerator)
     train, val = usable_images(dataset, work)
+
+    work = replace(work, config=fitted(config, len(train)))  # epochs and rate by the number of images
+    config = work.config
 
     # Sec. 3.1: probabilities of whole images, Eq. 1-3
     global_clip = global_outputs(clip, train.images, work)

@@ -66,6 +66,7 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
         AS_PAPER,
         "datasets.py: the set `infer`",
     ),
+    ("classifier.frozen", 0.0, "not said: all layers learn", AS_PAPER, "train.py: all parameters"),
     (
         "classifier.cam_boost",
         1.0,
@@ -113,6 +114,9 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("training.epochs", 10, "4.1", AS_PAPER, "train_gpu#0.sh"),
     ("training.warmup_epochs", 2, "4.1", AS_PAPER, "train.py: labels are updated at epoch 2"),
     ("training.warmup_on", "one", "not said: on several devices only", AS_PAPER, "train.py: one device"),
+    ("training.warmup_steps", 0, "not there: epochs are counted", AS_PAPER, "not there"),
+    ("training.main_steps", 0, "not there: epochs are counted", AS_PAPER, "not there"),
+    ("training.rate_steps", None, "not there", AS_PAPER, "not there"),
     ("training.batch_size", 16, "4.1", AS_PAPER, "train_gpu#0.sh"),
     ("training.optimizer", "adam", "not said: the code's", AS_PAPER, "train.py"),
     ("training.learning_rate", 1e-5, "4.1", AS_PAPER, "train_gpu#0.sh"),

@@ -277,6 +277,14 @@ class ClassifierSettings(Section):
         1.0, gt=0, le=1e6, description="Positive activations are multiplied by this (code: 3)."
     )
 
+    frozen: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="This share of the backbone's layers, from the image on, keeps its weights; 1: only the "
+        "head learns.",
+    )
+
     @field_validator("backbone_options")
     @classmethod
     def _load_no_files(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -401,6 +409,22 @@ class TrainingSettings(Section):
 
     epochs: int = Field(10, ge=1, le=10**6, description="Epochs in all, warm-up included (4.1).")
     warmup_epochs: int = Field(2, ge=0, le=10**6, description="Epochs on the initial labels (4.1).")
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        le=10**9,
+        description="Least number of steps of the warm-up; small data sets get more epochs for it.",
+    )
+    main_steps: int = Field(
+        0, ge=0, le=10**9, description="Least number of steps after the warm-up, in the same way."
+    )
+    rate_steps: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="The number of steps that learning_rate is meant for; a run of fewer steps learns faster "
+        "in proportion, up to 10 times.",
+    )
     batch_size: int = Field(
         16, ge=1, le=MOST_BATCH, description="Images a step (4.1), in all where several devices share them."
     )

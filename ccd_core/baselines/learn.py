@@ -7,7 +7,7 @@ SST and SARB the head.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from ccd_core.data.types import Dataset, ImageList
 from ccd_core.errors import UserError
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.files import write_arrays, write_json
+from ccd_core.machine.gpus import devices_of
 from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.images import usable_images
@@ -34,15 +35,17 @@ from ccd_core.stages.likeness import write_likeness_of
 from ccd_core.stages.scores import validation, write_scores
 from ccd_core.stages.tiles import grid_embeddings, probabilities
 from ccd_core.training.objective import Objective
+from ccd_core.training.schedule import fitted
 from ccd_core.training.trainer import Trainer
 
 log = logging.getLogger("ccd")
 GRID = 3  # tiles a side, as in CDUL
 
 
-def check_baseline(config: CCDConfig, devices: Sequence[str]) -> None:
+def check_baseline(config: CCDConfig) -> None:
     """Raises UserError for settings with which a method other than CCD cannot run."""
-    if len(devices) > 1:
+    devices = devices_of(config.device)
+    if len(devices) > 1 and config.method.name != "ccd":
         raise UserError(
             f"The method {config.method.name} runs on one device, not on {len(devices)}; name one, such as "
             f"{devices[0]}. `ccd table` gives each device a run of its own."
@@ -56,6 +59,8 @@ def learn_baseline(dataset: Dataset, work: Work) -> None:
     dataset = same_dataset(dataset, work)
     scorer = Scorer(dataset)
     train, val = usable_images(dataset, work)
+    work = replace(work, config=fitted(config, len(train)))  # as many steps as CCD would make
+    config = work.config
     if not method.trains:
         _score_only(dataset, {"train": train, "val": val}, scorer, work)
         return

@@ -18,7 +18,8 @@ class CamClassifier(nn.Module):
     backbone: a torchvision ResNet ("resnet101"), a timm network with a feature map ("timm:convnext_tiny") or
     "clip:demo", the demo CLIP's own image tower, which comes with its weights. weights: "imagenet", the path
     of a file of weights (safetensors, or tensors saved by torch), or None for random ones. cam_boost: factor
-    of the maps' positive entries. sizes: the sides in pixels of the images to come, at which the
+    of the maps' positive entries. frozen: the share of the backbone's layers that keeps its weights, from the
+    image on. sizes: the sides in pixels of the images to come, at which the
     backbone is tried. Further keyword arguments go to the backbone's constructor.
 
     Raises UserError where there is no such backbone, its weights cannot be had or do not fit, or it gives no
@@ -36,6 +37,7 @@ class CamClassifier(nn.Module):
         num_classes: int,
         weights: str | None = None,
         cam_boost: float = 1.0,
+        frozen: float = 0.0,
         *,
         sizes: Sequence[int] = (),
         **options: Any,
@@ -44,6 +46,16 @@ class CamClassifier(nn.Module):
         self.backbone, channels = make_backbone(backbone, weights, options, sizes)
         self.head = nn.Conv2d(channels, num_classes, 1)
         self.cam_boost = cam_boost
+        self.frozen = frozen_layers(self.backbone, frozen)
+        for layer in self.frozen:
+            layer.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> CamClassifier:
+        """As `Module.train`, but frozen layers stay as they are: their statistics do not change either."""
+        super().train(mode)
+        for layer in self.frozen:
+            layer.eval()
+        return self
 
     def forward(self, x: Tensor, return_cam: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Normalised images [B, 3, H, W] to logits [B, C], with `return_cam` also the maps [B, C, h, w]."""
@@ -66,9 +78,21 @@ def make_classifier(settings: ClassifierSettings, classes: int) -> CamClassifier
         classes,
         settings.weights,
         settings.cam_boost,
+        settings.frozen,
         sizes=(settings.image_size, settings.cam_size),
         **settings.backbone_options,
     )
+
+
+def frozen_layers(backbone: nn.Module, share: float) -> list[nn.Module]:
+    """The first `share` of the backbone's layers that hold weights or statistics of their own."""
+    layers = [
+        module
+        for module in backbone.modules()
+        if any(True for _ in module.parameters(recurse=False))
+        or any(True for _ in module.buffers(recurse=False))
+    ]
+    return layers[: round(share * len(layers))]
 
 
 def class_maps(features: Tensor, weight: Tensor, bias: Tensor | None, boost: float = 1.0) -> Tensor:

@@ -88,3 +88,19 @@ def test_weights_of_another_network_are_refused_with_what_differs(tmp_path, chan
 def test_what_is_no_backbone_is_one_sentence(name, weights, sentence):
     with pytest.raises(UserError, match=sentence):
         CamClassifier(name, 3, weights)
+
+
+@pytest.mark.parametrize(("share", "learns"), [(0.0, True), (0.5, True), (1.0, False)])
+def test_frozen_layers_keep_their_weights_and_statistics(share, learns):
+    model = CamClassifier("resnet18", 3, frozen=share).train()
+    before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(torch.rand(2, 3, 64, 64)).square().sum().backward()
+    optimizer.step()
+    changed = [
+        name for name, value in model.backbone.state_dict().items() if not torch.equal(value, before[name])
+    ]
+    assert bool(changed) is learns
+    first = [name for name in changed if name.startswith(("conv1", "bn1", "layer1"))]
+    assert bool(first) is (share == 0)
+    assert model.head.weight.grad is not None
