@@ -3,6 +3,8 @@
 python benchmarks/teachers.py towers                    every model of open_clip: tower, own size, other sizes
 python benchmarks/teachers.py memory [--model RN50x64]  megabytes and seconds in fp32, fp16 and bf16
 python benchmarks/teachers.py speed [--model RN50]      images a second at 640, by precision and layout
+python benchmarks/teachers.py flops                     the arithmetic behind the models of preset laptop
+python benchmarks/teachers.py zero-shot SPEC [--preset offline]     a teacher's own AP on a labelled data set
 python benchmarks/teachers.py views                     how well the local views of a chunk fill their batches
 
 Models for memory and speed have random weights in their full size.
@@ -158,6 +160,68 @@ def show_speed(model: str, repeat: int) -> None:
                 )
 
 
+# Published top-1 accuracy on ImageNet, percent: open_clip's docs/openclip_results.csv, the model cards of
+# Apple's MobileCLIP2, and timm's results-imagenet.csv.
+ZERO_SHOT = {
+    "MobileCLIP2-S0": 71.5,
+    "MobileCLIP2-S2": 77.2,
+    "MobileCLIP-S1": 72.6,
+    "ViT-B-32": 69.2,
+    "ViT-B-32-256": 72.8,
+    "ViT-B-16": 73.5,
+    "RN50x64": 73.9,
+}
+
+
+def show_flops() -> None:
+    """Multiply-adds of one image at the model's own size, counted by torch, without numbers."""
+    import open_clip
+    import timm
+    from torch.utils.flop_counter import FlopCounterMode
+
+    torch.backends.mha.set_fastpath_enabled(False)  # its kernel is not counted
+
+    def giga_macs(network: Any, size: int) -> float:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(torch.zeros(1, 3, size, size, device="meta"))
+        return counter.get_total_flops() / 2e9
+
+    print("| image tower | size | GMACs | ImageNet, zero-shot | points a GMAC |\n|---|---|---|---|---|")
+    for name, accuracy in sorted(ZERO_SHOT.items(), key=lambda item: item[1]):
+        visual = open_clip.create_model(name, load_weights=False, device="meta").eval().visual
+        size = visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0]
+        cost = giga_macs(visual, size)
+        print(f"| {name} | {size} | {cost:.2f} | {accuracy} | {accuracy / cost:.1f} |")
+    print("\n| backbone | GMACs at 224 |\n|---|---|")
+    for name in ("tf_efficientnet_lite0", "resnet18", "resnet50", "resnet101"):
+        with torch.device("meta"):
+            network = timm.create_model(name, num_classes=0).eval()
+        print(f"| {name} | {giga_macs(network, 224):.2f} |")
+
+
+def show_zero_shot(spec: str, preset: str) -> None:
+    """A teacher's probabilities of whole validation images against ground truth; no training."""
+    from ccd_core.clip.teacher import load_teacher
+    from ccd_core.config import load_config
+    from ccd_core.data import open_dataset
+    from ccd_core.data.loading import read_usable
+    from ccd_core.evaluation.metrics import summary
+    from ccd_core.machine.device import make_accelerator
+
+    config = load_config(preset, None, None, spec)
+    dataset = open_dataset(spec)
+    images = dataset.splits["val"]
+    truth = dataset.ground_truth("val")
+    if truth is None:
+        raise SystemExit(f"{spec} has no labels to score against.")
+    clip = load_teacher(config.clip, dataset.classes, make_accelerator(config.device, "fp32"))
+    rows: list[np.ndarray] = []
+    for _, pixels in read_usable(images, clip.side, 32, range(len(images)), 0):
+        rows.append(clip.probabilities(pixels).cpu().numpy())
+    report = summary(np.concatenate(rows), truth.rows(list(images.ids)))
+    print({name: round(100 * value, 1) for name, value in report.items()})
+
+
 def show_views() -> None:
     from ccd_core.clip.teacher import batches_of_equal
     from ccd_core.method.views import crop_shape, random_boxes
@@ -176,7 +240,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("towers", "memory", "speed", "views"))
+    parser.add_argument("what", choices=("towers", "memory", "speed", "flops", "zero-shot", "views"))
+    parser.add_argument("spec", nargs="?", help="with zero-shot: a data set, such as folder:DIR")
+    parser.add_argument("--preset", default="offline", help="with zero-shot: whose teacher (default offline)")
     parser.add_argument("--model", help="open_clip model (default: RN50x64 for memory, RN50 for speed)")
     parser.add_argument("--repeat", type=int, default=5, help="how often each speed is measured (default 5)")
     arguments = parser.parse_args()
@@ -184,5 +250,7 @@ if __name__ == "__main__":
         show_memory(arguments.model or "RN50x64")
     elif arguments.what == "speed":
         show_speed(arguments.model or "RN50", arguments.repeat)
+    elif arguments.what == "zero-shot":
+        show_zero_shot(arguments.spec or parser.error("zero-shot needs a data set"), arguments.preset)
     else:
-        {"towers": show_towers, "views": show_views}[arguments.what]()
+        {"towers": show_towers, "views": show_views, "flops": show_flops}[arguments.what]()
