@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
 from ccd_core.explore.mistakes import least_sure_entries, most_wrong_entries
 from ccd_core.report import charts
@@ -267,7 +268,10 @@ def _of_entries(
 def _thresholds(run: Run) -> list[str]:
     if not run.has("scores", "train.npz"):
         return []
-    used = thresholds.in_use(run)
+    try:
+        used = thresholds.in_use(run)
+    except UserError:  # its sentence has the run's path, which is not told here
+        return [section("Thresholds", note("The run's thresholds.json is damaged or of other classes."))]
     rows = [
         (name, f"{value:.3f}")
         for name, value in zip(run.classes, used.array(run.classes).tolist(), strict=True)

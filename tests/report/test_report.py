@@ -154,6 +154,7 @@ def test_names_are_shown_and_never_markup(copied_run, tmp_path):
         path.write_text(path.read_text().replace(json.dumps(first), json.dumps(odd)))
     page = html_report([Run.open(run.path)])
     read = Page(page)
+    assert "thresholds.json is damaged or of other classes" in read.text  # it names the class as it was
     assert read.titles[0] == "<b>bold & 'run'"
     assert "img" not in read.tags and odd in read.text
 
