@@ -17,7 +17,7 @@ WORDS = "person, dog, cat, car, bicycle, bird, sofa, bottle"
 MOST = 40  # words
 TEACHERS = {
     "laptop": "a CLIP (MobileCLIP2-S0)",
-    "offline": "ImageNet's nouns (photo-words; not CLIP)",
+    "offline": "photo-words (not CLIP)",
 }
 
 

@@ -22,7 +22,7 @@ class NameReport:
 
     first: [C] in how many images a class comes first; highest: [C] its highest probability in any image;
     where: [C] the image of that probability. never, greedy: classes with a warning. confused: pairs of
-    classes that CLIP can hardly tell from each other. images: N.
+    classes that CLIP can hardly tell from each other. images: N. teacher: what sentences call it.
     """
 
     classes: tuple[str, ...]
@@ -33,6 +33,7 @@ class NameReport:
     never: list[str] = field(default_factory=list)
     greedy: list[str] = field(default_factory=list)
     confused: list[tuple[str, str]] = field(default_factory=list)
+    teacher: str = "CLIP"
 
     @property
     def warnings(self) -> list[str]:
@@ -41,22 +42,26 @@ class NameReport:
         said = []
         for name in self.never:
             said.append(
-                f"CLIP names {name} first in none of {self.images} images, and gives it "
-                f"{self.highest[rows[name]]:.2f} at most. It is rare here, or CLIP knows it by other words."
+                f"{self.teacher} names {name} first in none of {self.images} images, and gives it "
+                f"{self.highest[rows[name]]:.2f} at most. It is rare here, or "
+                f"{self.teacher} knows it by other words."
             )
         for name in self.greedy:
             said.append(
-                f"CLIP names {name} first in {self.first[rows[name]]} of {self.images} images. If it is not "
-                "that frequent, a narrower name helps."
+                f"{self.teacher} names {name} first in {self.first[rows[name]]} of {self.images} images. If "
+                "it is not that frequent, a narrower name helps."
             )
         for one, other in self.confused:
             said.append(
-                f"CLIP hardly tells {one} from {other}. Name what sets them apart, or make them one class."
+                f"{self.teacher} hardly tells {one} from {other}. Name what sets them apart, or make them one "
+                "class."
             )
         return said
 
 
-def report_names(classes: Sequence[str], ids: Sequence[str], p: np.ndarray, logits: np.ndarray) -> NameReport:
+def report_names(
+    classes: Sequence[str], ids: Sequence[str], p: np.ndarray, logits: np.ndarray, teacher: str = "CLIP"
+) -> NameReport:
     """The report on C classes. ids: the N images; p: [N, C] probabilities; logits: [N, C] cosines / tau."""
     top = p.argmax(1)
     first = np.bincount(top, minlength=len(classes))
@@ -74,6 +79,7 @@ def report_names(classes: Sequence[str], ids: Sequence[str], p: np.ndarray, logi
         never,
         greedy,
         pairs,
+        teacher,
     )
 
 

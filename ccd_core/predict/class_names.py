@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import yaml
 
+from ccd_core.clip import photo_words
 from ccd_core.clip.teacher import ClipTeacher, load_teacher
 from ccd_core.config import CCDConfig, build
 from ccd_core.data import open_dataset
@@ -81,10 +82,15 @@ class NamedSample:
         logits = self.clip.teacher.logit_scale * self.embeddings @ text.T
         return self.clip.teacher.classify(self.embeddings, text).numpy(), logits.numpy()
 
+    @property
+    def teacher_name(self) -> str:
+        """What the teacher is called."""
+        return photo_words.NAME if self.config.clip.model == photo_words.NAME else "CLIP"
+
     def about(self, names: Names | None = None) -> NameReport:
         """The report on the class names, with other words for some of them."""
         p, logits = self.probabilities(names or {})
-        return report_names(self.classes, self.ids, p, logits)
+        return report_names(self.classes, self.ids, p, logits, self.teacher_name)
 
     def shown(self, names: Names | None = None) -> list[dict[str, Any]]:
         """The first images: {"id", "path", "top": [[class, probability], ...]}, the highest first."""

@@ -20,7 +20,8 @@ TILE = 200  # pixels, the longer side of a picture
 
 def names_part(config: CCDConfig, origin: str) -> None:
     """The step, folded. origin: of the form, whose field `clip.names` takes the words."""
-    with st.expander("What CLIP says of the class names", icon=":material/translate:"):
+    teacher = "photo-words" if config.clip.model == "photo-words" else "CLIP"
+    with st.expander(f"What {teacher} says of the class names", icon=":material/translate:"):
         _ask_about(config, origin)
 
 
@@ -28,14 +29,14 @@ def names_part(config: CCDConfig, origin: str) -> None:
 @friendly_errors()
 def _ask_about(config: CCDConfig, origin: str) -> None:
     st.caption(
-        "CLIP knows a class only by its name. Here it is asked about some of the images, before anything "
-        "long starts. Where a name is ambiguous, write other words for it, several separated by commas, and "
-        "ask again."
+        "The teacher knows a class only by its name. Here it is asked about some of the images, before "
+        "anything long starts. Where a name is ambiguous, write other words for it, several separated by "
+        "commas, and ask again."
     )
     settings = _without_names(config)
     wanted: dict[str, list[str]] | None = st.session_state.pop(state.NAMES_WANTED, None)
     if wanted is not None:
-        with st.spinner("CLIP looks at some images; the first time it is loaded, too ..."):
+        with st.spinner("The teacher looks at some images; the first time it is loaded, too ..."):
             answer = names_client().about(settings, wanted)
         st.session_state[state.NAMES_ASKED] = {"settings": settings, "words": wanted, "answer": answer}
     asked: dict[str, Any] = st.session_state.get(state.NAMES_ASKED, {})
@@ -48,7 +49,7 @@ def _ask_about(config: CCDConfig, origin: str) -> None:
     if answer:
         words = _words_field(answer, words)
     left, right = st.columns([1, 3], vertical_alignment="center")
-    label = "Ask again" if answer else "Ask CLIP"
+    label = "Ask again" if answer else "Ask about 12 images"
     left.button(
         label, icon=":material/forum:", key="ask_names", width="stretch", on_click=_want, args=(words,)
     )
