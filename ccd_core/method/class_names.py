@@ -53,8 +53,8 @@ class NameReport:
             )
         for one, other in self.confused:
             said.append(
-                f"{self.teacher} hardly tells {one} from {other}. Name what sets them apart, or make them one "
-                "class."
+                f"{self.teacher} hardly tells {one} from {other}. Name what sets them apart, or make them "
+                "one class."
             )
         return said
 
