@@ -112,10 +112,11 @@ class SemanticClassifier(CamClassifier):
     head: Any
 
     def __init__(self, base: CamClassifier, words: Tensor, graph: Tensor, width: int):
-        """base: gives the backbone, and the number of its channels."""
+        """base: gives the backbone with its frozen layers, and the number of its channels."""
         nn.Module.__init__(self)
         self.backbone = base.backbone
         self.cam_boost = 1.0
+        self.frozen = base.frozen
         self.head = SemanticHead(base.head.in_channels, words, graph, width)
 
     def forward(self, x: Tensor, return_cam: bool = False, return_features: bool = False) -> Any:

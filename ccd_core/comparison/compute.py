@@ -23,6 +23,7 @@ from ccd_core.runs.run import Run
 from ccd_core.runs.team import end_with_launcher
 
 POLL_SECONDS = 0.5
+LEAST_GAIN = 0.01  # the part of all work from which on the time left is estimated
 Prepare = Callable[[PlannedRun], None]  # what is done before a run begins, such as sharing stages
 
 
@@ -159,7 +160,7 @@ class _Clock:
         left = sum(weights[one.path.name] * (1 - parts[one.path.name]) for one in self.todo)
         gained = sum(weights[name] * (part - self.parts_at_first[name]) for name, part in parts.items())
         elapsed = time.time() - self.began
-        eta = elapsed * left / gained if gained > 0 else None
+        eta = elapsed * left / gained if gained > LEAST_GAIN * total else None
         done = len(self.planned) - sum(part < 1 for part in parts.values())
         at_work = tuple(_in_words(one) for one in self.todo if 0 < parts[one.path.name] < 1)
         return Standing(done, len(self.planned), 1 - left / total if total else 1.0, eta, at_work)
