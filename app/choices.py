@@ -12,6 +12,7 @@ from app import state
 from app.reading.comparisons import known_comparisons
 from app.reading.runs import default_run, known_runs, open_run, workspace
 from app.widgets import empty_state, literal, show_error
+from ccd_core.baselines.registry import labels_used, method_of
 from ccd_core.runs.run import Run
 
 # -- the run: `?run=` --------------------------------------------------------------------------------
@@ -49,11 +50,26 @@ def pick_run() -> None:
     st.session_state[state.RUN_PATH] = str(runs[name])
     run = open_run(runs[name])
     st.sidebar.caption(f"{run.status} · {literal(run.config.data.spec)} · {len(run.classes)} classes")
+    _say_method(run)
     if run.config.data.spec.partition(":")[0] == "demo":
         st.sidebar.caption(
             "Numbers on this run are measured on **toy scenes**, drawings made by this project; "
             "they say nothing about photographs."
         )
+
+
+def _say_method(run: Run) -> None:
+    """Name a method other than CCD and, on every page, that a run was given labels."""
+    method = method_of(run.config)
+    labels = labels_used(run.config)
+    if labels:
+        st.sidebar.warning(
+            f"**This run used labels**: {labels}. Its method is {literal(method.title)}, not CCD, and its "
+            "scores do not compare with those of a run without labels.",
+            icon=":material/sell:",
+        )
+    elif run.config.method.name != "ccd":
+        st.sidebar.caption(f"Method: {literal(method.title)}. No labels were used.")
 
 
 def _name_run_in_link() -> None:
@@ -220,6 +236,7 @@ def pick_comparison() -> Path:
         list(found),
         key=state.COMPARISON,
         on_change=_name_comparison_in_link,
+        width=420,
         help=f"Folders with a table.json or sweep.json in {literal(str(workspace()))}, and those that ship.",
     )
     return found[name]

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.rows import rows_figure
 from app.figures.theme import (
     BLUE,
     GREEN,
@@ -35,6 +34,7 @@ LOOKS: dict[Group, tuple[str, str]] = {
     "training_free": (GREY, "triangle-up"),
 }
 PUBLISHED = "the paper"
+HEADING = "\u200b"  # begins the row of a group's heading; it has no width
 MOST_NUMBERS = 900  # cells of a heat map; with more, none has its number in it
 TITLE_LETTERS = 24  # of a method's title above its column
 
@@ -67,37 +67,77 @@ class SweptPoint(NamedTuple):
 def method_points(methods: Sequence[MethodPoint], measure: str) -> go.Figure:
     """A row for each method: the mean over its seeds, the deviation as a bar, each seed as a faint dot.
 
-    Colour and mark say what the method is told of the training images. measure: what the axis shows.
+    The rows stand in groups by what the methods are told of the training images, in the order of `GROUPS`,
+    each below its heading. measure: what the axis shows.
     """
-    traces: list[dict[str, Any]] = []
-    seeds = [(seed, method.title) for method in methods if len(method.seeds) > 1 for seed in method.seeds]
-    if seeds:
-        traces.append(_seed_dots([x for x, _ in seeds], [y for _, y in seeds]))
+    rows: list[str] = []
+    headings: list[tuple[str, str]] = []  # (row, text)
+    traces = [_seed_dots([(seed, m.title) for m in methods if len(m.seeds) > 1 for seed in m.seeds])]
     for group, (colour, mark) in LOOKS.items():
         of_group = [method for method in methods if method.group == group]
         if of_group:
             name = GROUPS[group] + (" (uses labels)" if group in USES_LABELS else "")
+            headings.append((f"{HEADING}{group}", name))
+            rows += [f"{HEADING}{group}", *(method.title for method in of_group)]
             traces.append(_means(of_group, name, colour, mark))
-    paper = [method for method in methods if method.published is not None]
-    if paper:
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": PUBLISHED,
-                "x": [method.published for method in paper],
-                "y": [method.title for method in paper],
-                "marker": {"symbol": "diamond-open", "size": 11, "color": GREEN, "line": {"width": 2}},
-                "hovertemplate": "%{y}: %{x:.1f} % in the paper<extra></extra>",
-            }
-        )
-    return rows_figure(
-        traces,
-        [method.title for method in methods],
-        "Rows, one a method: mean score with its deviation over seeds, and the paper's number",
-        each=26,
-        xaxes=[{"title": {"text": f"{measure}, validation (%)"}, "nticks": 8} | _reach(methods)],
+    traces.append(_paper([(m.published, m.title) for m in methods if m.published is not None]))
+    shows = (
+        "Rows, one a method, in groups by its labels: mean score, deviation over seeds, the paper's number"
     )
+    figure = _rows(traces, rows, shows, measure, _reach(methods))
+    for row, text in headings:
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=row,
+            text=f"<b>{text}</b>",
+            showarrow=False,
+            font={"size": 13},
+        )
+    return figure
+
+
+def _rows(
+    traces: Sequence[dict[str, Any]],
+    rows: Sequence[str],
+    shows: str,
+    measure: str,
+    reach: dict[str, Any],
+    marked: Sequence[str] = (),
+) -> go.Figure:
+    """Rows from the top down, with the axis of the scores below them.
+
+    marked: rows with a bold name and a dot.
+    """
+    figure = go.Figure([trace for trace in traces if trace["x"]])
+    names = {row: "" if row.startswith(HEADING) else escaped(_cut(row)) for row in rows}
+    names |= {row: f"<b>{names[row]}</b> ●" for row in marked}
+    left = 24 + 7 * max((min(len(row), TITLE_LETTERS) + 2 * (row in marked) for row in rows), default=4)
+    axis = class_axis(rows) | {"ticktext": list(names.values()), "range": [len(rows) - 0.5, -0.5]}
+    return with_layout(
+        figure,
+        76 + 26 * len(rows),
+        shows,
+        showlegend=False,
+        margin=MARGIN | {"l": left, "t": 12, "b": 52},
+        xaxis={"title": {"text": f"{measure}, validation (%)"}, "nticks": 8} | reach,
+        yaxis=axis,
+    )
+
+
+def _paper(points: Sequence[tuple[float | None, str]], mode: str = "markers") -> dict[str, Any]:
+    """Diamonds at published numbers. points: (score, row)."""
+    return {
+        "type": "scatter",
+        "mode": mode,
+        "name": PUBLISHED,
+        "x": [score for score, _ in points],
+        "y": [row for _, row in points],
+        "line": {"color": GREEN, "dash": "dot", "width": 1.5},
+        "marker": {"symbol": "diamond-open", "size": 11, "color": GREEN, "line": {"width": 2}},
+        "hovertemplate": "%{y}: %{x:.1f} % in the paper<extra></extra>",
+    }
 
 
 def _means(methods: Sequence[MethodPoint], name: str, colour: str, mark: str) -> dict[str, Any]:
@@ -122,13 +162,14 @@ def _means(methods: Sequence[MethodPoint], name: str, colour: str, mark: str) ->
     }
 
 
-def _seed_dots(x: Sequence[float], y: Sequence[Any]) -> dict[str, Any]:
+def _seed_dots(points: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+    """Faint dots at (x, y)."""
     return {
         "type": "scatter",
         "mode": "markers",
         "name": "each seed",
-        "x": list(x),
-        "y": list(y),
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
         "marker": {"color": translucent(GREY, 0.55), "size": 6},
         "hoverinfo": "skip",
     }
@@ -244,13 +285,14 @@ def _heat(
     columns = class_axis(titles)
     columns["ticktext"] = [escaped(_cut(title)) for title in titles]
     left = 24 + 7 * min(30, max((len(name) for name in classes), default=4) + 2)
-    top = 20 + 6 * min(TITLE_LETTERS, max((len(title) for title in titles), default=4))
+    right = 14 + 3.6 * len(_cut(titles[-1])) if titles else 12  # the last title leans to the right
+    top = 24 + 5.5 * min(TITLE_LETTERS, max((len(title) for title in titles), default=4))
     return with_layout(
         figure,
         top + 20 + 24 * len(classes),
         shows,
-        margin=MARGIN | {"l": left, "t": top, "b": 12},
-        xaxis=columns | {"side": "top", "tickangle": -55, "showgrid": False},
+        margin=MARGIN | {"l": left, "r": right, "t": top, "b": 12},
+        xaxis=columns | {"side": "top", "tickangle": -60, "showgrid": False},
         yaxis=rows | {"autorange": "reversed", "showgrid": False},
     )
 
@@ -272,7 +314,7 @@ def sweep_curve(points: Sequence[SweptPoint], setting: str, measure: str) -> go.
     figure = go.Figure()
     dots = [(point.value, seed) for point in on_curve if len(point.seeds) > 1 for seed in point.seeds]
     if dots:
-        figure.add_trace(_seed_dots([x for x, _ in dots if x is not None], [y for _, y in dots]))
+        figure.add_trace(_seed_dots(dots))
     scores = [point.score for point in on_curve]
     figure.add_scatter(
         x=[point.value for point in on_curve],
@@ -282,7 +324,7 @@ def sweep_curve(points: Sequence[SweptPoint], setting: str, measure: str) -> go.
         mode="lines+markers",
         line={"color": BLUE, "width": 2.5},
         marker={
-            "size": [13 if point.is_base else 9 for point in on_curve],
+            "size": [16 if point.is_base else 9 for point in on_curve],
             "symbol": ["star" if point.is_base else "circle" for point in on_curve],
         },
         text=[f"{escaped(point.label)}: {_with_deviation(point.score)}" for point in on_curve],
@@ -332,34 +374,13 @@ def _level_lines(figure: go.Figure, points: Sequence[SweptPoint], on_curve: Sequ
 
 def sweep_rows(points: Sequence[SweptPoint], measure: str) -> go.Figure:
     """Rows of the ablation, or values that are no numbers; controls are grey."""
-    traces: list[dict[str, Any]] = []
-    dots = [(seed, point.label) for point in points if len(point.seeds) > 1 for seed in point.seeds]
-    if dots:
-        traces.append(_seed_dots([x for x, _ in dots], [y for _, y in dots]))
+    traces = [_seed_dots([(seed, p.label) for p in points if len(p.seeds) > 1 for seed in p.seeds])]
     for name, colour, is_control in (("measured", BLUE, False), ("control", GREY, True)):
         chosen = [point for point in points if point.is_control == is_control]
-        if chosen:
-            as_methods = [MethodPoint(p.label, "label_free", p.score, p.seeds, None) for p in chosen]
-            traces.append(_means(as_methods, name, colour, "circle"))
-    paper = [point for point in points if point.published is not None]
-    if paper:
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": PUBLISHED,
-                "x": [point.published for point in paper],
-                "y": [point.label for point in paper],
-                "line": {"color": GREEN, "dash": "dot", "width": 1.5},
-                "marker": {"symbol": "diamond-open", "size": 11, "color": GREEN, "line": {"width": 2}},
-                "hovertemplate": "%{y}: %{x:.1f} % in the paper<extra></extra>",
-            }
-        )
-    return rows_figure(
-        traces,
-        [point.label for point in points],
-        "Rows: mean score with its deviation over seeds, and the paper's number",
-        each=28,
-        xaxes=[{"title": {"text": f"{measure}, validation (%)"}, "nticks": 8} | _reach(points)],
-        marked=[point.label for point in points if point.is_base],
-    )
+        as_methods = [MethodPoint(p.label, "label_free", p.score, p.seeds, None) for p in chosen]
+        traces.append(_means(as_methods, name, colour, "square" if is_control else "circle"))
+    paper = [(point.published, point.label) for point in points if point.published is not None]
+    traces.append(_paper(paper, "lines+markers"))
+    shows = "Rows: mean score with its deviation over seeds, and the paper's number"
+    base = [point.label for point in points if point.is_base]
+    return _rows(traces, [point.label for point in points], shows, measure, _reach(points), base)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from app.reading.comparisons import Scored, opened, row_titles
 from app.reading.missing_runs import missing_runs, plan_missing, settings_source, start_runs
 from app.reading.readable_folders import paths_to_ask_about, refusals
 from app.widgets import friendly_errors, literal
-from ccd_core.baselines.tables import SeedResult
+from ccd_core.baselines.tables import SeedResult, TableRow
 from ccd_core.errors import UserError
 from ccd_core.jobs import control
 from ccd_core.machine.gpus import devices_of
@@ -57,7 +56,7 @@ def _grid(rows: Sequence[Scored]) -> None:
     seeds = list(dict.fromkeys(run.seed for row in rows for run in row.runs))
     lines = []
     for title, row in zip(row_titles(rows), rows, strict=True):
-        line = {"run": title} | {f"seed {seed}": "" for seed in seeds}
+        line = {"run": title} | {f"seed {seed}": "–" for seed in seeds}
         for run in row.runs:
             word = "missing" if run.status == "created" else run.status
             score = f" {run.mAP:.1f} %" if run.mAP is not None else ""
@@ -138,11 +137,8 @@ def _start(rows: Sequence[Scored], folder: Path, active: bool) -> None:
             start_runs(planned)
         st.session_state[state.MISSING_STARTED] = len(planned)
         st.rerun()
-    first = shlex.join(["ccd", "run", "--resume", "--out", str(planned[0].path)])
+    command = "table" if isinstance(rows[0], TableRow) else "sweep"
     st.caption(
-        literal(
-            f"`ccd table` or `ccd sweep`, as it was given at first, starts them as well; `{first}` goes on "
-            "with one that has begun.",
-            keep_code=True,
-        )
+        f"In a terminal: `ccd {command}`, as it was given at first, computes them and shares what they "
+        "have in common."
     )

@@ -52,6 +52,8 @@ def _point(title: str, point: SweepPoint, measure: Measure) -> SweptPoint:
     seeds = [value for run in point.runs if (value := getattr(run, measure)) is not None]
     published = point.published if measure == "mAP" else None
     score = point.over_seeds(measure)
+    if point.is_control:
+        title += " (control)"
     return SweptPoint(title, point.value, score, tuple(seeds), published, point.is_control, point.is_base)
 
 
@@ -60,14 +62,15 @@ def _say_what_is_shown(sweep: SweepFile, measure: str) -> None:
     text = (
         f"{measure} on {sweep.val_images:,} validation images of {literal(data_set_name(sweep))}, method "
         f"{literal(sweep.method)}, preset {literal(sweep.preset)}, {seeds}. "
-        "The star is the value of the base settings; bars reach one standard deviation to each side."
+        "★ or ● marks the base settings. Bars reach one standard deviation to each side; faint dots are "
+        "seeds."
     )
-    if sweep.figure == "table2" or sweep.setting is None:
-        text = text.replace("The star is the value of the base settings", "A dot ● marks the base settings")
     if sweep.dataset_kind not in DATASETS:
         text += " The paper has no numbers for this data set."
     elif not any(point.published is not None for point in sweep.points):
         text += " The paper's text gives no number for these values."
+    elif measure == "mAP":
+        text += " ◇: the paper's number."
     st.caption(text)
     if sweep.dataset_kind == "demo":
         st.caption("Numbers on **toy scenes**, drawings made by this project, say nothing about photographs.")
@@ -103,4 +106,11 @@ def _grid(points: Sequence[SweepPoint], measure: Measure) -> None:
     for name in ("paper", "taken from another point"):
         if all(not line[name] for line in lines):
             shown_columns.remove(name)
-    st.dataframe(lines, hide_index=True, column_order=shown_columns, column_config=columns, key="sweep_rows")
+    st.dataframe(
+        lines,
+        hide_index=True,
+        column_order=shown_columns,
+        column_config=columns,
+        key="sweep_rows",
+        placeholder="–",
+    )

@@ -30,11 +30,12 @@ def table_part(table: TableFile, folder: Path) -> None:
             required=True,
             key=state.ROW_ORDER,
             bind="query-params",
-            help="The paper's order has the methods that use labels first.",
+            help="Of the methods within a group. A click on a column of the table sorts the table.",
         )
     rows = list(zip(row_titles(table.rows), table.rows, strict=True))
     if order == ORDERS[1]:
-        rows.sort(key=lambda titled: _score(titled[1], MEASURES[measure]), reverse=True)
+        groups = list(GROUPS)
+        rows.sort(key=lambda at: (groups.index(at[1].group), -_score(at[1], MEASURES[measure])))
     points = [_point(title, row, MEASURES[measure]) for title, row in rows]
     figure = method_points(points, measure)
     with st.container(height=SCROLLS_FROM if figure.layout.height > SCROLLS_FROM else "content"):
@@ -68,12 +69,15 @@ def _point(title: str, row: TableRow, measure: Measure) -> MethodPoint:
 def _say_what_is_shown(table: TableFile, measure: str) -> None:
     seeds = "1 seed" if len(table.seeds) == 1 else f"{len(table.seeds)} seeds"
     text = (
-        f"{measure} of the kept model on {table.val_images:,} validation images of {literal(data_set_name(table))}; "
-        f"trained on {table.train_images:,} images with recipe {table.recipe}, "
-        f"{seeds}. Bars reach one standard deviation to each side."
+        f"{measure} of the kept model on {table.val_images:,} validation images of "
+        f"{literal(data_set_name(table))}; trained on {table.train_images:,} images with recipe "
+        f"{table.recipe}, {seeds}. Bars reach one standard deviation to each side; faint dots are seeds. "
+        "Squares are methods that use labels."
     )
     if table.dataset_kind not in DATASETS:
         text += " The paper has no numbers for this data set."
+    elif measure == "mAP":
+        text += " ◇: the paper's number."
     elif measure != "mAP":
         text += " The paper gives mAP only."
     st.caption(text)
@@ -118,6 +122,7 @@ def _grid(rows: Sequence[tuple[str, TableRow]], measure: Measure) -> None:
         column_config=columns,
         height=min(720, 38 + 35 * len(lines)),
         key="table_rows",
+        placeholder="–",
     )
 
 
