@@ -23,6 +23,7 @@ from ccd_core.errors import ImageError
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.backbones import make_backbone
 from ccd_core.runs.needs import work
+from ccd_core.training.schedule import fitted
 
 DECODED = 12  # images of the data set that are read
 MOMENT = 1.0  # seconds that a model works at least, after the first batch
@@ -83,7 +84,7 @@ def measured_seconds(config: CCDConfig, dataset: Dataset) -> dict[str, float]:
     decode = _decoding(dataset, max(chosen.image_size, config.clip.size))
     copies = 2 if config.training.beta > 0 else 1  # the weak and the strong one, in the main phase
     images = len(dataset.splits["train"])
-    count = work(config, images, len(dataset.splits.get("val", ())))
+    count = work(fitted(config, images), images, len(dataset.splits.get("val", ())))
     each = {
         "images": decode,
         "global": clip + decode,

@@ -17,6 +17,7 @@ from app.widgets import Metric, empty_state, friendly_errors, show_error, show_f
 from ccd_core.data.types import UnitBox
 from ccd_core.explore.summary import label_shares, top_class_shares
 from ccd_core.runs.run import Run
+from ccd_core.training.schedule import fitted
 
 POLL_SECONDS = 2
 KINDS = ("global", "initial", "local", "final")
@@ -151,7 +152,7 @@ def run_numbers(run: Run) -> list[Metric]:
         numbers.append(("F1 at 0.5, validation", f"{validation['F1']:.1f} %", meaning))
     if run.has("checkpoints", "best.json"):
         best = run.load_json("checkpoints", "best.json")
-        planned = run.config.training.epochs
+        planned = fitted(run.config, len(image_ids(run)[0])).training.epochs
         trained = len(run.load_metrics())
         meaning = f"{best['kept_because']}. The choice uses no ground truth."
         if run.status == "finished" and trained < planned:

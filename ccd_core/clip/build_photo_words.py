@@ -132,8 +132,8 @@ def build(folder: Path) -> tuple[dict[str, list[int]], dict[str, list[str]]]:
     for word, of_word in senses.items():
         named = next((below[synset] for synset in of_word if 0 < len(below[synset]) <= TOO_MANY), None)
         if named is None and file_of[of_word[0]] == ANIMALS:
-            near = set().union(*(below[higher] for higher in above.get(of_word[0], ())))
-            named = near if 0 < len(near) <= RELATIVES else None
+            relatives = set().union(*(below[higher] for higher in above.get(of_word[0], ())))
+            named = relatives if 0 < len(relatives) <= RELATIVES else None
         if named:
             known[word] = sorted(named)
     for synset, number in class_of.items():  # a class's own names mean that class

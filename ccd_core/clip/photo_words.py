@@ -109,7 +109,7 @@ def photo_network() -> PhotoWords:
     path = packaged_weights(BACKBONE)
     if path is None:
         raise UserError(f"clip.model={NAME} needs the ImageNet weights of a package; run `{EXTRA}`.")
-    trunk = timm.create_model(BACKBONE.removeprefix("timm:"), num_classes=1000)
+    trunk: Any = timm.create_model(BACKBONE.removeprefix("timm:"), num_classes=1000)
     state = from_efficientnet_pytorch(read_weights(path), trunk, path)
     trunk.load_state_dict(state)
     weight = trunk.classifier.weight.detach()

@@ -16,6 +16,7 @@ from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
 from ccd_core.runs.needs import disk_bytes, work
 from ccd_core.runs.run import Run
+from ccd_core.training.schedule import fitted
 
 RUNS_ASKED = 5
 
@@ -60,7 +61,7 @@ def estimate(config: CCDConfig, train: int, val: int, classes: int, earlier: Ite
     for found in used.values():
         for stage, rate in found.items():
             rates.setdefault(stage, []).append(rate)
-    needed = work(config, train, val)
+    needed = work(fitted(config, train), train, val)
     if not used or any(stage not in rates for stage in needed):
         return Estimate(None, disk, "No run of this kind has finished on this machine yet.")
     seconds = {}
@@ -92,7 +93,7 @@ def _rates(run: Run) -> dict[str, float]:
         return {}
     if "phase" not in metrics:
         return {}
-    counted = work(run.config, train, val)
+    counted = work(fitted(run.config, train), train, val)
     counted["training"] = float((metrics["phase"] == "main").sum() * train)  # an early stop may have come
     return {
         stage: seconds / counted[stage]

@@ -19,7 +19,7 @@ def write_likeness(run: Run, made: Likeness) -> None:
         mean=made.mean,
         directions=made.directions.astype(np.float16),
         variance=made.variance,
-        rest=np.float32(made.rest),
+        rest=np.array(made.rest, np.float32),
         distances=made.distances,
     )
 
