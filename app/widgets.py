@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import state
+from ccd_core.baselines.registry import method_of
 from ccd_core.errors import UserError
 from ccd_core.method.bias import entropy_limit
 from ccd_core.runs.run import Run
@@ -119,6 +120,10 @@ def require(run: Run, file: str, what: str) -> None:
         stage = run.state.get("stage", "created")
         text = f"It is {run.status}, in stage {stage}. This page fills when it gets there."
         empty_state(f"This run has no {what} yet", text, "train", "Watch, resume or start a run")
+    elif run.config.method.name != "ccd":
+        title = literal(method_of(run.config).title)
+        text = f"It is finished. Its method, {title}, makes none; a run of CCD has them."
+        empty_state(f"This run has no {what}", text, "train", "Start such a run", icon=":material/block:")
     elif file == "views.parquet" and not run.config.labels.update:
         text = (
             "It is finished and took none: its setting `labels.update` is off, so it trained on CLIP's "

@@ -12,7 +12,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ccd_core.cli.options import Changes, ClassesFile, ConfigFile, DatasetSpec, Json, Workspace
+from ccd_core.cli.options import (
+    Changes,
+    ClassesFile,
+    ConfigFile,
+    DatasetSpec,
+    Json,
+    MethodName,
+    RecipeName,
+    Workspace,
+)
 from ccd_core.cli.text import console, messages, say
 from ccd_core.errors import UserError
 
@@ -46,6 +55,8 @@ def start(
     classes: ClassesFile = None,
     config: ConfigFile = None,
     changes: Changes = None,
+    method: MethodName = None,
+    recipe: RecipeName = None,
     name: Annotated[
         str | None, typer.Option(help="The run's name in the workspace. Without it: preset and time.")
     ] = None,
@@ -93,7 +104,7 @@ def start(
             raise UserError(f"SLURM option {first['loc'][0]}: {why}.") from None
 
     preset, advice = preset_of(preset, config is not None, dataset)
-    settings = load_config(preset, config, changes, dataset, classes)
+    settings = load_config(preset, config, with_method(changes, method, recipe), dataset, classes)
     if advice:
         say("Preset {}, because {}. --preset chooses another one.", advice.preset, advice.why, to=messages)
     out = control.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ccd_core.errors import UserError
 from ccd_core.machine.host_names import given_name, given_names
 
 DATASETS = (
@@ -33,6 +34,18 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. labels.alpha=0.2. Repeatable."),
 ]
+MethodName = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        help="Another method of the paper's Table 1, such as cdul; `ccd table --help` names the groups. "
+        "Those with labels are given the labels of the training images.",
+    ),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", help="common: the preset's training; own: that of the method's authors."),
+]
 AllowedHosts = Annotated[
     list[str] | None,
     typer.Option(
@@ -52,3 +65,17 @@ def name_hosts(given: list[str] | None) -> list[str]:
     names = list(dict.fromkeys([*given_names(), *map(given_name, given or [])]))
     os.environ["CCD_ALLOWED_HOSTS"] = ",".join(names)
     return names
+
+
+def with_method(changes: list[str] | None, method: str | None, recipe: str | None) -> list[str]:
+    """The changes of --set, with those that --method and --recipe stand for before them.
+
+    Raises UserError for a method that does not exist.
+    """
+    from ccd_core.baselines.registry import METHODS
+
+    if method is not None and method not in METHODS:
+        raise UserError(f"There is no method {method!r}; the methods are {', '.join(METHODS)}.")
+    named = [f"method.name={method}"] if method else []
+    named += [f"method.recipe={recipe}"] if recipe else []
+    return named + (changes or [])

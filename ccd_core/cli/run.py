@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccd_core.cli.bars import StageBars
-from ccd_core.cli.options import Changes, ClassesFile, ConfigFile, DatasetSpec, Workspace
+from ccd_core.cli.options import (
+    Changes,
+    ClassesFile,
+    ConfigFile,
+    DatasetSpec,
+    MethodName,
+    RecipeName,
+    Workspace,
+    with_method,
+)
 from ccd_core.cli.text import say
 from ccd_core.errors import Stopped, UserError
 
@@ -35,6 +44,8 @@ def run(
     classes: ClassesFile = None,
     config: ConfigFile = None,
     changes: Changes = None,
+    method: MethodName = None,
+    recipe: RecipeName = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +80,8 @@ def run(
 
     ccd run --dataset folder:photos --classes names.txt
 
+    ccd run --method cdul --dataset folder:photos
+
     `ccd settings` prints every setting that --set or a --config file may change.
     """
     from ccd_core.config import load_config
@@ -78,17 +91,17 @@ def run(
     if resume:
         if out is None:
             raise UserError("--resume needs --out RUN, the folder of the run to go on with.")
-        if preset or dataset or classes or config or changes:
+        if preset or dataset or classes or config or changes or method or recipe:
             raise UserError(
                 "--resume goes on with the run's own settings; "
-                "leave out --preset, --dataset, --classes, --config and --set."
+                "leave out --preset, --dataset, --classes, --config, --method, --recipe and --set."
             )
         settings = Run.open(out).config
     elif same_images:
         raise UserError("--same-images goes with --resume.")
     else:
         preset, advice = preset_of(preset, config is not None, dataset)
-        settings = load_config(preset, config, changes, dataset, classes)
+        settings = load_config(preset, config, with_method(changes, method, recipe), dataset, classes)
         if advice:
             say("Preset [bold]{}[/], because {}. --preset chooses another one.", advice.preset, advice.why)
         out = out or workspace / time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S")
@@ -97,6 +110,7 @@ def run(
                 f"{out} already holds a run; add --resume to go on with it, or choose another --out."
             )
     settings = settings.changed(device=device) if device else settings
+    _say_labels(settings)
     if check:
         _check(settings, out)
         return
@@ -112,6 +126,15 @@ def run(
     began = time.time()
     finished = _run(settings, out, queue, same_images)
     summary(finished, time.time() - began)
+
+
+def _say_labels(settings: CCDConfig) -> None:
+    """Say that a run is given labels, if it is."""
+    from ccd_core.baselines.registry import labels_used, method_of
+
+    if labels := labels_used(settings):
+        title = method_of(settings).title
+        say("[bold yellow]This run uses labels:[/] {} ({}).", labels, title)
 
 
 def _check(settings: CCDConfig, out: Path) -> None:
@@ -152,16 +175,20 @@ def summary(finished: Run, seconds: float) -> None:
         finished.load_json("view_threshold.json")["mean_views"] if finished.has("view_threshold.json") else 0
     )
     say("\n[bold green]Finished[/] {} in {} s", finished.path, round(seconds))
+    _say_labels(finished.config)
     say("  {} training images, {} classes, {} views an image", images, len(finished.classes), f"{views:.1f}")
     _say_skipped(finished)
     val = report.get("val")
     if val:
         labels = (report.get("labels") or {}).get("final")
         of_labels = f", final labels' mAP {labels['mAP']:.1f}" if labels else ""
-        kept = report["epoch"] + 1
-        say("  validation mAP {}{} (percent; epoch {} kept)", f"{val['mAP']:.1f}", of_labels, kept)
+        best = finished.load_best()
+        kept = f"epoch {best['epoch'] + 1} kept" if best else "nothing trained"
+        say("  validation mAP {}{} (percent; {})", f"{val['mAP']:.1f}", of_labels, kept)
     path = shlex.quote(str(finished.path))
-    say("  look at it: ccd app --run {}\n  use it:     ccd predict {} IMAGE...", path, path)
+    say("  look at it: ccd app --run {}", path)
+    if finished.has("checkpoints", "best.safetensors"):
+        say("  use it:     ccd predict {} IMAGE...", path)
 
 
 def _say_skipped(finished: Run) -> None:
