@@ -161,8 +161,8 @@ def _preset() -> Start:
         bind="query-params",
         help="demo fits toy scenes and small machines; paper is the paper's setting and needs a GPU and "
         "CLIP's weights; reference does what the authors' code does where it differs; best starts as paper "
-        "and takes what beats it; laptop is best with models for a CPU; offline is laptop with a teacher that "
-        "needs no hub.",
+        "and takes what beats it; laptop is best with models for a CPU; offline is laptop with a teacher "
+        "that needs no hub.",
     )
     preset = preset if preset in PRESETS else "demo"
     spec = st.session_state.get(state.DATA) or st.query_params.get(state.DATA) or ""
