@@ -35,6 +35,7 @@ from ccd_core.stages.labels import find_none_images, measure_bias, read_local_pr
 from ccd_core.stages.likeness import write_likeness_of
 from ccd_core.stages.local_views import find_views
 from ccd_core.stages.scores import validation, write_scores
+from ccd_core.stages.teacher_scores import teacher_of_validation
 from ccd_core.training.distributed import launch
 from ccd_core.training.schedule import fitted
 from ccd_core.training.trainer import Trainer
@@ -73,7 +74,9 @@ def learn(dataset: Dataset, work: Work) -> None:
     clip = load_teacher(config.clip, dataset.classes, work.accelerator)
     train, val = usable_images(dataset, work)
 
-    work = replace(work, config=fitted(config, len(train)))  # epochs and rate by the number of images
+    work = replace(
+        work, config=fitted(config, len(train), tell=True)
+    )  # epochs and rate by the number of images
     config = work.config
 
     # Sec. 3.1: probabilities of whole images, Eq. 1-3
@@ -102,5 +105,6 @@ def learn(dataset: Dataset, work: Work) -> None:
     else:
         write_labels(work, train.ids, initial)
 
+    teacher_of_validation(clip, val, work)  # for comparison: nothing above sees it
     write_scores(trainer, {"train": train, "val": val}, scorer, global_clip.p, work)
     write_likeness_of(trainer.plain_model, train, work)

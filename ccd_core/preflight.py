@@ -23,6 +23,7 @@ from pathlib import Path
 
 import yaml
 
+from ccd_core.baselines.learn import check_baseline
 from ccd_core.clip.check import check_teacher
 from ccd_core.config import CCDConfig, build
 from ccd_core.data import open_dataset
@@ -80,6 +81,7 @@ def examine(config: CCDConfig, dataset: Dataset, out: str | Path) -> Findings:
         parameters.append(check_backbone(chosen.backbone, chosen.weights, options, sizes))
 
     look(devices)
+    look(lambda: check_baseline(config))
     look(lambda: notes.extend(check_teacher(config.clip, dataset.classes, config.labels.update)))
     look(backbone)
     look(lambda: _check_folder(config, dataset, Path(out), *parameters))

@@ -59,7 +59,7 @@ def learn_baseline(dataset: Dataset, work: Work) -> None:
     dataset = same_dataset(dataset, work)
     scorer = Scorer(dataset)
     train, val = usable_images(dataset, work)
-    work = replace(work, config=fitted(config, len(train)))  # as many steps as CCD would make
+    work = replace(work, config=fitted(config, len(train), tell=True))  # as many steps as CCD would make
     config = work.config
     if not method.trains:
         _score_only(dataset, {"train": train, "val": val}, scorer, work)

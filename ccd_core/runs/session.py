@@ -6,7 +6,7 @@ import contextlib
 import errno
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ccd_core.errors import Stopped, UserError
@@ -20,10 +20,11 @@ log = logging.getLogger("ccd")
 
 
 @contextmanager
-def session(run: Run) -> Iterator[None]:
+def session(run: Run, notes: Iterable[str] = ()) -> Iterator[None]:
     """Claim the run, log to its folder and keep its state; SIGTERM and Ctrl-C stop it without loss.
 
-    Raises UserError if a result of an earlier session was changed since, or is of another run.
+    notes: sentences for the log. Raises UserError if a result of an earlier session was changed since, or is
+    of another run.
     """
     with run.claimed(), logged(run), stoppable() as listening:
         remove_digests(run.path)
@@ -33,6 +34,8 @@ def session(run: Run) -> Iterator[None]:
                 ", ".join(run.lost),
                 run.config.preset_name,
             )
+        for note in notes:
+            log.info("%s", note)
         run.update_state(status="running", error=None, **this_process())
         try:
             with heartbeat(run, stoppable=listening):
