@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.bars import StageBars
+from ccd_core.cli.many_images import MOST_NAMED, Request, predict_into_files
 from ccd_core.cli.options import Json, RunPath
-from ccd_core.cli.text import console, messages, say
+from ccd_core.cli.text import console, messages
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:
     from ccd_core.evaluation.thresholds import Thresholds
+    from ccd_core.jobs.slurm import SlurmOptions
     from ccd_core.runs.run import Run
 
 
@@ -58,73 +60,158 @@ def predict(
         Path | None,
         typer.Option(help="Write one row an image: name, labels joined by ;, and a score a class."),
     ] = None,
+    jsonl: Annotated[Path | None, typer.Option(help="Write one JSON record a line, for each image.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Write a Parquet table, one row an image.")] = None,
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where images that cannot be used are listed with the reason. Without it: beside the first "
+            "output, as NAME.errors.csv."
+        ),
+    ] = None,
     thresholds: Annotated[
         Path | None,
-        typer.Option(help="JSON file of a threshold a class. Without it: the run's thresholds.json, or 0.5."),
+        typer.Option(
+            help="JSON file of a threshold a class. Without it: the run's own, see docs/predict.md."
+        ),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="One threshold for all classes instead.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    boxes: Annotated[
+        bool,
+        typer.Option(
+            "--boxes", help="Also write the CAM box of every label, in fractions of width and height."
+        ),
+    ] = False,
+    device: Annotated[
+        str,
+        typer.Option(help="auto, cpu, cuda, cuda:N, or several that share the images: cuda:0,1, cuda:all."),
+    ] = "auto",
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="Images at a time. 0: 32 on a CPU, 64 on a GPU.")
+    ] = 0,
+    workers: Annotated[
+        int, typer.Option(min=-1, help="Threads that decode images. -1: one a CPU core, at most 16.")
+    ] = -1,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Predict only the I-th of N shares. The share that ends last writes the files.",
+        ),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin again instead of going on where a killed command was.")
+    ] = False,
+    slurm: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Submit an array of N tasks to the cluster, and return.")
+    ] = 0,
+    partition: Annotated[str, typer.Option(help="SLURM: partition. Empty: the cluster's default.")] = "",
+    gpus: Annotated[int, typer.Option(min=0, max=1, help="SLURM: GPUs of each task.")] = 1,
+    cpus: Annotated[int, typer.Option(min=1, help="SLURM: CPU cores of each task.")] = 8,
+    memory: Annotated[int, typer.Option(min=0, help="SLURM: memory in GB. 0: the cluster's default.")] = 0,
+    hours: Annotated[float, typer.Option(help="SLURM: time limit; a task that needs longer goes on.")] = 24,
+    more: Annotated[
+        list[str] | None,
+        typer.Option("--sbatch", metavar="KEY=VALUE", help="SLURM: another option. Repeatable."),
+    ] = None,
 ) -> None:
     """Label images with a run's classifier. Exit code 2 if no image could be used.
 
-    ccd predict runs/first photos/ --csv predicted.csv
+    ccd predict runs/first photo.jpg
+
+    ccd predict runs/first photos/ --csv predicted.csv --parquet predicted.parquet
+
+    ccd predict runs/first photos/ --jsonl predicted.jsonl --boxes --device cuda:0,1
+
+    ccd predict runs/first photos/ --csv predicted.csv --slurm 8 --partition gpu
+
+    With an output file, folders may have any size. A command that was killed goes on where it was if it is
+    given again. Until the end its parts are in OUTPUT.parts.
     """
-    from ccd_core.data.listing.names import as_text
-    from ccd_core.files import write_atomic
-    from ccd_core.predict.predictor import Predictor
-    from ccd_core.predict.tables import as_csv, as_records
+    from ccd_core.runs.run import Run
 
     if thresholds and threshold is not None:
         raise UserError("--thresholds and --threshold say the same thing twice; leave one out.")
-    predictor = Predictor.open(path, device)
-    limits = _limits(predictor.run, thresholds, threshold)
-    paths = _expand(images)
+    run = Run.open(path)
+    limits = _limits(run, thresholds, threshold)
+    outputs = {"csv": csv, "jsonl": jsonl, "parquet": parquet}
+    files = {kind: file for kind, file in outputs.items() if file is not None}
+    if files:
+        cluster = _cluster(partition, gpus, cpus, memory, hours, more) if slurm else None
+        request = Request(run, images, files, errors, limits, boxes, batch_size, workers)
+        predict_into_files(request, device, shard, restart, as_json, slurm, cluster)
+        return
+    needs_file = {"--shard": shard, "--slurm": slurm, "--restart": restart, "--errors": errors}
+    if given := [name for name, value in needs_file.items() if value]:
+        raise UserError(f"{given[0]} goes with an output file: --csv, --jsonl or --parquet.")
+    if boxes and not as_json:
+        raise UserError("--boxes goes with --json, or with an output file: --csv, --jsonl or --parquet.")
+    _print(run, images, limits, device, batch_size, workers, boxes, as_json)
+
+
+def _print(
+    run: Run,
+    images: list[Path],
+    limits: Thresholds,
+    device: str,
+    batch_size: int,
+    workers: int,
+    boxes: bool,
+    as_json: bool,
+) -> None:
+    """Print the labels of each image, or one JSON list of all."""
+    from ccd_core.predict.plan import listed, text_of
+    from ccd_core.predict.predictor import Predictor
+    from ccd_core.predict.tables import as_records
+
+    left_out: dict[str, str] = {}
+    paths = list(listed(images, left_out))
+    if not paths:
+        raise UserError(f"There are no images in {', '.join(map(str, images))}.")
+    predictor = Predictor(run, device)
+    records: list[dict[str, Any]] = []
+    skipped: list[dict[str, Any]] = []
+    done = 0
     with StageBars(messages) as bars:
-        predictions = predictor.predict(
-            paths, advance=lambda done: bars.report("predict", done, len(paths), "")
-        )
-    for one in predictions:
-        if one.error:
-            print(f"skipped {one.error}", file=sys.stderr)
-    good = [(as_text(str(one.path)), one.scores) for one in predictions if one.scores is not None]
-    unlike = None
-    if predictor.likeness:
-        unlike = {as_text(str(one.path)) for one in predictions if one.unlike}
-        _warn_of(sorted(unlike), len(good))
-    if csv:
-        write_atomic(csv, as_csv(good, predictor.classes, limits, unlike=unlike))
-        say("{} images labelled in {}; thresholds: {}.", len(good), csv, limits.in_words, to=messages)
+        bars.report("predict", 0, len(paths), "")
+        for batch in predictor.stream(paths, batch_size or 32, workers, limits if boxes else None):
+            for one in batch:
+                name = text_of(one.path)
+                if one.scores is None:
+                    print(f"skipped {one.error}", file=sys.stderr)
+                    skipped.append({"image": name, "labels": [], "error": one.error})
+                    continue
+                (record,) = as_records([(name, one.scores)], run.classes, limits)
+                if as_json:
+                    records.append(record | ({"boxes": one.boxes} if boxes else {}))
+                else:
+                    scores = record["scores"]
+                    shown = ", ".join(f"{label} {scores[label]:.2f}" for label in record["labels"])
+                    print(f"{name}: {shown or '(nothing above the threshold)'}")
+            done += len(batch)
+            bars.report("predict", done, len(paths), "")
+    for name, why in list(left_out.items())[:MOST_NAMED]:
+        print(f"left out {name}: {why}", file=sys.stderr)
     if as_json:
-        skipped = [
-            {"image": as_text(str(one.path)), "labels": [], "error": one.error}
-            for one in predictions
-            if one.error
-        ]
-        print(json.dumps(as_records(good, predictor.classes, limits, unlike) + skipped))
-    elif not csv:
-        for name, scores in good:
-            shown = ", ".join(
-                f"{label} {scores[predictor.classes.index(label)]:.2f}"
-                for label in limits.labels(predictor.classes, scores)
-            )
-            print(f"{name}: {shown or '(nothing above the threshold)'}")
-    if not good:
+        print(json.dumps(records + skipped))
+    if len(skipped) == len(paths):
         raise typer.Exit(2)
 
 
-def _warn_of(unlike: list[str], count: int) -> None:
-    """Say which images are unlike those that the classifier was trained on."""
-    if not unlike:
-        return
-    named = ", ".join(unlike[:NAMED]) + (", ..." if len(unlike) > NAMED else "")
-    say(
-        "[yellow]{} of {} images are unlike those that the classifier was trained on, so their labels mean "
-        "little:[/] {}",
-        *(len(unlike), count, named),
-        to=messages,
-    )
+def _cluster(
+    partition: str, gpus: int, cpus: int, memory: int, hours: float, more: list[str] | None
+) -> SlurmOptions:
+    from pydantic import ValidationError
+
+    from ccd_core.jobs.slurm import SlurmOptions, first_mistake, parse_more
+
+    asked = {"partition": partition, "gpus": gpus, "cpus": cpus, "memory_gb": memory, "hours": hours}
+    try:
+        return SlurmOptions.model_validate(asked | {"more": parse_more(more or [])})
+    except ValidationError as error:
+        raise UserError(f"SLURM option {first_mistake(error)}.") from None
 
 
 def _limits(opened: Run, file: Path | None, threshold: float | None) -> Thresholds:
@@ -135,15 +222,3 @@ def _limits(opened: Run, file: Path | None, threshold: float | None) -> Threshol
     if file:
         return thresholds.load(file, opened.classes)
     return thresholds.in_use(opened)
-
-
-def _expand(images: list[Path]) -> list[Path]:
-    """Folders become the images in them and below, as a folder data set reads them."""
-    from ccd_core.data.kinds.folder import find_images
-
-    found: list[Path] = []
-    for path in images:
-        found += [path / name for name in find_images(path)] if path.is_dir() else [path]
-    if not found:
-        raise UserError(f"There are no images in {', '.join(map(str, images))}.")
-    return found

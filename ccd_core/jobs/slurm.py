@@ -12,7 +12,8 @@ import re
 import shutil
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -111,22 +112,88 @@ class RunJob:
         return DelayedSubmission(RunJob(self.path, self.device))
 
 
+class CommandJob:
+    """What one task of an array does: a command that goes on where it was. submitit pickles it."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=child_environment())
+        if self.process.wait() != 0:
+            raise RuntimeError(f"the command ended with exit code {self.process.returncode}")
+
+    def checkpoint(self, command: list[str]) -> Any:
+        """End the command, and queue the task again. submitit calls this shortly before its time is up."""
+        from submitit.helpers import DelayedSubmission
+
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(LEAVE_SECONDS)
+        return DelayedSubmission(CommandJob(), command)
+
+
 def submit(run: Run) -> None:
     """Queue the run with the options in its state. Raises UserError if SLURM does not accept the job."""
+    options = _options_of(run)
+    path = run.path.resolve()
+    with _sentences():
+        executor = _executor(path / "slurm", f"ccd-{run.name}", options)
+        job = executor.submit(RunJob(str(path), "cuda:all" if options.gpus > 1 else None))
+    run.update_state(slurm={"job": job.job_id, "options": options.model_dump()}, pid=None, host=None)
+
+
+def submit_array(folder: Path, name: str, commands: list[list[str]], options: SlurmOptions) -> str:
+    """Queue commands as one array of tasks, each with these options. Returns the number of SLURM's job.
+
+    A command is started again if its task is queued again, so it must go on where it was. What the tasks
+    print lies in `folder`. Raises UserError if SLURM does not accept the array.
+    """
+    with _sentences():
+        executor = _executor(folder, name, options)
+        executor.update_parameters(array_parallelism=len(commands))
+        jobs = executor.map_array(CommandJob(), commands)
+    return str(jobs[0].job_id).partition("_")[0]
+
+
+def is_at_work(job: str) -> bool:
+    """Whether SLURM has tasks of a job, by its number, that wait or run."""
+    if not job.isdigit():
+        return False
+    asked = ["squeue", "--noheader", f"--jobs={job}", "--format=%T"]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0 and bool(answer.stdout.strip())
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Raise UserError where SLURM is not here or does not take what is submitted."""
     if not available():
         raise UserError("There is no sbatch on this machine; submit from a login node of the cluster.")
     try:
-        from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
     except ImportError:
         raise UserError("Submitting to SLURM needs submitit: pip install submitit.") from None
-    options = _options_of(run)
-    path = run.path.resolve()
-    executor = SlurmExecutor(path / "slurm", max_num_timeout=REQUEUES)
+    try:
+        yield
+    except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = lines[-1] if lines else type(error).__name__
+        raise UserError(f"SLURM did not take the job: {said}") from None
+
+
+def _executor(folder: Path, name: str, options: SlurmOptions) -> Any:
+    """submitit's executor, which keeps its files in `folder`."""
+    from submitit import SlurmExecutor
+
+    executor = SlurmExecutor(folder, max_num_timeout=REQUEUES)
     given: dict[str, Any] = {"partition": options.partition, "gpus_per_node": options.gpus}
     given |= {"mem": f"{options.memory_gb}GB" if options.memory_gb else None}
     executor.update_parameters(
-        job_name=f"ccd-{run.name}",
+        job_name=name,
         time=max(1, round(options.hours * 60)),
         cpus_per_task=options.cpus,
         srun_args=[f"--cpus-per-task={options.cpus}"],  # srun no longer inherits this from sbatch
@@ -134,13 +201,7 @@ def submit(run: Run) -> None:
         additional_parameters={"requeue": True, "chdir": str(Path.cwd())} | options.more,
         **{key: value for key, value in given.items() if value},
     )
-    try:
-        job = executor.submit(RunJob(str(path), "cuda:all" if options.gpus > 1 else None))
-    except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        said = lines[-1] if lines else type(error).__name__
-        raise UserError(f"SLURM did not take the job: {said}") from None
-    run.update_state(slurm={"job": job.job_id, "options": options.model_dump()}, pid=None, host=None)
+    return executor
 
 
 def _options_of(run: Run) -> SlurmOptions:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from ccd_core.training.checkpoint import load_kept_weights, load_model_weights, 
 # A box that is shown to people holds the part of a map above this value of [0, 1]. The CAM threshold of a
 # run, 0.95, marks only the peak of a map and not the whole object.
 SHOWN_THRESHOLD = 0.5
+AHEAD = 3  # batches that are decoded or being decoded at a time
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Prediction:
     error: str | None = None  # a sentence that says why it cannot be used
     distance: float | None = None  # from the training images, about 1 for one like them; None if not known
     unlike: bool = False  # whether it is so far from the training images that the scores mean little
+    boxes: dict[str, list[float] | None] | None = None  # of `Predictor.stream`: {label: x0, y0, x1, y1}
 
     def labels(
         self, classes: Sequence[str], thresholds: float | dict[str, float] | Thresholds = 0.5
@@ -120,30 +124,66 @@ class Predictor:
         An image that cannot be read has an error and no scores. advance(done) is called after every batch.
         """
         predictions: list[Prediction] = []
-        for batch, decoded in self._decoded(list(map(Path, paths)), batch_size):
-            readable = [pixels for pixels in decoded if isinstance(pixels, torch.Tensor)]
-            answers = iter(self._answers(torch.stack(readable)) if readable else [])
-            for path, pixels in zip(batch, decoded, strict=True):
-                if isinstance(pixels, ImageError):
-                    predictions.append(Prediction(path, None, str(pixels)))
-                else:
-                    predictions.append(Prediction(path, *next(answers)))
+        for batch in self.stream(paths, batch_size):
+            predictions += batch
             if advance:
                 advance(len(predictions))
         return predictions
 
-    def _decoded(
-        self, paths: list[Path], batch_size: int
-    ) -> Iterator[tuple[list[Path], list[torch.Tensor | ImageError]]]:
-        """Yield paths and images of each batch. Threads decode the next batch while the model computes."""
-        batches = [paths[begin : begin + batch_size] for begin in range(0, len(paths), batch_size)]
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-            queue = [[threads.submit(self._decode, path) for path in batch] for batch in batches[:1]]
-            for number, batch in enumerate(batches):
-                current = queue.pop()
-                for following in batches[number + 1 : number + 2]:
-                    queue.append([threads.submit(self._decode, path) for path in following])
-                yield batch, [future.result() for future in current]
+    @torch.inference_mode()
+    def stream(
+        self,
+        paths: Iterable[str | Path],
+        batch_size: int = 32,
+        workers: int = -1,
+        boxes_at: Thresholds | None = None,
+    ) -> Iterator[list[Prediction]]:
+        """Yield the predictions batch by batch, in the order of `paths`, which may be any number.
+
+        workers: threads that decode images; -1 takes one a CPU core, at most 16. At most `AHEAD` batches are
+        in memory. boxes_at: also find the CAM box of every label at these thresholds. An image that cannot be
+        read has an error and no scores.
+        """
+        count = min(16, os.cpu_count() or 1) if workers < 0 else max(1, workers)
+        waiting: deque[tuple[list[Path], list[Future[torch.Tensor | ImageError]]]] = deque()
+        coming = iter(paths)
+        with ThreadPoolExecutor(count) as threads:
+            try:
+                while True:
+                    while len(waiting) < AHEAD and (batch := list(map(Path, islice(coming, batch_size)))):
+                        waiting.append((batch, [threads.submit(self._decode, path) for path in batch]))
+                    if not waiting:
+                        return
+                    batch, futures = waiting.popleft()
+                    answered = self._answered(batch, [future.result() for future in futures])
+                    yield self._with_boxes(answered, boxes_at) if boxes_at else answered
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)
+
+    def _answered(self, batch: list[Path], decoded: Sequence[torch.Tensor | ImageError]) -> list[Prediction]:
+        readable = [pixels for pixels in decoded if isinstance(pixels, torch.Tensor)]
+        answers = iter(self._answers(torch.stack(readable)) if readable else [])
+        return [
+            Prediction(path, None, str(pixels))
+            if isinstance(pixels, ImageError)
+            else Prediction(path, *next(answers))
+            for path, pixels in zip(batch, decoded, strict=True)
+        ]
+
+    def _with_boxes(self, predictions: list[Prediction], limits: Thresholds) -> list[Prediction]:
+        """The predictions with the CAM box of each of their labels."""
+        found = []
+        for one in predictions:
+            labels = one.labels(self.classes, limits)
+            boxes = dict.fromkeys(labels)
+            if labels:
+                try:
+                    seen = self.attend(one.path, [self.classes.index(name) for name in labels], clip=False)
+                    boxes = dict(zip(labels, seen["boxes"], strict=True))
+                except ImageError as error:  # the file has gone since it was decoded
+                    one = replace(one, scores=None, error=str(error))
+            found.append(replace(one, boxes=boxes))
+        return found
 
     def _decode(self, path: Path) -> torch.Tensor | ImageError:
         try:

@@ -1,0 +1,101 @@
+"""Work on a `Plan`: predict its open parts, and merge them when all are there.
+
+python -m ccd_core.predict.folder FOLDER SHARD/SHARDS DEVICE      # as other devices and clusters run it
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ccd_core.errors import UserError
+from ccd_core.evaluation.thresholds import Thresholds
+from ccd_core.predict.outputs import write_outputs
+from ccd_core.predict.plan import PLAN, Plan, Row, alone, text_of
+from ccd_core.runs.run import Run
+
+ADVANCED = "images: "  # begins a line of such a process, before the number of images that it has done now
+
+
+class Merged(NamedTuple):
+    """How many images are in the outputs, and how many in the file of those that could not be used."""
+
+    good: int
+    bad: int
+
+
+def thresholds_of(plan: Plan) -> Thresholds:
+    """The thresholds of a plan."""
+    return Thresholds(**plan.asked["thresholds"])
+
+
+def work(
+    plan: Plan, device: str, shard: int = 0, shards: int = 1, advance: Callable[[int], None] | None = None
+) -> None:
+    """Predict the open parts of a shard, counted from 0. advance(images) is called after every batch."""
+    parts = plan.open_parts(shard, shards)
+    if not parts:
+        return
+    from ccd_core.predict.predictor import Predictor
+
+    asked = plan.asked
+    predictor = Predictor.open(asked["run"], device)
+    on_gpu = predictor.accelerator.device.type == "cuda"
+    batch_size = asked["batch_size"] or (64 if on_gpu else 32)
+    boxes_at = thresholds_of(plan) if asked["boxes"] else None
+    for part in parts:
+        if plan.is_done(part):
+            continue
+        rows: list[Row] = []
+        given = plan.paths_of(part)
+        paths = [Path(asked["cwd"]) / path for path in given]
+        for batch in predictor.stream(paths, batch_size, asked["workers"], boxes_at):
+            for one in batch:
+                scores = [] if one.scores is None else one.scores.tolist()
+                rows.append(Row(text_of(given[len(rows)]), scores, one.error, one.boxes))
+            if advance:
+                advance(len(batch))
+        plan.write_part(part, rows)
+
+
+def merge(plan: Plan, keep: bool = False) -> Merged | None:
+    """Write the outputs and remove the parts. None if parts are missing, or if another process has merged.
+
+    keep: leave the parts, for somebody who still reads them.
+    """
+    with alone(plan.folder):
+        if not (plan.folder / PLAN).is_file() or plan.open_parts():
+            return None
+        asked = plan.asked
+        outputs = {kind: Path(path) for kind, path in asked["outputs"].items()}
+        classes = Run.open(asked["run"]).classes
+        counts = write_outputs(
+            plan.rows(), outputs, Path(asked["errors"]), classes, thresholds_of(plan), asked["boxes"]
+        )
+        if not keep:
+            plan.remove()
+    return Merged(*counts)
+
+
+def main(folder: str, shard: str, device: str) -> None:
+    """Predict a shard, such as 2/8, of the plan in `folder`, and merge if it was the last one."""
+    path = Path(folder)
+    if not (path / PLAN).is_file():
+        print("The prediction is merged already.")
+        return
+    number, count = map(int, shard.split("/"))
+
+    def advance(images: int) -> None:
+        print(f"{ADVANCED}{images}", flush=True)
+
+    work(Plan.open(path), device, number - 1, count, advance)
+    merge(Plan.open(path))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except UserError as error:
+        sys.exit(str(error))
