@@ -49,7 +49,8 @@ def pick_run() -> None:
     )
     st.session_state[state.RUN_PATH] = str(runs[name])
     run = open_run(runs[name])
-    st.sidebar.caption(f"{run.status} · {literal(run.config.data.spec)} · {len(run.classes)} classes")
+    method = "" if run.config.method.name == "ccd" else f" · method {literal(method_of(run.config).title)}"
+    st.sidebar.caption(f"{run.status} · {literal(run.config.data.spec)} · {len(run.classes)} classes{method}")
     _say_method(run)
     if run.config.data.spec.partition(":")[0] == "demo":
         st.sidebar.caption(

@@ -53,6 +53,8 @@ def outputs_with_views(run: Run) -> ClipOutputs:
 
 def debiasing(run: Run) -> Callable[[np.ndarray], np.ndarray]:
     """From CLIP's probabilities [..., C] to labels, as the run makes them: debiased, or as they are."""
+    if run.config.method.name != "ccd":
+        return lambda p: p  # no other method measures a bias
     bias = np.array([run.load_bias()["classes"][name]["bias"] for name in run.classes], np.float32)
     divisor = bias_in_use(bias, run.config.bias.mode)
     classes = len(run.classes)

@@ -94,10 +94,14 @@ def scores(run: Run, split: str) -> dict[str, np.ndarray]:
     return _arrays(run, f"scores/{split}")
 
 
-@cached_by("global.npz", max_entries=4)
+@cached_by("global.npz", "labels.npz", max_entries=4)
 def image_ids(run: Run) -> tuple[list[str], dict[str, int]]:
-    """Ids of the training images in the order of every [N, ...] array of the run, and the row of each id."""
-    ids = global_arrays(run)["ids"].tolist()
+    """Ids of the training images in the order of every [N, ...] array of the run, and the row of each id.
+
+    A run that was given labels never asks CLIP, so it has no global.npz.
+    """
+    asks_clip = run.config.method.supervision == "none" or run.has("global.npz")
+    ids = (global_arrays(run) if asks_clip else label_arrays(run))["ids"].tolist()
     return ids, {image: row for row, image in enumerate(ids)}
 
 

@@ -23,6 +23,14 @@ from ccd_core.runs.run import Run
 
 TOP = 8  # classes of an image that are shown at first
 SEEN = 3  # classes named beside a view
+MEANINGS = (
+    "Global: CLIP's probability for the whole image. Initial: debiased. "
+    "Local: debiased maximum over the views. Final: what is trained on."
+)
+MEANINGS_OF_OTHERS = (
+    "Global: CLIP's probability for the whole image, where the method asks CLIP. Initial: the training "
+    "labels at first. Final: those at the end of training. 0.5 stands for what is not known."
+)
 
 
 def image_part(run: Run) -> None:
@@ -38,7 +46,11 @@ def image_part(run: Run) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         marked_image(image_url(run.name, image, 640), image, boxes)
-        st.caption(f"{literal(image)}: {len(boxes)} local views{_final_without_views(run, row, len(boxes))}.")
+        if run.config.method.name == "ccd":
+            without = _final_without_views(run, row, len(boxes))
+            st.caption(f"{literal(image)}: {len(boxes)} local views{without}.")
+        else:
+            st.caption(literal(image))
     with right:
         many = len(run.classes) > TOP
         every = st.toggle("All classes", key=state.ALL_CLASSES, bind="query-params") if many else True
@@ -49,8 +61,7 @@ def image_part(run: Run) -> None:
         best_view = p_views.argmax(0) if len(p_views) else None
         class_figure(label_bars(run.classes, kinds, shown, best_view), "label_bars")
         st.caption(
-            "Global: CLIP's probability for the whole image. Initial: debiased. "
-            "Local: debiased maximum over the views. Final: what is trained on."
+            (MEANINGS if run.config.method.name == "ccd" else MEANINGS_OF_OTHERS)
             + (" ● and bold: truly in the image." if "ground truth" in kinds else "")
         )
     if views is not None and best_view is not None:
@@ -64,8 +75,10 @@ def _labels_of(run: Run, row: int, image: str) -> dict[str, np.ndarray]:
     labels = label_arrays(run)
     truth = image_truth(run, image)
     kinds = {} if truth is None else {"ground truth": truth[0]}
-    kinds["global"] = global_arrays(run)["p_global"][row]
-    return kinds | {kind: labels[kind][row] for kind in ("initial", "local", "final")}
+    if run.has("global.npz") or run.config.method.supervision == "none":
+        kinds["global"] = global_arrays(run)["p_global"][row]
+    made = ("initial", "local", "final") if run.config.method.name == "ccd" else ("initial", "final")
+    return kinds | {kind: labels[kind][row] for kind in made}
 
 
 def _unit_boxes(views: pd.DataFrame, frame: int) -> list[UnitBox]:
