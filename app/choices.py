@@ -49,14 +49,7 @@ def pick_run() -> None:
     )
     st.session_state[state.RUN_PATH] = str(runs[name])
     run = open_run(runs[name])
-    method = "" if run.config.method.name == "ccd" else f" · method {literal(method_of(run.config).title)}"
-    st.sidebar.caption(f"{run.status} · {literal(run.config.data.spec)} · {len(run.classes)} classes{method}")
-    _say_method(run)
-    if run.config.data.spec.partition(":")[0] == "demo":
-        st.sidebar.caption(
-            "Numbers on this run are measured on **toy scenes**, drawings made by this project; "
-            "they say nothing about photographs."
-        )
+    st.sidebar.caption(f"{run.status} · {literal(run.config.data.spec)} · {len(run.classes)} classes")
 
 
 def _say_method(run: Run) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.rows import path_shape
 from app.figures.theme import (
     BLUE,
     GREEN,
@@ -115,6 +116,9 @@ def _rows(
     names |= {row: f"<b>{names[row]}</b> ●" for row in marked}
     left = 24 + 7 * max((min(len(row), TITLE_LETTERS) + 2 * (row in marked) for row in rows), default=4)
     axis = class_axis(rows) | {"ticktext": list(names.values()), "range": [len(rows) - 0.5, -0.5]}
+    # Lines of their own, because a heading must not be crossed out by its row's.
+    lines = "".join(f"M0,{number}H1" for number, row in enumerate(rows) if not row.startswith(HEADING))
+    line = {"color": translucent(GREY, 0.4), "width": 1}
     return with_layout(
         figure,
         76 + 26 * len(rows),
@@ -122,7 +126,8 @@ def _rows(
         showlegend=False,
         margin=MARGIN | {"l": left, "t": 12, "b": 52},
         xaxis={"title": {"text": f"{measure}, validation (%)"}, "nticks": 8} | reach,
-        yaxis=axis,
+        yaxis=axis | {"showgrid": False},
+        shapes=[path_shape("paper", lines, line=line, layer="below")],
     )
 
 
