@@ -41,6 +41,8 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
         "datasets.py: TorchvisionNormalize serves classifier and CLIP",
     ),
     ("clip.prompt", "a photo of the {}", "3.1, 4.1", AS_PAPER, "train.py: templates"),
+    ("clip.batch_size", "auto", "not said: what is quickest here", 32, "train.py: one view at a time"),
+    ("clip.fold_norms", True, "not said: the same but for rounding", False, "not there"),
     (
         "clip.round_to",
         None,
@@ -52,6 +54,7 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("bias.entropy_threshold", 0.5, "4.1", 2.0, "train.py: entropy > 2 is left out, natural logarithm"),
     ("bias.entropy_share", None, "not there", AS_PAPER, "not there"),
     ("bias.shrink", 0.0, "not there", AS_PAPER, "not there"),
+    ("bias.form", "divide", "3.3", AS_PAPER, "train.py"),
     ("bias.floor", 0.05, "3.3, no number: the code's", AS_PAPER, "train_gpu#0.sh: LS_coeff 20, so 1/20"),
     ("bias.floor_form", "max", "not said: the code's", AS_PAPER, "train.py: torch.max with 1/LS_coeff"),
     ("none_images.filter", "off", "S 8: proposed, not used", AS_PAPER, "not there"),
@@ -203,7 +206,14 @@ _PAPER = nested({name: value for name, value, *_ in TABLE})
 PRESET_VALUES: dict[str, dict[str, Any]] = {
     # Measured on the toy scenes (benchmarks/quality.py). Settings that are not named have the paper's values.
     "demo": {
-        "clip": {"model": "demo", "pretrained": None, "size": 128, "batch_size": 64, "round_to": 16},
+        "clip": {
+            "model": "demo",
+            "pretrained": None,
+            "size": 128,
+            "batch_size": 64,
+            "round_to": 16,
+            "fold_norms": True,
+        },
         "bias": {"entropy_threshold": 1.5},
         "classifier": {"backbone": "clip:demo", "weights": None, "image_size": 128, "cam_size": 160},
         "views": {"threshold": {"mean_views": 8.0}},  # half of the classes, as 10 of 20 in the paper

@@ -187,7 +187,16 @@ class ClipSettings(Section):
         description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, "
         "of sigmoid-trained models only.",
     )
-    batch_size: int = Field(32, ge=1, le=MOST_BATCH, description="Views in one CLIP forward pass.")
+    batch_size: int | str = Field(
+        32,
+        description="Images or views in one CLIP forward pass; auto: what is quickest on this machine, which is "
+        "measured once.",
+    )
+    fold_norms: bool = Field(
+        False,
+        description="Batch norms of a ResNet CLIP become part of its convolutions: quicker, and the same but "
+        "for rounding.",
+    )
     round_to: int | None = Field(
         None,
         ge=1,
@@ -195,6 +204,13 @@ class ClipSettings(Section):
         description="Sides of local views are rounded to multiples of this, so that they batch; null: "
         "the tower's stride; 1: exact.",
     )
+
+    @field_validator("batch_size")
+    @classmethod
+    def _is_auto_or_a_number(cls, size: int | str) -> int | str:
+        if size == "auto" or (isinstance(size, int) and 1 <= size <= MOST_BATCH):
+            return size
+        raise ValueError(f"is auto or a whole number from 1 to {MOST_BATCH}")
 
     @field_validator("prompt")
     @classmethod
@@ -227,6 +243,11 @@ class BiasSettings(Section):
         le=1e9,
         description="A class's bias counts as measured on so many more images, all at the mean bias: few "
         "images cannot decide.",
+    )
+    form: Literal["divide", "smooth"] = Field(
+        "divide",
+        description="How a probability p becomes a label with bias b. divide: min(p / b, 1), the paper's; "
+        "smooth: 1 - (1 - p)^(1/b), nearly p / b where p is small, and without ties at 1.",
     )
     floor: float | None = Field(
         0.05,

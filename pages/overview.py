@@ -14,6 +14,7 @@ from app.parts.overview import (
     pipeline_steps,
     run_numbers,
     status_part,
+    warnings_part,
 )
 from app.parts.take_away import take_away_part
 from app.reading.predictor import wake_predictor
@@ -33,6 +34,7 @@ page_header(
 status_part(run)
 if steps := pipeline_steps(run):
     pipeline_strip(steps, key="pipeline")
+warnings_part(run)
 if numbers := run_numbers(run):
     metric_row(numbers)
 left, right = st.columns([3, 2])

@@ -11,11 +11,13 @@ from app.components.pipeline_strip import Step
 from app.figures.labels import stage_measures
 from app.figures.training import learning_curves
 from app.parts.run_progress import duration, progress, stages, warm_up
+from app.reading.cached import cached_by
 from app.reading.runs import global_arrays, image_ids, label_arrays, views, views_of
 from app.routes import image_url
 from app.widgets import Metric, empty_state, friendly_errors, show_error, show_figure
 from ccd_core.data.types import UnitBox
 from ccd_core.explore.summary import label_shares, top_class_shares
+from ccd_core.method.boxes import distinct, shares
 from ccd_core.runs.run import Run
 from ccd_core.training.schedule import fitted
 
@@ -150,6 +152,14 @@ def run_numbers(run: Run) -> list[Metric]:
     if validation := report.get("val"):
         meaning = "Mean over the classes, every score from 0.5 on a label."
         numbers.append(("F1 at 0.5, validation", f"{validation['F1']:.1f} %", meaning))
+    of_clip = (report.get("clip") or {}).get("val")
+    if validation and of_clip:
+        gain = validation["mAP"] - of_clip["mAP"]
+        meaning = (
+            "mAP of CLIP's own scores of the validation images, without training. "
+            f"The classifier has {validation['mAP']:.1f} %, {gain:+.1f} points."
+        )
+        numbers.append(("Zero-shot CLIP, validation", f"{of_clip['mAP']:.1f} %", meaning))
     if run.has("checkpoints", "best.json"):
         best = run.load_json("checkpoints", "best.json")
         planned = fitted(run.config, len(image_ids(run)[0])).training.epochs
@@ -162,6 +172,81 @@ def run_numbers(run: Run) -> list[Metric]:
         took = duration(sum(run.state.get("seconds", {}).values()))
         numbers.append(("Time", took, "All stages together; the parts are at the foot of the page."))
     return numbers
+
+
+# -- what a person should know before trusting the run ---------------------------------------------------
+
+MOST_LARGE = 0.25  # share of the views that may cover more than half of the image
+LEAST_DISTINCT = 0.7  # share of the views that should be crops of their own
+FEWEST_POSITIVE = 5  # labels a class, on which the early stop should rest
+
+
+def warnings_part(run: Run) -> None:
+    """Warnings about degenerate views, an early stop that rests on few labels, and a doubtful classifier."""
+    for text in run_warnings(run):
+        st.warning(text, icon=":material/warning:")
+
+
+def run_warnings(run: Run) -> list[str]:
+    """Sentences about what makes the run's classifier doubtful. None of them needs ground truth."""
+    found: list[str] = []
+    if run.has("safeguard.json"):
+        guard = run.load_json("safeguard.json")
+        if guard.get("doubtful"):
+            found.append(
+                "The classifier is likely worse than CLIP itself: where CLIP is sure "
+                f"({guard['images']} images of {guard['split']}), they agree on {guard['share']:.0%} only."
+            )
+    if run.has("views.parquet"):
+        found += _about_views(run)
+    if run.has("labels.npz") and run.config.training.keep != "last" and run.config.labels.update:
+        found += _about_early_stop(run)
+    return found
+
+
+@cached_by("views.parquet", copied=True, max_entries=16)
+def view_statistics(run: Run) -> tuple[int, float, float]:
+    """Number of views, the share that covers over half of the frame, and the share of distinct crops."""
+    table = views(run)
+    if not len(table):
+        return 0, 0.0, 1.0
+    frame = run.config.views.frame
+    sides = table[["x0", "y0", "x1", "y1"]].to_numpy()
+    image = table["image"].astype("category").cat.codes.to_numpy()
+    first, _ = distinct(image, sides)
+    large = float((shares(sides, (frame, frame)) > 0.5).mean())
+    return len(table), large, len(first) / len(table)
+
+
+def _about_views(run: Run) -> list[str]:
+    count, large, apart = view_statistics(run)
+    if count and (large > MOST_LARGE or apart < LEAST_DISTINCT):
+        return [
+            f"Many local views say nothing new: {large:.0%} cover more than half of the image, and "
+            f"{apart:.0%} are crops of their own. Settings that help: views.box=peak, more "
+            "training.warmup_steps."
+        ]
+    return []
+
+
+@cached_by("labels.npz", copied=True, max_entries=16)
+def _few_positives(run: Run) -> tuple[int, int]:
+    """Number of classes with hardly a positive label for the early stop, and of all such labels."""
+    least = run.config.training.positive_label
+    counts = (label_arrays(run)["final"] >= least).sum(0)
+    return int((counts < FEWEST_POSITIVE).sum()), int(counts.sum())
+
+
+def _about_early_stop(run: Run) -> list[str]:
+    classes, labels = _few_positives(run)
+    if classes == 0:
+        return []
+    have = "class has" if classes == 1 else "classes have"
+    return [
+        f"The early stop rests on {labels:,} labels of at least {run.config.training.positive_label:g}; "
+        f"{classes} of {len(run.classes)} {have} fewer than {FEWEST_POSITIVE} of them. "
+        "training.keep=last does without it."
+    ]
 
 
 # -- figures and the foot of the page --------------------------------------------------------------------

@@ -74,7 +74,11 @@ def progress(run: Run, state: RunState) -> tuple[float, str]:
 
 def warm_up(run: Run) -> int:
     """Epochs before the labels are updated; 0 for a run that never updates them."""
-    return run.config.training.warmup_epochs if run.config.labels.update else 0
+    if not run.config.labels.update:
+        return 0
+    metrics = run.load_metrics()
+    done = int((metrics["phase"] == "warm-up").sum()) if len(metrics) else 0
+    return max(run.config.training.warmup_epochs, done)  # few images are warmed up for more epochs
 
 
 @cached_by(copied=True, max_entries=16, ttl=600)

@@ -153,8 +153,27 @@ def debias(p: Any, bias: Any, floor: float = 0.05, clamp: bool = True, form: str
     return labels.clamp(0, 1) if clamp else labels
 
 
+def debias_smoothly(p: Any, bias: Any) -> Any:
+    """Debiased labels 1 - (1 - p)^(1 / bias), in [0, 1] and in the order of p.
+
+    For small p this is nearly p / bias, as in Sec. 3.3. Dividing makes every probability from the bias on a
+    label of 1, so that a sure dog and a doubtful one become equal. Here p = bias becomes about 0.75 and only
+    p = 1 becomes 1. p, bias and what is returned: as in `debias`.
+    """
+    if isinstance(p, np.ndarray):
+        exponent = 1 / np.asarray(bias, np.float32)
+        return 1 - (1 - np.clip(p, 0, 1)) ** exponent
+    return 1 - (1 - p.clamp(0, 1)) ** (1 / p.new_tensor(_numpy(bias)))
+
+
 def debias_as_set(p: Any, divisor: Any, settings: BiasSettings, classes: int, clamp: bool = True) -> Any:
-    """`debias` with the settings' floor. p: [N, C] with a divisor for each class, or [N] with that of one."""
+    """Debiased labels with the settings' form and floor.
+
+    p: [N, C] with a divisor for each class, or [N] with that of one.
+    """
+    if settings.form == "smooth":
+        floor = floor_of(settings, classes)
+        return debias_smoothly(debias(p, np.float32(1), floor, True, settings.floor_form), divisor)
     return debias(p, divisor, floor_of(settings, classes), clamp, settings.floor_form)
 
 

@@ -97,6 +97,16 @@ class ScoresFile(TypedDict, total=False):
     train: Scores | None
     val: Scores | None
     labels: dict[Text, Scores]
+    clip: dict[Text, Scores | None]
+
+
+class SafeguardFile(TypedDict):
+    """safeguard.json: how often the classifier's first class is CLIP's, where CLIP is sure."""
+
+    images: Count
+    share: Number | None
+    split: Text
+    doubtful: bool
 
 
 class BestFile(TypedDict):

@@ -343,7 +343,9 @@ class Run:
             reports = checked(dict[str, Any], stored.get("labels") or {})
             labels = {kind: report for kind, report in reports.items() if _if_scored(report) is not None}
             splits = {split: _if_scored(stored.get(split)) for split in ("train", "val")}
-            return checked(ScoresFile, {**stored, **splits, "labels": labels})
+            asked = checked(dict[str, Any], stored.get("clip") or {})
+            clip = {split: report for split, report in asked.items() if _if_scored(report) is not None}
+            return checked(ScoresFile, {**stored, **splits, "labels": labels, "clip": clip})
 
     def load_scores_of(self, split: str) -> Scores | None:
         """Scores of the kept model on a split, train or val, in percent; None without ground truth."""

@@ -14,6 +14,7 @@ from ccd_core.method.classifier import CamClassifier
 from ccd_core.runs.team import Team
 from ccd_core.runs.work import Work
 from ccd_core.stages.images import count_from
+from ccd_core.stages.teacher_scores import teacher_probabilities, write_safeguard
 from ccd_core.training.checkpoint import load_kept_weights, set_kept_weights
 from ccd_core.training.inference import predict_scores
 from ccd_core.training.trainer import Trainer, Validate
@@ -40,13 +41,15 @@ def write_scores(
     """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
 
     p_global: [N, C] CLIP's probabilities of the whole training images; None for a method that does without.
-    ap.json has the APs of the predictions and of the labels. It is not written without ground truth.
+    ap.json has the APs of the predictions, of the labels, and of what CLIP itself says of the validation
+    images. It is not written without ground truth.
     """
     run = work.folder
     best = run.load_json("checkpoints", "best.json")
     model = trainer.plain_model
     set_kept_weights(model, load_kept_weights(run), run)
     report: dict[str, Any] = {"epoch": best["epoch"]}
+    found: dict[str, np.ndarray] = {}
     with work.progress.stage("scores", sum(map(len, splits.values()))) as advance:
         done = 0
         for split, images in splits.items():
@@ -54,6 +57,7 @@ def write_scores(
                 continue
             scores = predict_scores(model, images, work.accelerator, work.team, count_from(done, advance))
             done += len(images)
+            found[split] = scores
             if work.team.first:
                 write_arrays(run.file("scores", f"{split}.npz"), ids=np.array(images.ids), scores=scores)
             report[split] = scorer.report(split, images.ids, scores)
@@ -67,6 +71,13 @@ def write_scores(
         "final": labels["final"],
     }
     ids = splits["train"].ids
+    p_val = teacher_probabilities(run, splits["val"].ids) if "val" in splits else None
+    if p_val is not None:
+        report["clip"] = {"val": scorer.report("val", splits["val"].ids, p_val)}
+    of_split = "train" if p_val is None else "val"
+    p = p_global if p_val is None else p_val
+    if p is not None:
+        write_safeguard(run, found[of_split], p, of_split)
     report["labels"] = {
         kind: scorer.report("train", ids, values) for kind, values in kinds.items() if values is not None
     }

@@ -16,14 +16,15 @@ log = logging.getLogger("ccd")
 FASTEST = 10.0  # a learning rate is raised to so many times its value at most
 
 
-def fitted(config: CCDConfig, images: int) -> CCDConfig:
+def fitted(config: CCDConfig, images: int, tell: bool = False) -> CCDConfig:
     """The settings with the epochs and the learning rate that `images` training images call for.
 
     With s = ceil(images / batch size) steps an epoch, the warm-up has max(warmup_epochs, warmup_steps / s)
     epochs and the main phase max(epochs - warmup_epochs, main_steps / s), both rounded up. If `rate_steps` is
     set, the learning rate is multiplied by rate_steps / (steps in all), but by no less than 1 and no more
     than `FASTEST`: Adam's steps have a length of about the learning rate, so a run of fewer steps must make
-    longer ones to come as far. Without these settings nothing changes.
+    longer ones to come as far. Without these settings nothing changes. tell: whether the log says what was
+    chosen.
     """
     training = config.training
     steps = max(1, math.ceil(images / training.batch_size))
@@ -35,8 +36,9 @@ def fitted(config: CCDConfig, images: int) -> CCDConfig:
     new = {"warmup_epochs": warm_up, "epochs": max(warm_up + main, 1), "learning_rate": rate}
     if all(getattr(training, name) == value for name, value in new.items()):
         return config
-    log.info(
-        "%d images are %d steps an epoch: %d epochs of warm-up and %d after it, learning rate %.2g",
-        *(images, steps, warm_up, main, rate),
-    )
+    if tell:
+        log.info(
+            "%d images are %d steps an epoch: %d epochs of warm-up and %d after it, learning rate %.2g",
+            *(images, steps, warm_up, main, rate),
+        )
     return config.changed(training=new)

@@ -13,6 +13,8 @@ from ccd_core.method.bias import (
     bias_in_use,
     clip_bias,
     debias,
+    debias_as_set,
+    debias_smoothly,
     entropy,
     entropy_limit,
     floor_of,
@@ -125,3 +127,23 @@ def test_the_floor_is_not_above_the_probability_of_a_class_of_which_nothing_is_k
 
 def test_the_floor_alone_divides_by_nothing():
     np.testing.assert_array_equal(bias_in_use(np.array([0.3, 0.6]), "floor"), [1, 1])
+
+
+@settings(deadline=None)
+@given(probabilities(classes=st.integers(2, 8)), st.floats(0.2, 1))
+def test_smooth_debiasing_raises_and_keeps_the_order(p, value):
+    bias = np.full(p.shape[1], value, np.float32)
+    labels = debias_smoothly(p, bias)
+    assert (labels >= p - 1e-6).all() and (labels <= 1).all()
+    order = np.argsort(p[:, 0])
+    assert (np.diff(labels[order, 0]) >= 0).all()
+    np.testing.assert_allclose(debias_smoothly(torch.from_numpy(p), bias).numpy(), labels, atol=1e-5)
+
+
+def test_smooth_debiasing_has_no_ties_at_one_and_divides_small_probabilities():
+    p = np.array([[0.01], [0.5], [0.9], [0.99]], np.float32)
+    labels = debias_smoothly(p, np.array([0.5], np.float32))[:, 0]
+    assert labels[0] == pytest.approx(0.02, abs=2e-4)
+    assert labels[1] < labels[2] < labels[3] < 1
+    as_set = debias_as_set(p, np.array([0.5], np.float32), BiasSettings(form="smooth", floor=0.0), 1)[:, 0]
+    np.testing.assert_array_equal(as_set, labels)
