@@ -163,7 +163,7 @@ def _print(made: SweepFile) -> None:
         Column(escape(made.setting or "row"), overflow="fold"),
         *(Column(name, justify="right", no_wrap=True) for name in ("mAP", "labels", "paper", "s")),
         Column("taken over", overflow="fold"),
-        title=f"{escape(made.title)}; validation mAP in percent, {len(made.seeds)} seeds",
+        title=f"{escape(made.title)}; validation mAP in percent; seeds {', '.join(map(str, made.seeds))}",
     )
     for point in made.points:
         labels = [run.label_mAP for run in point.runs if run.label_mAP is not None]

@@ -193,7 +193,7 @@ def print_table(made: TableFile, per_class: bool) -> None:
         Column("epoch", justify="right", no_wrap=True),
         Column("s", justify="right", no_wrap=True),
         Column("training labels", overflow="fold"),
-        title=f"Validation mAP in percent, recipe {made.recipe}, {len(made.seeds)} seeds",
+        title=f"Validation mAP in percent; recipe {made.recipe}; seeds {', '.join(map(str, made.seeds))}",
     )
     group = None
     for row in made.rows:

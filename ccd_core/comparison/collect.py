@@ -98,9 +98,8 @@ def check_scorable(dataset: Dataset) -> None:
 def seed_result(one: PlannedRun, out: Path) -> SeedResult:
     """What one run has given so far."""
     folder = one.path.relative_to(out).as_posix()
-    if not (one.path / "config.yaml").is_file():
+    if (run := one.run) is None:
         return SeedResult(seed=one.seed, run=folder, status="created")
-    run = Run.open(one.path)
     state = run.state
     status = run.status
     if status != "finished":

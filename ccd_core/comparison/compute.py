@@ -19,7 +19,6 @@ from typing import Any
 from ccd_core.comparison.plan import PlannedRun, missing
 from ccd_core.errors import Stopped, UserError
 from ccd_core.machine.processes import child_environment
-from ccd_core.runs.run import Run
 from ccd_core.runs.team import end_with_launcher
 
 POLL_SECONDS = 0.5
@@ -169,8 +168,8 @@ class _Clock:
         """{run: seconds that it takes}."""
         took: dict[str, list[float]] = {}
         for one in self.planned:
-            if one.finished:
-                seconds = sum(Run.open(one.path).state.get("seconds", {}).values())
+            if (run := one.run) is not None and run.status == "finished":
+                seconds = sum(run.state.get("seconds", {}).values())
                 took.setdefault(one.row, []).append(max(seconds, 0.1))
         known = {row: sum(values) / len(values) for row, values in took.items()}
         usual = sum(known.values()) / len(known) if known else 1.0
@@ -179,9 +178,9 @@ class _Clock:
 
 def _part_done(one: PlannedRun) -> float:
     """Which part of a run is done, in [0, 1], counted in epochs."""
-    if not (one.path / "config.yaml").is_file():
+    if (run := one.run) is None:
         return 0.0
-    state = Run.open(one.path).state
+    state = run.state
     if state.get("status") == "finished":
         return 1.0
     epochs = one.config.training.epochs
@@ -194,6 +193,6 @@ def _part_done(one: PlannedRun) -> float:
 
 
 def _in_words(one: PlannedRun) -> str:
-    state = Run.open(one.path).state
+    state = run.state if (run := one.run) else {}
     detail = f", {state['detail']}" if state.get("detail") else ""
     return f"{one.path.name}: {state.get('stage', 'starting')}{detail}"

@@ -25,8 +25,18 @@ class PlannedRun:
     config: CCDConfig
 
     @property
+    def run(self) -> Run | None:
+        """The run that is there; None if there is none, or one that cannot be read."""
+        if not (self.path / "config.yaml").is_file():
+            return None
+        try:
+            return Run.open(self.path)
+        except UserError:
+            return None  # whoever computes it says why
+
+    @property
     def finished(self) -> bool:
-        return (self.path / "config.yaml").is_file() and Run.open(self.path).status == "finished"
+        return (run := self.run) is not None and run.status == "finished"
 
     def create(self) -> Run:
         """The run's folder, made if it is not there.
