@@ -79,6 +79,9 @@ PRECISION = "precision"  # link: least precision, percent
 LABEL_RATE = "rate"  # link: labels an image
 LIMIT_CLASS = "limit_class"  # link: class whose threshold is looked at
 THRESHOLD = "threshold"  # link, also on Predict: one threshold for all classes
+MARKED_IMAGE = "marked_image"  # session: (run, image) that the person went back to
+MARK_MORE = "mark_more"  # session: how many images were marked when more were asked for
+MARK_ERROR = "mark_error"  # session: why marks could not be kept
 MOVED_THRESHOLDS = "moved_thresholds"  # session: (run, per class) -> thresholds moved by hand
 
 # -- Predict -----------------------------------------------------------------------------------------

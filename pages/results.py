@@ -9,6 +9,7 @@ from app.choices import current_run
 from app.parts.results.classes import classes_part
 from app.parts.results.curves import curves_part
 from app.parts.results.errors import confusion_part, wrong_part
+from app.parts.results.marking import marking_part
 from app.parts.results.thresholds import thresholds_part
 from app.reading.ground_truth import why_no_truth
 from app.reading.scores import SPLITS, scored, splits_of
@@ -21,6 +22,7 @@ DRAW = {
     "thresholds": thresholds_part,
     "confusion": confusion_part,
     "wrong": wrong_part,
+    "marking": marking_part,
 }
 
 run = current_run()
@@ -37,12 +39,15 @@ splits = splits_of(run)
 measured = [split for split in splits if run.load_scores_of(split)]
 options = measured or splits
 truth = scored(run, options[0]).targets is not None
+# Where there is no ground truth, marking a few images comes first: it is the way to a measured AP.
 titles = {"classes": "Classes"} if measured else {}
+titles |= {} if truth or measured else {"marking": "Label a few"}
 titles |= {
     "curves": "Curves",
     "thresholds": "Thresholds",
     "confusion": "Confusion" if truth else "Agreement",
     "wrong": "Most wrong" if truth else "Least sure",
+    "marking": "Label a few",
 }
 
 bar = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
@@ -59,7 +64,7 @@ part = bar.segmented_control(
 part = part if part in titles else next(iter(titles))
 split = options[0]
 # Agreement is about the training images, the only ones with labels.
-if len(options) > 1 and (truth or part != "confusion"):
+if len(options) > 1 and part != "marking" and (truth or part != "confusion"):
     split = bar.segmented_control(
         "Images",
         options,
@@ -70,7 +75,9 @@ if len(options) > 1 and (truth or part != "confusion"):
         bind="query-params",
         label_visibility="collapsed",
     )
-if not truth:
+if part == "marking":
+    pass  # says itself what it measures and on which images
+elif not truth:
     text = "What is shown below needs no ground truth."
     if measured and part in MEASURED:
         text = "The AP below was measured by the run."
