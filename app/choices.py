@@ -50,20 +50,14 @@ def pick_run() -> None:
     st.session_state[state.RUN_PATH] = str(runs[name])
     run = open_run(runs[name])
     st.sidebar.caption(f"{run.status} · {literal(run.config.data.spec)} · {len(run.classes)} classes")
-
-
-def _say_method(run: Run) -> None:
-    """Name a method other than CCD and, on every page, that a run was given labels."""
-    method = method_of(run.config)
-    labels = labels_used(run.config)
-    if labels:
-        st.sidebar.warning(
-            f"**This run used labels**: {labels}. Its method is {literal(method.title)}, not CCD, and its "
-            "scores do not compare with those of a run without labels.",
-            icon=":material/sell:",
+    if run.config.method.name != "ccd":
+        used = "uses **labels**" if labels_used(run.config) else "no labels were used"
+        st.sidebar.caption(f"Method: {literal(method_of(run.config).title)}; {used}.")
+    if run.config.data.spec.partition(":")[0] == "demo":
+        st.sidebar.caption(
+            "Numbers on this run are measured on **toy scenes**, drawings made by this project; "
+            "they say nothing about photographs."
         )
-    elif run.config.method.name != "ccd":
-        st.sidebar.caption(f"Method: {literal(method.title)}. No labels were used.")
 
 
 def _name_run_in_link() -> None:
@@ -80,7 +74,20 @@ def current_run() -> Run:
             "Start a run",
         )
         st.stop()
-    return open_run(Path(st.session_state[state.RUN_PATH]))
+    run = open_run(Path(st.session_state[state.RUN_PATH]))
+    say_labels_used(run)
+    return run
+
+
+def say_labels_used(run: Run) -> None:
+    """A banner on top of the page of a run that was given labels; nothing for another run."""
+    labels = labels_used(run.config)
+    if labels:
+        st.warning(
+            f"**This run used labels**: {labels}. Its method is {literal(method_of(run.config).title)}, not "
+            "CCD, and its scores do not compare with those of a run without labels.",
+            icon=":material/sell:",
+        )
 
 
 # -- the class: `?class=` ----------------------------------------------------------------------------

@@ -45,6 +45,9 @@ def classes_part(run: Run, split: str) -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom")  # breaks into rows where it is narrow
     with bar:
         runs = compared_runs(run)
+    told = [name for name, one in runs.items() if one is not run and one.config.method.supervision != "none"]
+    if told:
+        st.warning(f"Used labels of the training images: {literal(', '.join(told))}.", icon=":material/sell:")
     columns: dict[str, AP] = {}
     for name, one in runs.items():
         report = one.load_scores_of(split)

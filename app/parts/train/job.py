@@ -12,9 +12,11 @@ from app.parts.train.job_details import details_part
 from app.reading.readable_folders import refuse_unknown
 from app.reading.runs import workspace
 from app.widgets import friendly_errors, literal
+from ccd_core.baselines.registry import method_of
 from ccd_core.jobs import control
 from ccd_core.jobs.control import Job
 from ccd_core.machine.gpus import devices_of
+from ccd_core.runs.run import Run
 
 LAST_LINES = 8  # of the output of a job that failed and is not opened
 
@@ -27,7 +29,7 @@ def job_card(job: Job, opened: bool) -> None:
         spec = literal(run.config.data.spec)
         preset = literal(run.config.preset_name)
         head.markdown(
-            f"**{literal(run.name)}** {_badge(job)} :gray[{spec} · preset {preset} · {_where(job)}]"
+            f"**{literal(run.name)}** {_badge(job)} :gray[{spec} · preset {preset}{_method(run)} · {_where(job)}]"
         )
         with friendly_errors():
             _actions(job, first, second)
@@ -46,6 +48,14 @@ def job_card(job: Job, opened: bool) -> None:
 def _badge(job: Job) -> str:
     word = "stopping" if job.asked is not None else job.status
     return f":{COLOURS.get(job.status, 'gray')}-badge[{word}]"
+
+
+def _method(run: Run) -> str:
+    """A method other than CCD, and whether it uses labels."""
+    if run.config.method.name == "ccd":
+        return ""
+    uses = ", uses labels" if run.config.method.supervision != "none" else ""
+    return f" · method {literal(method_of(run.config).title)}{uses}"
 
 
 def _where(job: Job) -> str:
