@@ -28,9 +28,8 @@ def job_card(job: Job, opened: bool) -> None:
         head, first, second = st.columns([6, 1.15, 1.15], vertical_alignment="center")
         spec = literal(run.config.data.spec)
         preset = literal(run.config.preset_name)
-        head.markdown(
-            f"**{literal(run.name)}** {_badge(job)} :gray[{spec} · preset {preset}{_method(run)} · {_where(job)}]"
-        )
+        about = f"{spec} · preset {preset}{_method(run)} · {_where(job)}"
+        head.markdown(f"**{literal(run.name)}** {_badge(job)} :gray[{about}]")
         with friendly_errors():
             _actions(job, first, second)
         if line := stages(run, job.status, job.state):
