@@ -14,7 +14,7 @@ from rich.table import Table
 from ccd_core.cli.bars import StageBars
 from ccd_core.cli.many_images import MOST_NAMED, Request, predict_into_files
 from ccd_core.cli.options import Json, RunPath
-from ccd_core.cli.text import console, messages
+from ccd_core.cli.text import console, messages, say
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,12 +27,19 @@ NAMED = 3  # images that a warning names
 
 
 def evaluate(
-    path: RunPath, as_json: Json = False, split: Annotated[str, typer.Option(help="val or train.")] = "val"
+    path: RunPath,
+    as_json: Json = False,
+    split: Annotated[
+        str, typer.Option(help="val, train, or marked: the images that were marked on the page Results.")
+    ] = "val",
 ) -> None:
     """Average precision of a run's classifier, per class and mean, in percent."""
     from ccd_core.runs.run import Run
 
     opened = Run.open(path)
+    if split == "marked":
+        _measured_on_marks(opened, as_json)
+        return
     scores = opened.load_ap()
     report = {"train": scores.get("train"), "val": scores.get("val")}.get(split)
     if report is None:
@@ -50,6 +57,27 @@ def evaluate(
     table.add_section()
     table.add_row("mAP", f"{report['mAP']:.1f}")
     console.print(table)
+
+
+def _measured_on_marks(run: Run, as_json: bool) -> None:
+    """mAP, F1, precision and recall of the marked images, with 95 % confidence intervals."""
+    from ccd_core.evaluation import marked, thresholds
+
+    found = marked.measure_run(run, thresholds.in_use(run).array(run.classes))
+    if found is None:
+        raise UserError(
+            f"Run {run.name} has fewer than {marked.FEWEST} marked images, or none with a class; "
+            "mark some on the page Results of `ccd app`, under Label a few."
+        )
+    if as_json:
+        measures = {name: vars(one) for name, one in found.measures.items()}
+        print(json.dumps({"run": str(run.path), "images": found.images, **measures}))
+        return
+    table = Table(f"{escape(run.name)}, {found.images} marked images", "%", "95 % confidence")
+    for name, one in found.measures.items():
+        table.add_row(name, f"{100 * one.value:.1f}", f"{100 * one.low:.1f} to {100 * one.high:.1f}")
+    console.print(table)
+    say("{} more marked images would halve the intervals.", f"{found.more_to_halve:,}")
 
 
 def predict(

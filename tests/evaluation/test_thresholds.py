@@ -81,7 +81,6 @@ def test_a_label_rate_is_met_as_closely_as_ties_allow(scores, rate):
 
 def test_what_is_saved_comes_back_and_says_where_it_is_from(copied_run):
     run = copied_run()
-    assert thresholds.of_run(run) is None
     scores = run.load_scores("val")["scores"]
     chosen = thresholds.choose("rate", SortedScores(scores), run.classes, 1.5, split="val")
     stored = json.loads(thresholds.save(run, chosen).read_text())
