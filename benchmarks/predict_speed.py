@@ -4,8 +4,8 @@
     python benchmarks/predict_speed.py memory --files 5000 50000
 
 The plain loop is what one writes first: a Dataset that opens each file with Pillow, a DataLoader with a
-worker process for each core, and one forward pass a batch. Both sides predict the same files with the same weights,
-and their scores are compared. Files of the second measurement are hard links to a few small scenes.
+worker process for each core, and one forward pass a batch. Both sides predict the same files with the same
+weights, and their scores are compared. Files of the second measurement are hard links to a few small scenes.
 """
 
 from __future__ import annotations
