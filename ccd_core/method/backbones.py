@@ -189,7 +189,8 @@ def _timm_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
         near = difflib.get_close_matches(name, timm.list_models(), 3)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(
-            f"timm has no model {name!r}; {meant}`python -c 'import timm; print(timm.list_models())'` lists them."
+            f"timm has no model {name!r}; {meant}"
+            "`python -c 'import timm; print(timm.list_models())'` lists them."
         )
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     made: dict[str, Any] = {"pretrained": imagenet, "num_classes": 0, "global_pool": "", **values}
