@@ -1,14 +1,18 @@
 """The proof-of-concept study (Sec. 3.2, Fig. 3): how much do labels gain from local views around objects?
 
 This is a measurement, apart from the pipeline. Policies that need ground-truth boxes exist only here. No
-setting of a run can name them, and nothing that trains imports this module. `cam` and `moved` take the views
-of a run. All other policies take nine views an image, as in the paper.
+setting of a run can name them, and nothing that trains imports this module. With `train`, a classifier is
+trained on the labels of each policy, as in the paper, and thrown away when it is measured. `cam` and `moved`
+take the views of a run. All other policies take nine views an image, as in the paper.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +22,13 @@ from ccd_core.clip.teacher import PromptedClip, load_teacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.data.decoding.images import image_size
-from ccd_core.data.loading import read_batches
-from ccd_core.data.types import Box, GroundTruth, ImageList
+from ccd_core.data.loading import DecodedImages, read_batches
+from ccd_core.data.types import Box, Dataset, GroundTruth, ImageList
 from ccd_core.errors import UserError
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.bias import clip_bias, entropy_limit
+from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
 from ccd_core.method.local_views import clip_probabilities
 from ccd_core.method.views import moved_boxes, random_boxes
@@ -32,6 +37,9 @@ from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.labels import read_local_probabilities
+from ccd_core.training.checkpoint import load_kept_weights, set_kept_weights
+from ccd_core.training.inference import predict_scores
+from ccd_core.training.trainer import Trainer
 
 VIEWS = 9  # an image (Sec. 3.2)
 # An image with fewer than nine boxes has each again at the next of these parts of the longer side (footnote
@@ -85,15 +93,20 @@ def study(
     run: Run | None = None,
     limit: int | None = None,
     report: Reporter | None = None,
+    train: bool = False,
 ) -> dict[str, Any]:
     """Measure the labels that each policy gives for the training images.
 
     config: its CLIP, bias, frame and alpha are used. run: `cam` and `moved` take its views. limit: the
     greatest number of images. report(stage, done, total, detail) is called as the work proceeds.
 
+    train: also train a classifier on the final labels of each policy, as the paper does for Fig. 3. It is
+    measured on the validation images and thrown away: no run can be made of it.
+
     Returns {policy: {"views": views an image, "local": measures, "final": measures}}, where the measures are
-    mAP, micro-AP and F1 in percent of the local and of the final labels. `initial` stands for no views.
-    Raises UserError if a policy lacks the run or the ground truth that it needs.
+    mAP, micro-AP and F1 in percent of the local and of the final labels. `initial` stands for no views. With
+    `train`, "classifier" has the measures of the classifier. Raises UserError if a policy lacks the run or
+    the ground truth that it needs.
     """
     dataset = open_dataset(config.data.spec, config.data.classes)
     truth = dataset.ground_truth("train")
@@ -112,6 +125,7 @@ def study(
     results: dict[str, Any] = {
         "initial": {"views": 0.0, "local": None, "final": _measures(scorer, images, initial)}
     }
+    finals = {"initial": initial}
     for policy in policies:
         if policy == "cam":
             assert run is not None
@@ -122,12 +136,61 @@ def study(
             views = PolicyViews(policy, config, truth, images, run)
             p_local, n_views = local_probabilities_of(views, clip, images, config, report)
         local = debiased_local(p_local, bias, config)
+        finals[policy] = final_labels(initial, local, config)
         results[policy] = {
             "views": float(n_views.mean()),
             "local": _measures(scorer, images, np.nan_to_num(local)),
-            "final": _measures(scorer, images, final_labels(initial, local, config)),
+            "final": _measures(scorer, images, finals[policy]),
         }
+    if train:
+        for policy, measures in _classifiers(finals, dataset, images, config, report).items():
+            results[policy]["classifier"] = measures
     return results
+
+
+def _classifiers(
+    finals: dict[str, np.ndarray],
+    dataset: Dataset,
+    images: ImageList,
+    config: CCDConfig,
+    report: Reporter | None,
+) -> dict[str, dict[str, Any]]:
+    """{policy: measures} of a classifier trained on the labels of each policy, on the validation images.
+
+    finals: {policy: final labels [N, C] of the images}, with the initial labels under `initial`. All
+    classifiers share one warm-up on the initial labels. They are trained in a temporary folder, which goes.
+    """
+    scorer = Scorer(dataset)
+    if dataset.ground_truth("val") is None:
+        raise UserError(f"The data set {dataset.spec} has no labelled validation images to measure on.")
+    accelerator = make_accelerator(config.device, config.precision)
+    size = config.classifier.image_size
+    decoded = {}
+    for split, some in (("train", images), ("val", dataset.splits["val"])):
+        decoded[split] = DecodedImages(some, size, config.data.cache_gb, config.data.workers)
+        if decoded[split].check(lambda done: None):
+            raise UserError(f"Some {split} images cannot be read; leave them out of the data set.")
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="ccd-study-") as folder:
+        warm = Path(folder) / "warmup.safetensors"
+        for policy, labels in finals.items():
+            run = Run.create(Path(folder) / policy, config, dataset.classes)
+            if warm.is_file():
+                run.file("checkpoints").mkdir()
+                shutil.copy2(warm, run.file("checkpoints", "last.safetensors"))
+            torch.manual_seed(config.seed)
+            work = Work(config, accelerator, run, Progress(reporter=report))
+            trainer = Trainer(make_classifier(config.classifier, len(dataset.classes)), work)
+            if config.labels.update:
+                trainer.warm_up(decoded["train"], finals["initial"])
+                if not warm.is_file() and run.has("checkpoints", "last.safetensors"):
+                    shutil.copy2(run.file("checkpoints", "last.safetensors"), warm)
+            trainer.train(decoded["train"], labels)
+            set_kept_weights(trainer.plain_model, load_kept_weights(run), run)
+            scores = predict_scores(trainer.plain_model, decoded["val"], accelerator)
+            measures = scorer.report("val", decoded["val"].ids, scores) or {}
+            found[policy] = {name: measures[name] for name in ("mAP", "micro_AP", "F1")}
+    return found
 
 
 class PolicyViews:

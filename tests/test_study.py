@@ -36,3 +36,10 @@ def test_a_policy_without_its_run_or_its_ground_truth_is_refused(tiny_run, tmp_p
     (tmp_path / "a.jpg").write_bytes(picture.read_bytes())
     with pytest.raises(UserError, match="no ground truth"):
         study(tiny_run.config.changed(data={"spec": f"folder:{tmp_path}"}), ["grid"])
+
+
+def test_a_classifier_is_trained_on_the_labels_of_a_policy(tiny_run):
+    """On the labels of the run's own views it is the run's classifier."""
+    results = study(tiny_run.config, ["cam"], tiny_run, train=True)
+    assert results["cam"]["classifier"]["mAP"] == tiny_run.load_ap()["val"]["mAP"]
+    assert results["initial"]["classifier"]["mAP"] != results["cam"]["classifier"]["mAP"]

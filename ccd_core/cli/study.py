@@ -27,10 +27,17 @@ def study(
     preset: Annotated[str, typer.Option(help="For a data set: whose CLIP and settings are used.")] = "paper",
     images: Annotated[int | None, typer.Option(min=1, help="The first so many training images only.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train", help="Also train a classifier on the labels of each policy, as the paper does."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """How good labels are by where the local views are cut (Fig. 3). A measurement: ground-truth boxes reach
-    no training.
+    no run. With --train, classifiers are trained on the labels, measured on the validation images, and
+    thrown away.
 
     ccd study runs/first
 
@@ -48,7 +55,7 @@ def study(
     chosen = policies or [name for name in POLICIES if run or name not in NEEDS_RUN]
     with StageBars() as bars:
         results = measure(
-            config.changed(device=device), chosen, run, images, None if as_json else bars.report
+            config.changed(device=device), chosen, run, images, None if as_json else bars.report, train
         )
     if as_json:
         print(json.dumps(results))
@@ -60,12 +67,15 @@ def study(
         "final\nmAP",
         "final\nmicro-AP",
         "final\nF1",
+        *(["trained\nmAP"] if train else []),
     )
     columns = [Column(title, "", justify="right", no_wrap=True, overflow="fold") for title in numbers]
     table = Table(
         Column("local views", overflow="fold"),
         *columns,
-        title="Views an image; local and final labels, in percent",
+        title="Views an image; local and final labels"
+        + ("; classifier trained on the final ones" if train else "")
+        + ", in percent",
     )
     for policy, result in results.items():
         final, local = result["final"], result["local"]
@@ -75,6 +85,7 @@ def study(
             f"{result['views']:.1f}",
             _shown(local, "mAP"),
             *(_shown(final, key) for key in ("mAP", "micro_AP", "F1")),
+            *([_shown(result["classifier"], "mAP")] if train else []),
         )
     console.print(table)
 
