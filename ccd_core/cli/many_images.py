@@ -324,28 +324,43 @@ def _report(request: Request, merged: Merged) -> None:
     names = ", ".join(map(str, request.outputs.values()))
     text = "{} images labelled in {}; thresholds: {}."
     say(text, f"{merged.good:,}", names, request.limits.in_words, to=messages)
+    warn_of_unlike(merged.named, merged.unlike, merged.good)
     if not merged.bad:
         return
     with open(request.errors_file, encoding="utf-8", newline="") as file:
         for count, row in enumerate(csv.DictReader(file)):
             if count == MOST_NAMED:
                 break
-            print(f"skipped {row['image']}: {row['reason']}", file=sys.stderr)
+            image, reason = row["image"], row["reason"]
+            said = reason if Path(image).name in reason else f"{image}: {reason}"
+            print(f"skipped {said}", file=sys.stderr)
     many = "1 image" if merged.bad == 1 else f"{merged.bad:,} images"
     say("{} could not be used; the reasons are in {}.", many, request.errors_file, to=messages)
+
+
+def warn_of_unlike(named: list[str], unlike: int, images: int) -> None:
+    """Say how many images are unlike those that the classifier was trained on. named: the first of them."""
+    if unlike:
+        say(
+            "[yellow]{} of {} images are unlike those that the classifier was trained on, so their labels "
+            "mean little:[/] {}",
+            *(f"{unlike:,}", f"{images:,}", ", ".join(named) + (", ..." if unlike > len(named) else "")),
+            to=messages,
+        )
 
 
 def _print_records(plan: Plan, request: Request) -> None:
     """The images as one JSON list, a record at a time."""
     import numpy as np
 
-    from ccd_core.predict.tables import as_records
+    from ccd_core.predict.tables import UNLIKE, as_records
 
     begin = "["
     for row in plan.rows():
         if row.error is None:
             scores = np.asarray(row.scores, np.float32)
             (record,) = as_records([(row.image, scores)], request.run.classes, request.limits)
+            record |= {} if row.unlike is None else {UNLIKE: row.unlike}
             record |= {"boxes": row.boxes} if request.boxes else {}
         else:
             record = {"image": row.image, "labels": [], "error": row.error}

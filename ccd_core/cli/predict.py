@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.bars import StageBars
-from ccd_core.cli.many_images import MOST_NAMED, Request, predict_into_files
+from ccd_core.cli.many_images import MOST_NAMED, Request, predict_into_files, warn_of_unlike
 from ccd_core.cli.options import Json, RunPath
 from ccd_core.cli.text import console, messages, say
 from ccd_core.errors import UserError
@@ -202,6 +202,7 @@ def _print(
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
     done = 0
+    unlike: list[str] = []
     with StageBars(messages) as bars:
         bars.report("predict", 0, len(paths), "")
         for batch in predictor.stream(paths, batch_size or 32, workers, limits if boxes else None):
@@ -211,7 +212,9 @@ def _print(
                     print(f"skipped {one.error}", file=sys.stderr)
                     skipped.append({"image": name, "labels": [], "error": one.error})
                     continue
-                (record,) = as_records([(name, one.scores)], run.classes, limits)
+                known = None if predictor.likeness is None else [name] * one.unlike
+                unlike += known or []
+                (record,) = as_records([(name, one.scores)], run.classes, limits, known)
                 if as_json:
                     records.append(record | ({"boxes": one.boxes} if boxes else {}))
                 else:
@@ -222,6 +225,7 @@ def _print(
             bars.report("predict", done, len(paths), "")
     for name, why in list(left_out.items())[:MOST_NAMED]:
         print(f"left out {name}: {why}", file=sys.stderr)
+    warn_of_unlike(unlike[:NAMED], len(unlike), len(paths) - len(skipped))
     if as_json:
         print(json.dumps(records + skipped))
     if len(skipped) == len(paths):

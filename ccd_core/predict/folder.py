@@ -8,22 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from ccd_core.errors import UserError
 from ccd_core.evaluation.thresholds import Thresholds
-from ccd_core.predict.outputs import write_outputs
+from ccd_core.predict.outputs import Columns, Merged, write_outputs
 from ccd_core.predict.plan import PLAN, Plan, Row, alone, text_of
 from ccd_core.runs.run import Run
 
 ADVANCED = "images: "  # begins a line of such a process, before the number of images that it has done now
-
-
-class Merged(NamedTuple):
-    """How many images are in the outputs, and how many in the file of those that could not be used."""
-
-    good: int
-    bad: int
 
 
 def thresholds_of(plan: Plan) -> Thresholds:
@@ -54,7 +46,8 @@ def work(
         for batch in predictor.stream(paths, batch_size, asked["workers"], boxes_at):
             for one in batch:
                 scores = [] if one.scores is None else one.scores.tolist()
-                rows.append(Row(text_of(given[len(rows)]), scores, one.error, one.boxes))
+                unlike = None if one.distance is None else one.unlike
+                rows.append(Row(text_of(given[len(rows)]), scores, one.error, unlike, one.boxes))
             if advance:
                 advance(len(batch))
         plan.write_part(part, rows)
@@ -70,13 +63,17 @@ def merge(plan: Plan, keep: bool = False) -> Merged | None:
             return None
         asked = plan.asked
         outputs = {kind: Path(path) for kind, path in asked["outputs"].items()}
-        classes = Run.open(asked["run"]).classes
+        run = Run.open(asked["run"])
         counts = write_outputs(
-            plan.rows(), outputs, Path(asked["errors"]), classes, thresholds_of(plan), asked["boxes"]
+            plan.rows(),
+            outputs,
+            Path(asked["errors"]),
+            Columns(run.classes, asked["boxes"], plan.knows_likeness()),
+            thresholds_of(plan),
         )
         if not keep:
             plan.remove()
-    return Merged(*counts)
+    return counts
 
 
 def main(folder: str, shard: str, device: str) -> None:

@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         ("image", pa.string()),
         ("scores", pa.list_(pa.float32())),  # empty for an image that cannot be used
         ("error", pa.string()),
+        ("unlike", pa.bool_()),  # the training images; null if the run does not say what those are like
         ("boxes", pa.string()),  # JSON: {label: [x0, y0, x1, y1] or null}, or null
     ]
 )
@@ -48,6 +49,7 @@ class Row:
     image: str
     scores: list[float]
     error: str | None
+    unlike: bool | None  # the training images
     boxes: dict[str, list[float] | None] | None
 
 
@@ -130,6 +132,7 @@ class Plan:
             "image": [row.image for row in rows],
             "scores": [row.scores for row in rows],
             "error": [row.error for row in rows],
+            "unlike": [row.unlike for row in rows],
             "boxes": [None if row.boxes is None else json.dumps(row.boxes) for row in rows],
         }
         with replacing(self._file(part)) as partial:
@@ -143,9 +146,13 @@ class Plan:
                 table = pq.read_table(path)
             for row in table.to_pylist():
                 boxes = None if row["boxes"] is None else json.loads(row["boxes"])
-                yield Row(row["image"], row["scores"], row["error"], boxes)
+                yield Row(row["image"], row["scores"], row["error"], row["unlike"], boxes)
         for name, why in self.left_out.items():
-            yield Row(name, [], why, None)
+            yield Row(name, [], why, None, None)
+
+    def knows_likeness(self) -> bool:
+        """Whether the rows say which images are unlike the training images."""
+        return next((row.unlike is not None for row in self.rows() if row.error is None), False)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -23,6 +23,7 @@ from ccd_core.machine.device import make_accelerator
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.likeness import Likeness
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
+from ccd_core.method.regions import peak_boxes_at
 from ccd_core.method.views import AxisMaxima, normalize_cam
 from ccd_core.runs.likeness import read_likeness
 from ccd_core.runs.run import Run
@@ -245,8 +246,11 @@ class Predictor:
         pixels = self._square(Path(path), frame)[None]
         model = self._after_warmup() if warmed_up else self.model
         logits, cam = class_maps_of(model, pixels, settings.classifier.cam_size, self.accelerator)
-        maxima = AxisMaxima(cam[0], (frame, frame))
-        extents = [maxima.extents(threshold).tolist() for threshold in thresholds]  # [T][C][4]
+        if settings.views.box == "peak":
+            extents = peak_boxes_at(cam[0], (frame, frame), thresholds).tolist()  # [T][C][4]
+        else:
+            maxima = AxisMaxima(cam[0], (frame, frame))
+            extents = [maxima.extents(threshold).tolist() for threshold in thresholds]
         boxes = [
             [None if of_threshold[c][0] < 0 else of_threshold[c] for of_threshold in extents]
             for c in range(len(self.classes))
