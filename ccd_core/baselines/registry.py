@@ -14,8 +14,6 @@ from ccd_core.baselines.tables import USES_LABELS, Group
 from ccd_core.config import CCDConfig
 
 CLIP_TOP = "CLIP's most probable class of each image"
-OF_PAPER = ("bce", "bce_ls", "sarb", "asl", "sst", "ll_r", "g2netpl", "an", "an_ls", "wan", "partial_bce")
-OF_PAPER += ("role", "cdul", "ccd")
 
 
 @dataclass(frozen=True)
