@@ -49,12 +49,13 @@ def plain_loop(run_path: Path, files: Sequence[Path], workers: int):
                 small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
             return torch.from_numpy(np.array(small)).permute(2, 0, 1)
 
-    began = time.perf_counter()
+    moments = []
     scores = []
     with torch.inference_mode():
         for pixels in DataLoader(Files(), BATCH, num_workers=workers):
             scores.append(torch.sigmoid(predictor.model(normalise(pixels))))
-    return torch.cat(scores).numpy(), len(files) / (time.perf_counter() - began)
+            moments.append(time.perf_counter())
+    return torch.cat(scores).numpy(), rate(len(files), moments)
 
 
 def ours(run_path: Path, files: Sequence[Path], folder: Path):
@@ -70,11 +71,16 @@ def ours(run_path: Path, files: Sequence[Path], folder: Path):
     run = Run.open(run_path)
     request = Request(run, list(files), {"csv": folder / "out.csv"}, None, in_use(run), False, BATCH, -1)
     plan = Plan.make(request.folder, request.images, request.in_full())
-    began = time.perf_counter()
-    work(plan, "cpu")
+    moments: list[float] = []
+    work(plan, "cpu", advance=lambda done: moments.append(time.perf_counter()))
     scores = np.array([row.scores for row in plan.rows()], np.float32)
     merge(plan)
-    return scores, len(files) / (time.perf_counter() - began)
+    return scores, rate(len(files), [*moments, time.perf_counter()])
+
+
+def rate(images: int, moments: Sequence[float]) -> float:
+    """Images a second after the first batch, so that loading a model and starting workers do not count."""
+    return (images - BATCH) / (moments[-1] - moments[0])
 
 
 def speed(run_path: Path, files: Sequence[Path], pairs: int) -> None:
