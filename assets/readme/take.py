@@ -30,6 +30,7 @@ PAGES = {  # file: (page and its link, colour scheme)
     "labels": ("labels?show=The+whole+data+set&alpha=0.7&", "light"),
     "view_lab": ("view_lab?", "light"),
     "results": ("results?part=Thresholds&", "light"),
+    "compare": ("compare?", "light"),
     "predict": ("predict?example=val_000111&", "light"),
     "train": ("train?job=first&", "light"),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from app.widgets import literal
 
-PAGES = ["overview", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train"]
+PAGES = ["overview", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "compare", "predict", "train"]
 
 
 @pytest.mark.parametrize("page", PAGES)

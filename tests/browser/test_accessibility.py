@@ -20,6 +20,7 @@ PAGES = [
     "results?part=Classes",
     "results?part=Thresholds",
     "results?part=Most+wrong",
+    "compare",
     "predict",
     "train?job=tiny",
 ]

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize(
-    "name", ["", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "predict", "train"]
+    "name", ["", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "compare", "predict", "train"]
 )
 def test_every_page_paints(page, address, name):
     page.goto(f"{address}/{name}?run=tiny")
