@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from ccd_core.config_versions import VERSION, lost_settings, with_lost
+from ccd_core.config_versions import lost_settings, with_former, with_lost
 from ccd_core.errors import UserError
 from ccd_core.paths import absolute_place, split_place
 from ccd_core.presets import FOR_DATASET, PRESET_VALUES
@@ -205,6 +205,7 @@ def build_recorded(values: dict[str, Any]) -> tuple[CCDConfig, list[str]]:
             spec if isinstance(spec, str) else None,
         )
         values = with_lost(values, lost, preset.model_dump(mode="json"))
+    values = with_former(values)
     try:
         return CCDConfig.model_validate(values), lost
     except ValidationError as error:
@@ -226,7 +227,8 @@ def _shown_name(name: str) -> str:
 
 def setting_name(problem: Any) -> str:
     """The dotted name of the setting that an error of pydantic is about."""
-    kinds = ("float", "MeanViews", "SearchedViews", "str", "list[str]")  # of values, not names of settings
+    # The kinds of values that a setting may have are no part of its name.
+    kinds = ("int", "float", "MeanViews", "SearchedViews", "str", "list[str]")
     return ".".join(str(part) for part in problem["loc"] if part not in kinds)
 
 
@@ -286,7 +288,7 @@ def load_config(
     place = {"spec": dataset} if dataset else {}
     given = _merge(given, {"data": place | ({"classes": str(classes)} if classes else {})})
     spec = given["data"].get("spec") if isinstance(given["data"], dict) else None
-    base = CCDConfig.preset(preset or "paper", spec if isinstance(spec, str) else None)
+    base = CCDConfig.preset("paper" if preset is None else preset, spec if isinstance(spec, str) else None)
     chosen = given.get("method")
     if isinstance(chosen, dict) and chosen.get("recipe") == "own":
         kind = base.data.spec.partition(":")[0]

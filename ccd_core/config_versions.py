@@ -2,7 +2,8 @@
 
 A run keeps all its settings. One that is missing was lost, or is newer than the run. A lost one has the value
 of the run's preset, never a general default: the learning rate of the demo is a hundred times the paper's.
-One that is newer than the run has its default, which computes what the run's own version did.
+One that is newer than the run has its default, which computes what the run's own version did. Where the
+default computes something else, `FORMER` has the value that does.
 """
 
 from __future__ import annotations
@@ -24,6 +25,20 @@ OF_VERSION_1 = {
     "schedule shared_flip warmup_epochs warmup_on weight_decay",
     "views": "box cam_threshold frame offset policy threshold",
 }
+
+# Settings newer than version 1 whose default is not what runs without them did, and what those did.
+FORMER: dict[str, Any] = {"clip.fold_norms": False}
+
+
+def with_former(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run's file, and those of `FORMER` that it does not name."""
+    completed = dict(values)
+    for name, value in FORMER.items():
+        section, _, key = name.rpartition(".")
+        part = completed.get(section)
+        if isinstance(part, dict) and key not in part:
+            completed[section] = part | {key: value}
+    return completed
 
 
 def of_version_1() -> list[str]:

@@ -188,12 +188,12 @@ class ClipSettings(Section):
         "of sigmoid-trained models only.",
     )
     batch_size: int | str = Field(
-        32,
-        description="Images or views in one CLIP forward pass; auto: what is quickest on this machine, which is "
+        "auto",
+        description="Images or views in one CLIP forward pass; auto: what is quickest on this machine, "
         "measured once.",
     )
     fold_norms: bool = Field(
-        False,
+        True,
         description="Batch norms of a ResNet CLIP become part of its convolutions: quicker, and the same but "
         "for rounding.",
     )
@@ -273,6 +273,8 @@ class NoneImageSettings(Section):
     )
     threshold: float | None = Field(
         None,
+        ge=-1,
+        le=1e6,
         description="Cosine below, or entropy (nats) above which an image shows no class; null: Otsu's "
         "split.",
     )

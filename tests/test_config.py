@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ccd_core.config import PRESETS, CCDConfig, load_config
+from ccd_core.config import PRESETS, CCDConfig, build_recorded, load_config
 from ccd_core.errors import UserError
 
 
@@ -76,3 +76,10 @@ def test_backbone_options_load_no_files():
         CCDConfig.preset("paper").changed(
             classifier={"backbone": "timm:resnet18", "backbone_options": {"checkpoint_path": "weights.pt"}}
         )
+
+
+def test_a_run_without_the_setting_of_folded_norms_did_not_fold_them():
+    values = CCDConfig.preset("demo").model_dump(mode="json")
+    assert build_recorded(values)[0].clip.fold_norms
+    del values["clip"]["fold_norms"]
+    assert not build_recorded(values)[0].clip.fold_norms

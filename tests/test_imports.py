@@ -50,7 +50,7 @@ ROWS = (
     "ccd_core.config",
     "ccd_core.settings, ccd_core.config_versions",
     "ccd_core.presets, ccd_core.recipes, ccd_core.prompts, ccd_core.paths, ccd_core.weights",
-    "ccd_core.files, ccd_core.yaml_files",
+    "ccd_core.files, ccd_core.yaml_files, ccd_core.device_memory",
     "ccd_core.errors, ccd_core._lazy",
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names.split(", ")}

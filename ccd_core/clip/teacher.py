@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,9 +17,12 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from ccd_core.clip.batch_size import remembered_batch_size
+from ccd_core.clip.folding import fold_norms
 from ccd_core.clip.photo_words import PhotoWords, refuse_unknown
 from ccd_core.clip.towers import FixedTower, any_size
 from ccd_core.clip.weights import load_network
+from ccd_core.device_memory import Pass, to_device
 from ccd_core.errors import UserError
 from ccd_core.paths import DEMO_CLIP
 from ccd_core.prompts import Names, prompts_of
@@ -49,7 +52,13 @@ class ClipTeacher:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, device: torch.device, precision: str = "fp32", sigmoid: bool = False
+        self,
+        model: Any,
+        tokenizer: Any,
+        device: torch.device,
+        precision: str = "fp32",
+        sigmoid: bool = False,
+        folded: bool = False,
     ):
         from open_clip.model import convert_weights_to_lp
 
@@ -61,6 +70,8 @@ class ClipTeacher:
         model = model.eval().requires_grad_(False)
         self.mean, self.std = _statistics(model.visual)
         self.tower = any_size(model.visual)
+        if folded:
+            fold_norms(self.tower)  # in fp32, before any rounding
         self.arithmetic = _PRECISION[precision]
         if precision == "fp16" and device.type == "cpu":
             # The same memory. In fp16 most CPUs need many minutes for a picture of 640 x 640.
@@ -84,6 +95,7 @@ class ClipTeacher:
         device: str | torch.device = "cpu",
         precision: str = "fp32",
         sigmoid: bool = False,
+        folded: bool = False,
     ) -> ClipTeacher:
         """Load an open_clip model.
 
@@ -93,14 +105,15 @@ class ClipTeacher:
         torch saved, or the index of shards; nothing in it is run). OpenAI's weights get the QuickGELU they
         were trained with, and OpenAI's files bring their own architecture. precision: fp32, bf16 or fp16, of
         convolutions and matrices; autocast does the rest, text is always in fp32, and fp16 on a CPU is bf16.
-        sigmoid: see the class.
+        sigmoid: see the class. folded: a ResNet's batch norms become part of its convolutions, which is
+        quicker; embeddings differ by rounding (`folding`).
 
         Raises UserError, one sentence, where the model is unknown or its weights cannot be had or used.
         """
         if precision not in _PRECISION:
             raise UserError(f"There is no precision {precision!r}; use fp32, bf16 or fp16.")
         network, tokenizer = load_network(*place_of(model, pretrained))
-        return cls(network, tokenizer, torch.device(device), precision, sigmoid)
+        return cls(network, tokenizer, torch.device(device), precision, sigmoid, folded)
 
     @property
     def logit_scale(self) -> float:
@@ -207,12 +220,21 @@ class ClipTeacher:
 class PromptedClip:
     """A CLIP, the embeddings of a run's classes, and the settings that it is asked with.
 
-    teacher: the frozen CLIP. text: [C, D] unit-length float32 embeddings of the classes.
+    teacher: the frozen CLIP. text: [C, D] unit-length float32 embeddings of the classes. measured: the batch
+    size that `settings.batch_size: auto` stands for. limit: how many images the device's memory takes.
     """
 
     teacher: ClipTeacher
     text: Tensor
     settings: ClipSettings
+    measured: int = 1
+    limit: Pass = field(default_factory=lambda: Pass("images in one pass of CLIP"))
+
+    @property
+    def batch_size(self) -> int:
+        """Images or views in one pass."""
+        size = self.settings.batch_size
+        return self.measured if isinstance(size, str) else size
 
     @property
     def side(self) -> int:
@@ -225,9 +247,17 @@ class PromptedClip:
         return self.settings.round_to or self.teacher.stride
 
     def embed(self, pixels: Tensor) -> Tensor:
-        """[B, D] unit-length float32 embeddings of images [B, 3, H, W] uint8."""
-        on_device = pixels.to(self.teacher.device)
-        return self.teacher.encode_image(self.teacher.normalise(on_device, self.settings.normalisation))
+        """[B, D] unit-length float32 embeddings of images [B, 3, H, W] uint8.
+
+        Where the device runs out of memory, they are computed by parts, now and from then on.
+        """
+
+        def one_pass(part: slice) -> Tensor:
+            on_device = to_device(pixels[part], self.teacher.device)
+            return self.teacher.encode_image(self.teacher.normalise(on_device, self.settings.normalisation))
+
+        passes = self.limit.run(len(pixels), one_pass)
+        return passes[0] if len(passes) == 1 else torch.cat(passes)
 
     def probabilities(self, pixels: Tensor) -> Tensor:
         """[B, C] float32 probabilities of images [B, 3, H, W] of 0-255 (Eq. 1-2)."""
@@ -246,9 +276,18 @@ def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Ac
     """
     precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
     sigmoid = settings.probabilities == "sigmoid"
-    teacher = ClipTeacher.load(settings.model, settings.pretrained, accelerator.device, precision, sigmoid)
-    teacher.side(settings.size)
-    return PromptedClip(teacher, teacher.encode_text(classes, settings.prompt, settings.names), settings)
+    teacher = ClipTeacher.load(
+        settings.model, settings.pretrained, accelerator.device, precision, sigmoid, settings.fold_norms
+    )
+    side = teacher.side(settings.size)
+    measured = 1
+    if settings.batch_size == "auto":
+        network = f"{settings.model} {settings.pretrained} {precision} {side} {settings.fold_norms}"
+        # One process measures and the others read what it remembered, so that all have the same batches.
+        with accelerator.main_process_first():
+            measured = remembered_batch_size(network, teacher.encode_image, side, accelerator.device)
+    text = teacher.encode_text(classes, settings.prompt, settings.names)
+    return PromptedClip(teacher, text, settings, measured)
 
 
 def batches_of_equal(shapes: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:

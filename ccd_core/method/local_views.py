@@ -17,8 +17,8 @@ from ccd_core.method.boxes import add_offset, within_area
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.views import (
     cam_boxes,
+    crop_batch,
     crop_shape,
-    crop_views,
     moved_boxes,
     random_boxes,
     searched_threshold,
@@ -105,9 +105,13 @@ def clip_probabilities(
     settings = clip.settings
     shapes = [crop_shape(y1 - y0, x1 - x0, settings.size, clip.round_to) for _, (x0, y0, x1, y1) in views]
     p = np.empty((len(views), len(clip.text)), np.float32)
-    for batch in batches_of_equal(shapes, settings.batch_size):
-        crops = []
-        for frame, box in (views[index] for index in batch):
-            crops += crop_views(frames[frame], [box], settings.size, clip.round_to)
-        p[batch] = clip.probabilities(torch.stack(crops)).cpu().numpy()
+    # Probabilities stay on the device until all are there, so that the CPU does not wait for each batch.
+    rows: list[int] = []
+    answers: list[Tensor] = []
+    for batch in batches_of_equal(shapes, clip.batch_size):
+        crops = crop_batch(frames, [views[index] for index in batch], settings.size, clip.round_to)
+        answers.append(clip.probabilities(crops))
+        rows += batch
+    if rows:
+        p[rows] = torch.cat(answers).cpu().numpy()
     return p

@@ -6,7 +6,7 @@ resized to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ccd_core.data.types import Box
+from ccd_core.device_memory import to_device
 from ccd_core.method.boxes import add_offset
 from ccd_core.method.regions import EPSILON, peak_boxes
 
@@ -204,6 +205,63 @@ def crop_views(
         shrinks = max(y1 - y0, x1 - x0) > longer_side
         crops.append(F.interpolate(crop, shape, mode="bilinear", align_corners=False, antialias=shrinks)[0])
     return crops
+
+
+def crop_batch(
+    frames: Sequence[Tensor], views: Sequence[tuple[int, Box]], longer_side: int = 640, round_to: int = 1
+) -> Tensor:
+    """The crops of views of one shape, float32 [V, 3, h, w], with the values of `crop_views`.
+
+    frames: uint8 [3, H, W] each, all of one size. views: the index of a frame, and a box in it. All have the
+    same `crop_shape`. On a GPU all are cut and resized at once (`cut_at_once`), except those that shrink.
+    """
+    shrink = any(max(x1 - x0, y1 - y0) > longer_side for _, (x0, y0, x1, y1) in views)
+    if frames[views[0][0]].device.type == "cuda" and not shrink:
+        x0, y0, x1, y1 = views[0][1]
+        return cut_at_once(frames, views, crop_shape(y1 - y0, x1 - x0, longer_side, round_to))
+    crops = [crop_views(frames[frame], [box], longer_side, round_to)[0] for frame, box in views]
+    return torch.stack(crops)
+
+
+def cut_at_once(frames: Sequence[Tensor], views: Sequence[tuple[int, Box]], shape: tuple[int, int]) -> Tensor:
+    """Views cut and enlarged to `shape` (h, w) with a few kernels for all, float32 [V, 3, h, w].
+
+    Each pixel of a crop lies between four of the frame, as in torch's bilinear resizing with half-pixel
+    centres. Their indices are computed for all views together, so a batch of views needs as many kernels as
+    one view does. Values differ from `crop_views` by rounding, less than 1e-3 of 255.
+    """
+    used = sorted({frame for frame, _ in views})
+    place = {frame: row for row, frame in enumerate(used)}
+    stacked = torch.stack([frames[frame] for frame in used]).permute(0, 2, 3, 1)  # [F, H, W, 3]
+    device = stacked.device
+    numbers = to_device(torch.tensor([[place[frame], *box] for frame, box in views]), device)
+    which, x0, y0, x1, y1 = numbers[:, :, None].unbind(1)
+    top, bottom, down = _between(y0, y1, shape[0])
+    left, right, across = _between(x0, x1, shape[1])
+    which = which[:, :, None]
+    across = across[:, None, :, None]
+
+    def row(y: Tensor) -> Tensor:
+        """The frames' rows `y` [V, h], resized along x: [V, h, w, 3]."""
+        before = stacked[which, y[:, :, None], left[:, None]].float()
+        after = stacked[which, y[:, :, None], right[:, None]].float()
+        return before * (1 - across) + after * across
+
+    down = down[:, :, None, None]
+    return (row(top) * (1 - down) + row(bottom) * down).permute(0, 3, 1, 2)
+
+
+def _between(first: Tensor, end: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of `length` pixels of a crop: the two pixels of the frame around it, and the second's weight.
+
+    first, end: [V, 1] int, the sides of the boxes. Returns three tensors [V, length].
+    """
+    size = end - first
+    steps = torch.arange(length, device=first.device) + 0.5
+    position = (steps * (size / length) - 0.5).clamp(min=0)
+    before = position.long()
+    after = torch.minimum(before + 1, size - 1)
+    return first + before, first + after, position - before
 
 
 def crop_shape(height: int, width: int, longer_side: int, round_to: int = 1) -> tuple[int, int]:

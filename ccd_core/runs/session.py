@@ -36,10 +36,12 @@ def session(run: Run, notes: Iterable[str] = ()) -> Iterator[None]:
             )
         for note in notes:
             log.info("%s", note)
+        run.works_here = True
         run.update_state(status="running", error=None, **this_process())
         try:
             with heartbeat(run, stoppable=listening):
                 yield
+            run.update_state()  # raises if the folder is gone: a finished run is no folder without settings
             write_digests(run.path)
             run.update_state(status="finished", stage="done", eta_seconds=0)
             log.info("finished")
@@ -51,7 +53,7 @@ def session(run: Run, notes: Iterable[str] = ()) -> Iterator[None]:
             raise
         except BaseException as error:
             error = _as_user_error(error, run)
-            with contextlib.suppress(OSError):  # a disk that is full takes no state either
+            with contextlib.suppress(OSError, UserError):  # a disk that is full takes no state either
                 run.update_state(status="failed", error=str(error), eta_seconds=None)
             log.error("failed: %s", error, exc_info=not isinstance(error, UserError))
             raise error from None if isinstance(error, UserError) else error.__cause__
@@ -78,7 +80,7 @@ def _as_user_error(error: BaseException, run: Run) -> BaseException:
         key = "training.batch_size" if stage in ("warm-up", "training") else "clip.batch_size"
         section, _, name = key.partition(".")
         value = getattr(getattr(run.config, section), name)
-        smaller = max(1, value // 2)
+        smaller = 1 if isinstance(value, str) else max(1, value // 2)
         return UserError(
             f"The GPU ran out of memory in stage {stage}; try --set {key}={smaller} in a new run."
         )

@@ -89,6 +89,13 @@ class Work:
         self.team.wait()
         return self.read_chunks(name)
 
+    def kept_chunk(self, name: str, part: slice) -> Arrays:
+        """What `chunks` keeps of `part` under `name`; nothing for a measurement, which keeps nothing."""
+        if self.run is None:
+            return {}
+        path = self.run.file("partial", f"{name}-{part.start:08d}.npz")
+        return read_arrays(path) if path.is_file() else {}
+
     def read_chunks(self, name: str) -> Iterator[Arrays]:
         """What `chunks` computed, in order, one in memory at a time."""
         return map(read_arrays, sorted(self.folder.file("partial").glob(f"{name}-*.npz")))

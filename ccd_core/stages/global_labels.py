@@ -73,14 +73,12 @@ def _embeddings(clip: PromptedClip, images: ImageList, work: Work, advance: Adva
     """Yield the embeddings of the whole images in parts, float32 [CHUNK, D] of unit length."""
 
     def compute(part: slice) -> Arrays:
-        rows: list[np.ndarray] = []
+        rows: list[torch.Tensor] = []  # on the device, which is not waited for until the chunk is done
         chosen = range(part.start, part.stop)
-        for _, pixels in read_usable(
-            images, clip.side, clip.settings.batch_size, chosen, work.config.data.workers
-        ):
-            rows.append(clip.embed(pixels).cpu().numpy())
+        for _, pixels in read_usable(images, clip.side, clip.batch_size, chosen, work.config.data.workers):
+            rows.append(clip.embed(pixels))
             advance(part.start + sum(map(len, rows)))
-        return {"embeddings": np.concatenate(rows)}
+        return {"embeddings": torch.cat(rows).cpu().numpy()}
 
     return (part["embeddings"] for part in work.chunks("global", images.ids, CHUNK, compute))
 
@@ -88,7 +86,9 @@ def _embeddings(clip: PromptedClip, images: ImageList, work: Work, advance: Adva
 def embedding_settings(clip: PromptedClip) -> dict[str, Any]:
     """Everything that an image's embedding depends on, except the image itself. It enters the cache's key."""
     teacher = clip.teacher
-    chosen = {key: getattr(clip.settings, key) for key in ("size", "normalisation", "batch_size")}
+    chosen = {key: getattr(clip.settings, key) for key in ("size", "normalisation")} | {
+        "batch_size": clip.batch_size
+    }
     return chosen | {
         "weights": teacher.fingerprint(),
         "precision": teacher.precision,

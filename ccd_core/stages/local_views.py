@@ -1,8 +1,9 @@
 """Stage `views`: the local views of every image, and CLIP's probabilities of them (Sec. 3.2, Eq. 4).
 
 There are two passes over the training images. The first computes the classifier's scores, which give the view
-threshold exactly. The second computes the CAMs of the classes above that threshold, their boxes, and CLIP's
-probabilities of the crops. Crops of many images are collected, so that those of the same shape share a batch.
+threshold exactly, and keeps the CAMs where they are small enough. The second finds the boxes of the classes
+above that threshold, and CLIP's probabilities of the crops. Crops of many images are collected, so that those
+of the same shape share a batch.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ccd_core.runs.work import Arrays, Work
 log = logging.getLogger("ccd")
 BATCH = 8  # images in one CAM pass
 CHUNK = 256  # images whose views are written together
+KEPT_BYTES = 2e9  # CAMs of all images that need more disk are computed again in the second pass
 WAITING_BYTES = 400e6  # at most so many bytes of frames wait until their views go to CLIP
 SIDES = ("x0", "y0", "x1", "y1")
 
@@ -72,13 +74,18 @@ def _scores(model: CamClassifier, images: ImageList, work: Work, advance: Advanc
 
     def compute(part: slice) -> Arrays:
         rows: list[np.ndarray] = []
+        maps: list[np.ndarray] = []
         for _, pixels in read_usable(
             images, size, BATCH, range(part.start, part.stop), work.config.data.workers
         ):
-            logits, _ = class_maps_of(model, pixels, cam_size, work.accelerator)
+            logits, cams = class_maps_of(model, pixels, cam_size, work.accelerator)
             rows.append(torch.sigmoid(logits).cpu().numpy())
+            # The frame of the second pass must be the one that these maps are of.
+            if size == work.config.views.frame and len(images) * cams[0].nbytes <= KEPT_BYTES:
+                maps.append(cams.cpu().numpy())
             advance(part.start + sum(map(len, rows)))
-        return {"scores": np.concatenate(rows)}
+        scores = {"scores": np.concatenate(rows)}
+        return scores | {"maps": np.concatenate(maps)} if maps else scores
 
     return np.concatenate([part["scores"] for part in work.chunks("view-scores", images.ids, CHUNK, compute)])
 
@@ -104,10 +111,14 @@ def _views_of(
     frames: list[Tensor] = []  # those whose views have not gone to CLIP yet
     views: list[tuple[int, Box]] = []  # the index in `frames`, and the box
 
+    kept = work.kept_chunk("view-scores", part).get("maps")
     done = len(images) + part.start
     rows = range(part.start, part.stop)
     for indices, pixels in read_usable(images, config.views.frame, BATCH, rows, config.data.workers):
-        _, cams = class_maps_of(model, pixels, config.classifier.cam_size, work.accelerator)
+        if kept is not None:
+            cams = torch.from_numpy(kept[[index - part.start for index in indices]])
+        else:
+            _, cams = class_maps_of(model, pixels, config.classifier.cam_size, work.accelerator)
         done += len(indices)
         advance(done)
         chosen = choose_views(above[indices], cams, frame, config.views, rng)

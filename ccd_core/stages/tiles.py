@@ -34,7 +34,7 @@ def grid_embeddings(clip: PromptedClip, images: ImageList, grid: int, work: Work
 
             def compute(part: slice) -> Arrays:
                 rows: list[np.ndarray] = []
-                batch = max(1, clip.settings.batch_size // (grid * grid))
+                batch = max(1, clip.batch_size // (grid * grid))
                 chosen = range(part.start, part.stop)
                 done = part.start
                 for indices, pixels in read_usable(

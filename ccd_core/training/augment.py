@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
 
 from ccd_core.clip.teacher import normalise
 from ccd_core.settings import TrainingSettings
+from ccd_core.training.jitter import draw_jitter, jittered
 
 
 def augment(
@@ -29,13 +29,8 @@ def augment(
     if not with_strong:
         return to_network(weak), None
     other = flip if settings.shared_flip else torch.rand(count) < 0.5
-    amount = settings.jitter
-    jitter = v2.ColorJitter(amount, amount, amount, min(amount, 0.5))
-    draws = [jitter.make_params([]) for _ in range(count)]
-    flipped = _flip(pixels, other[part])
-    strong = torch.stack(
-        [jitter.transform(image, draw) for image, draw in zip(flipped, draws[part], strict=True)]
-    )
+    draws = draw_jitter(count, settings.jitter)
+    strong = jittered(_flip(pixels, other[part]), draws[part])
     return to_network(weak), to_network(strong)
 
 

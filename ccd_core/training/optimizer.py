@@ -17,11 +17,12 @@ START = 1 / 25  # of one cycle, in parts of the highest rate
 
 
 def make_optimizer(
-    model: CamClassifier, settings: TrainingSettings, more: Sequence[dict[str, Any]] = ()
+    model: CamClassifier, settings: TrainingSettings, more: Sequence[dict[str, Any]] = (), fused: bool = False
 ) -> torch.optim.Optimizer:
     """Adam, AdamW or SGD with a group of parameters for the backbone and one for the head, with its own rate.
 
     more: further groups, each with its own `lr`, such as a method's parameters that belong to images.
+    fused: one kernel updates all parameters. Its rounding differs, so it is for GPUs only.
     """
     rate = settings.learning_rate
     groups: list[dict[str, Any]] = [
@@ -30,9 +31,11 @@ def make_optimizer(
         *more,
     ]
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=MOMENTUM, weight_decay=settings.weight_decay)
+        return torch.optim.SGD(
+            groups, momentum=MOMENTUM, weight_decay=settings.weight_decay, fused=fused or None
+        )
     optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return optimizer_class(groups, weight_decay=settings.weight_decay)
+    return optimizer_class(groups, weight_decay=settings.weight_decay, fused=fused or None)
 
 
 def rate_factor(settings: TrainingSettings, progress: float) -> float:

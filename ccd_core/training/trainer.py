@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ccd_core.data.loading import DecodedImages, in_batches
+from ccd_core.device_memory import Pass, to_device
 from ccd_core.errors import Stopped
 from ccd_core.evaluation.metrics import mean_average_precision
 from ccd_core.files import write_json
@@ -66,7 +67,11 @@ class Trainer:
         self.accelerator = work.accelerator
         self.seed = work.config.seed
         more = objective.parameter_groups(self.settings.learning_rate) if objective else []
-        optimizer = make_optimizer(model, self.settings, more)
+        on_gpu = self.accelerator.device.type == "cuda"
+        optimizer = make_optimizer(
+            model, self.settings, more, fused=on_gpu and self.accelerator.mixed_precision != "fp16"
+        )
+        self.pass_of = Pass("images in one pass of a training step")
         self.base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         channels_last = model.to(memory_format=torch.channels_last)
         self.plain_model: CamClassifier = self.accelerator.prepare_model(channels_last, evaluation_mode=True)
@@ -180,6 +185,8 @@ class Trainer:
         begin = earlier.step if earlier else 0
         scores = earlier.scores if earlier else np.zeros_like(labels)
         losses = earlier.losses if earlier else []
+        # On the device, because fetching them after each step would make the CPU wait for the device.
+        predicted: list[tuple[np.ndarray, Tensor]] = []
         if not team.first:
             scores[:] = 0  # processes add up their scores, and the first process has those of before
         batches = batches[begin:]
@@ -195,18 +202,20 @@ class Trainer:
                     # Only now, because starting the DataLoader draws a random number.
                     set_random_state(earlier.random, device)
                 self._set_rate((self.epoch + step / steps) / settings.epochs)
-                target = torch.from_numpy(labels[indices]).to(device)
-                loss, logits = self._step(pixels.to(device), indices, target, phase, len(batch), part)
+                target = to_device(torch.from_numpy(labels[indices]), device)
+                loss, logits = self._step(to_device(pixels, device), indices, target, phase, len(batch), part)
                 losses.append(loss)
                 if len(batch) >= team.size or team.first:
-                    scores[indices] = torch.sigmoid(logits).float().cpu().numpy()
+                    predicted.append((indices, torch.sigmoid(logits).float()))
                 advance(min((step + 1) * settings.batch_size, len(images)))
                 if team.size == 1 and (asked_to_stop() or time.time() - saved > CHECKPOINT_SECONDS):
+                    _write_rows(scores, predicted)
                     seconds = time.time() - began + (earlier.seconds if earlier else 0)
                     self._save(EpochState(step + 1, scores, losses, random_state(device), seconds))
                     saved = time.time()
                     if asked_to_stop():
                         raise Stopped
+        _write_rows(scores, predicted)
         positive = self._positives(labels).astype(np.float32)
         mean_loss = torch.stack(losses).mean(0, keepdim=True).cpu().numpy()
         loss_of_all = team.all_reduce(mean_loss)[0] / team.size
@@ -235,6 +244,11 @@ class Trainer:
         """
         with_strong = phase == "main" and self.settings.beta > 0 and self.objective is None
         weak, strong = augment(pixels, self.settings, with_strong, batch_size, part)
+        self.optimizer.zero_grad()
+        if self.objective is None and self.team.size == 1:
+            loss, logits = self._accumulated(weak, strong, target)
+            self.optimizer.step()
+            return loss, logits
         if self.objective:
             batch = Batch(
                 torch.as_tensor(indices).to(target.device), target, self.epoch, self.settings.epochs
@@ -247,10 +261,32 @@ class Trainer:
         if batch_size >= self.team.size > 1:
             # Gradients are averaged over the processes, whose parts may differ by one image.
             loss = loss * (len(pixels) * self.team.size / batch_size)
-        self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.optimizer.step()
         return loss.detach(), logits.detach()
+
+    def _accumulated(self, weak: Tensor, strong: Tensor | None, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of a batch's loss. Returns the loss and the logits [B, C], both detached.
+
+        The batch is one pass. Where the device runs out of memory, it becomes several, whose gradients add up
+        to those of the batch's mean loss. Batch norm then has statistics of one pass and not of the batch.
+        """
+        count = len(weak)
+
+        def one_pass(images: slice) -> tuple[Tensor, Tensor]:
+            logits = self.model(weak[images])
+            strong_logits = None if strong is None else self.model(strong[images])
+            loss = ccd_loss(logits, target[images], strong_logits, self.settings.beta)
+            size = len(logits)
+            if size < count:
+                loss = loss * (size / count)
+            self.accelerator.backward(loss)
+            return loss.detach(), logits.detach()
+
+        passes = self.pass_of.run(count, one_pass, self.optimizer.zero_grad)
+        if len(passes) == 1:
+            return passes[0]
+        return torch.stack([loss for loss, _ in passes]).sum(), torch.cat([logits for _, logits in passes])
 
     def _stop_between_steps(self) -> Any:
         """A context that yields a function, which says whether to stop.
@@ -328,3 +364,11 @@ class Trainer:
         if self.work.team.first:
             self.run.write_metrics(self.rows)
         log.info("going on at epoch %d%s", self.epoch, f", step {self.inside.step}" if self.inside else "")
+
+
+def _write_rows(scores: np.ndarray, predicted: list[tuple[np.ndarray, Tensor]]) -> None:
+    """Move the rows that `predicted` holds on the device to `scores` [N, C]."""
+    if predicted:
+        rows = np.concatenate([indices for indices, _ in predicted])
+        scores[rows] = torch.cat([values for _, values in predicted]).cpu().numpy()
+        predicted.clear()

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from ccd_core.method.views import (
     cam_box,
+    crop_batch,
     crop_views,
+    cut_at_once,
     moved_boxes,
     normalize_cam,
     random_boxes,
@@ -93,3 +95,13 @@ def test_the_search_does_not_rise_on_too_few_images():
 def test_in_the_search_a_score_at_the_threshold_counts():
     exact = np.full((500, 10), np.float32(0.05))
     assert (exact > searched(exact, (9, 11))).all()
+
+
+def test_views_cut_at_once_have_the_values_of_views_cut_one_by_one():
+    frames = [torch.randint(0, 256, (3, 90, 110), dtype=torch.uint8) for _ in range(3)]
+    views = [(2, (10, 5, 60, 45)), (0, (0, 0, 50, 40)), (2, (60, 50, 110, 90))]
+    for longer_side, round_to in ((96, 1), (128, 16), (50, 1)):
+        apart = [crop_views(frames[frame], [box], longer_side, round_to)[0] for frame, box in views]
+        together = cut_at_once(frames, views, tuple(apart[0].shape[1:]))
+        torch.testing.assert_close(together, torch.stack(apart), atol=1e-3, rtol=0)
+        assert torch.equal(crop_batch(frames, views, longer_side, round_to), torch.stack(apart))
