@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ccd_core.errors import UserError
+
 # The checkout, or the folder that the package was installed into.
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_CLIP = ROOT / "assets" / "demo_clip"
@@ -14,8 +16,16 @@ DEMO_RUN = ROOT / "assets" / "demo_run"
 
 
 def home() -> Path:
-    """The folder of all caches, whose files can be made again: $CCD_HOME, or ~/.cache/ccd."""
-    return Path(os.environ.get("CCD_HOME") or "~/.cache/ccd").expanduser()
+    """The folder of all caches, whose files can be made again: $CCD_HOME, or ~/.cache/ccd.
+
+    Raises UserError if neither is known, as for a user without a home folder in a container.
+    """
+    try:
+        return Path(os.environ.get("CCD_HOME") or "~/.cache/ccd").expanduser()
+    except RuntimeError:
+        raise UserError(
+            "This user has no home folder for caches; set CCD_HOME to a folder that may be written to."
+        ) from None
 
 
 def state_home() -> Path:

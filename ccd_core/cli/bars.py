@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from ccd_core.cli.text import say
+
 
 class StageBars:
     """One progress bar a stage, with ETA; plain lines where output is no terminal."""
@@ -22,7 +24,7 @@ class StageBars:
         )
 
         columns = [
-            TextColumn("{task.description:<28}"),
+            TextColumn("{task.description:<28}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -38,7 +40,7 @@ class StageBars:
         if name not in self.tasks:
             self.tasks[name] = self.progress.add_task(name, total=total)
             if not self.console.is_terminal:
-                self.console.print(f"{time.strftime('%H:%M:%S')} {name}: {total} images")
+                say("{} {}: {} images", time.strftime("%H:%M:%S"), name, total, to=self.console)
         self.progress.update(self.tasks[name], completed=done)
 
     def __enter__(self) -> StageBars:

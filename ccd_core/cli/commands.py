@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -26,7 +28,7 @@ from ccd_core.cli.settings import doctor, settings
 from ccd_core.cli.study import study
 from ccd_core.cli.sweep import sweep
 from ccd_core.cli.table import table
-from ccd_core.cli.text import messages, say
+from ccd_core.cli.text import messages, say, shorter
 from ccd_core.errors import UserError
 
 app = typer.Typer(
@@ -63,18 +65,32 @@ def options(
 
 def main(command: Callable[..., Any] = app) -> None:
     """Run the command line; a user's mistake becomes one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a stream of another program, or one that is closed
+            # A terminal may know ASCII only, and a file's name may be no text at all.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         command()
     except UserError as error:
         if os.environ.get("CCD_DEBUG"):
             raise
-        say("[bold red]Error:[/] {}", error, to=messages)
+        say("[bold red]Error:[/] {}", shorter(str(error)), to=messages)
         sys.exit(2)
-    except (OSError, RuntimeError) as error:
-        if os.environ.get("CCD_DEBUG"):
-            raise
-        say("[bold red]Error:[/] {} (ccd --debug shows where)", error, to=messages)
-        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG or os.environ.get("CCD_DEBUG"):
+            _unforeseen(error)
+        name = shorter(str(error.filename))
+        say("[bold red]Error:[/] The name {} is too long for a file.", name, to=messages)
+        sys.exit(2)
+    except RuntimeError as error:
+        _unforeseen(error)
+
+
+def _unforeseen(error: OSError | RuntimeError) -> NoReturn:
+    if os.environ.get("CCD_DEBUG"):
+        raise error
+    say("[bold red]Error:[/] {} (ccd --debug shows where)", shorter(str(error)), to=messages)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from ccd_core.cli.options import (
     MethodName,
     RecipeName,
     Workspace,
+    with_method,
 )
 from ccd_core.cli.text import console, messages, say
 from ccd_core.errors import UserError

@@ -96,7 +96,9 @@ def run(
                 "--resume goes on with the run's own settings; "
                 "leave out --preset, --dataset, --classes, --config, --method, --recipe and --set."
             )
-        settings = Run.open(out).config
+        from ccd_core.jobs.control import look
+
+        settings = look(Run.open(out)).run.config  # SLURM may know that its job is over
     elif same_images:
         raise UserError("--same-images goes with --resume.")
     else:
@@ -109,6 +111,7 @@ def run(
             raise UserError(
                 f"{out} already holds a run; add --resume to go on with it, or choose another --out."
             )
+        Run.require_free(out)
     settings = settings.changed(device=device) if device else settings
     _say_labels(settings)
     if check:

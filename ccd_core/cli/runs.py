@@ -76,14 +76,16 @@ def print_runs(workspace: Path, as_json: bool = False) -> None:
 @runs_app.command("show")
 def runs_show(path: RunPath) -> None:
     """State and settings of a run, as JSON."""
+    from ccd_core.jobs.control import look
     from ccd_core.runs.run import Run
 
     opened = Run.open(path)
+    job = look(opened)  # SLURM may know more of it than its folder
     print(
         json.dumps(
             {
-                "status": opened.status,
-                "state": opened.state,
+                "status": job.status,
+                "state": job.state,
                 "config": opened.config.model_dump(mode="json"),
                 "recorded": opened.recorded,
             },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.markup import escape
 
@@ -16,3 +18,8 @@ def say(text: str, *names: object, to: Console = console) -> None:
     A line is not wrapped, so that a command in it can be pasted.
     """
     to.print(text.format(*(escape(str(name)) for name in names)), soft_wrap=True, highlight=False)
+
+
+def shorter(text: str, most: int = 300) -> str:
+    """`text` in which a word of more than `most` letters, such as a name of thousands, is cut."""
+    return re.sub(rf"\S{{{most},}}", lambda word: f"{word[0][:100]}...{word[0][-30:]}", text)

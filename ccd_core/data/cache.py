@@ -8,12 +8,14 @@ are removed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ log = logging.getLogger("ccd")
 DECODER = (
     b"decoder 2\n"  # of files other than JPEGs, some of which an earlier version decoded to other pixels
 )
+ABANDONED_SECONDS = 3600  # nobody writes any more to a file that has not grown for so long
 LIMIT_BYTES = 4_000_000_000  # for all embeddings together
 
 
@@ -148,14 +151,19 @@ def finish_decoded(path: Path, unusable: dict[str, str], limit_gb: float) -> Non
 
 
 def _drop_oldest(folder: Path, limit_bytes: float) -> None:
+    """Remove the oldest files until those that remain fit, and what killed processes were writing."""
+    for partial in folder.glob(".*.partial"):
+        with contextlib.suppress(OSError):  # another process may have removed it, or finished it
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                partial.unlink()
     files = sorted(
-        (file for file in folder.iterdir() if file.suffix in (".npy", ".u8")),
-        key=lambda file: file.stat().st_mtime,
+        (file for file in folder.iterdir() if file.suffix in (".npy", ".u8", ".partial")),
+        key=lambda file: (file.suffix == ".partial", file.stat().st_mtime),
         reverse=True,
     )
     total = 0
     for file in files:
         total += file.stat().st_size
-        if total > limit_bytes:
+        if total > limit_bytes and file.suffix != ".partial":  # one that grows counts, and stays
             file.unlink(missing_ok=True)
             file.with_suffix(".json").unlink(missing_ok=True)

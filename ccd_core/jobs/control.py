@@ -311,7 +311,7 @@ def output_tail(run: Run, lines: int = 40) -> list[str]:
 
 
 def _tail(path: Path, lines: int, most: int = 64_000) -> list[str]:
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():  # a link may lead to any file of this machine
         return []
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - most))

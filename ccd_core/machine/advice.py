@@ -66,7 +66,7 @@ def preset_of(
 
     preset: the one that was given. config_is_given: whether a settings file was. spec: the data set.
     """
-    if preset or config_is_given:
+    if preset is not None or config_is_given:
         return preset, None
     if spec in (None, "demo"):
         return "demo", None

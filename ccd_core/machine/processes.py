@@ -62,9 +62,19 @@ def process_facts(pid: int) -> dict[str, Any]:
     return {
         "pid": pid,
         "pid_created": psutil.Process(pid).create_time(),
+        "pid_ticks": _ticks(pid),
         "host": socket.gethostname(),
         "boot": boot(),
     }
+
+
+def _ticks(pid: int) -> int:
+    """When a process was created, in the kernel's ticks since boot; 0 if the system does not say."""
+    try:
+        # The second field, the name in brackets, may have spaces and brackets itself.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def boot() -> str:
@@ -86,7 +96,11 @@ def process_alive(facts: Mapping[str, Any]) -> bool:
         return False
     try:
         process = psutil.Process(int(facts["pid"]))
-        is_same = abs(process.create_time() - facts["pid_created"]) < 2
+        ticks = facts.get("pid_ticks")
+        if ticks:  # unlike the time of creation, they do not change with the clock
+            is_same = ticks == _ticks(process.pid)
+        else:
+            is_same = abs(process.create_time() - facts["pid_created"]) < 2
         return is_same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, KeyError, TypeError, ValueError):
         return False

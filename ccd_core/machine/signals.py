@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from ccd_core.errors import Stopped
 
-STOPPING = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends the second when a job's time is nearly up
+# SIGHUP comes when a terminal is closed. SLURM sends SIGUSR2 when a job's time is nearly up.
+STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 @contextmanager
@@ -52,7 +53,10 @@ def step_by_step() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _handled(signals: tuple[int, ...], handler: Callable[[int, object], None]) -> Iterator[bool]:
     in_main_thread = threading.current_thread() is threading.main_thread()
-    previous = {number: signal.signal(number, handler) for number in signals} if in_main_thread else {}
+    # A program that `nohup` started ignores SIGHUP, and goes on when the terminal is closed.
+    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    ours = [number for number in signals if number != signal.SIGHUP or not is_kept]
+    previous = {number: signal.signal(number, handler) for number in ours} if in_main_thread else {}
     try:
         yield in_main_thread
     finally:

@@ -52,6 +52,7 @@ class RunState(TypedDict, total=False):
     heartbeat: Number
     pid: ProcessId | None  # None in the file of a run on a cluster
     pid_created: Number
+    pid_ticks: Count
     host: Text | None
     boot: Text
     memory_kills: Count

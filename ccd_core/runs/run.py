@@ -61,6 +61,7 @@ class Run:
         self.path = Path(path)
         self.config = config
         self.classes = classes
+        self.works_here = False  # whether a session of this process works on the run
         self.lost = tuple(lost)  # settings that its config.yaml lacks, and that have the preset's value
 
     # -- making and opening ------------------------------------------------------------------
@@ -80,15 +81,20 @@ class Run:
                     "choose another --out, or --resume without changing settings."
                 )
             return there
-        if path.exists() and (
-            not path.is_dir() or any(entry.name not in ("job.log", ".claim") for entry in path.iterdir())
-        ):
-            raise UserError(f"{path} exists and is not a run; choose another --out.")
+        cls.require_free(path)
         recorded = {"recorded": {"classes": list(classes), **surroundings()}}
         settings = {"version": VERSION} | config.model_dump(mode="json") | recorded
         write_atomic(path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         known_paths.remember(path for _, path in config.named_paths())
         return run
+
+    @staticmethod
+    def require_free(path: Path) -> None:
+        """Raise UserError where something else is in the place of a new run."""
+        if path.exists() and (
+            not path.is_dir() or any(entry.name not in ("job.log", ".claim") for entry in path.iterdir())
+        ):
+            raise UserError(f"{path} exists and is not a run; choose another --out.")
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -134,7 +140,15 @@ class Run:
             return {"status": "failed", "error": DAMAGED_STATE}
 
     def update_state(self, **changes: Any) -> None:
-        """Change keys of state.json, which are those of `RunState`."""
+        """Change keys of state.json, which are those of `RunState`.
+
+        Raises UserError if the folder is gone while the run works.
+        """
+        if self.works_here and not self.has("config.yaml"):
+            raise UserError(
+                f"The folder {self.path} was deleted or renamed while its run worked, so the run ends; "
+                "resume it where it is now, or begin a new run."
+            )
         write_json(self.path / "state.json", self.state | changes | {"heartbeat": time.time()})
 
     @property
@@ -363,8 +377,11 @@ class Run:
         write_atomic(self.file("metrics.csv"), pd.DataFrame(rows).to_csv(index=False))
 
     def log_tail(self, lines: int = 40) -> list[str]:
+        """The last lines of log.txt. A link in its place may lead to any file, and is not followed."""
         path = self.file("log.txt")
-        return path.read_text(errors="replace").splitlines()[-lines:] if path.is_file() else []
+        if path.is_symlink() or not path.is_file():
+            return []
+        return path.read_text(errors="replace").splitlines()[-lines:]
 
 
 def _if_scored(report: object) -> object:

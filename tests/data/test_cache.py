@@ -127,3 +127,19 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
     cache.store_embeddings(tmp_path / "file" / "x.npy", [np.zeros((1, 1), np.float32)], 1)
     assert "could not be cached" in caplog.text
+
+
+def test_what_killed_processes_were_writing_is_counted_and_removed(tmp_path):
+    import os
+    import time
+
+    from ccd_core.data.cache import ABANDONED_SECONDS, _drop_oldest
+
+    files = {}
+    ages = {".a.u8.7.partial": ABANDONED_SECONDS + 9, ".b.u8.8.partial": 5, "old.u8": 9, "new.u8": 2}
+    for name, age in ages.items():
+        files[name] = tmp_path / name
+        files[name].write_bytes(bytes(100))
+        os.utime(files[name], (time.time() - age,) * 2)
+    _drop_oldest(tmp_path, 200)  # room for one file beside the one that is being written
+    assert {name for name, path in files.items() if path.exists()} == {".b.u8.8.partial", "new.u8"}

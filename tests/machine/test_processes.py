@@ -24,7 +24,7 @@ def sleeper():
 def test_a_process_is_known_by_its_number_its_birth_and_the_start_of_the_machine(sleeper):
     facts = process_facts(sleeper.pid)
     assert process_alive(facts)
-    assert not process_alive(facts | {"pid_created": facts["pid_created"] - 100})
+    assert not process_alive(facts | {"pid_ticks": facts["pid_ticks"] - 100})
     assert not process_alive(facts | {"boot": "before"})
 
 
@@ -79,5 +79,20 @@ def test_what_a_dead_process_left_behind_is_ended(tmp_path):
 
 
 def test_a_stranger_that_was_given_the_same_number_lives_on(sleeper):
-    end_group(process_facts(sleeper.pid) | {"pid_created": time.time() - 10_000})
+    end_group(process_facts(sleeper.pid) | {"pid_created": time.time() - 10_000, "pid_ticks": 1})
     assert not is_gone(psutil.Process(sleeper.pid))
+
+
+def test_a_step_of_the_clock_changes_nothing_for_a_process_that_runs(sleeper):
+    facts = process_facts(sleeper.pid)
+    assert facts["pid_ticks"] > 0
+    assert process_alive(facts | {"pid_created": facts["pid_created"] + 7})  # the system's clock was set back
+    assert not process_alive(facts | {"pid_ticks": facts["pid_ticks"] + 1})  # its number was given to another
+    older = {name: value for name, value in facts.items() if name != "pid_ticks"}
+    assert process_alive(older) and not process_alive(older | {"pid_created": facts["pid_created"] + 7})
+
+
+def test_a_heartbeat_from_the_future_is_no_sign_of_life():
+    elsewhere = {"host": "elsewhere", "pid": 1}
+    assert process_alive(elsewhere | {"heartbeat": time.time() + 5})
+    assert not process_alive(elsewhere | {"heartbeat": time.time() + 86_400})

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from ccd_core.errors import Stopped, UserError
+from ccd_core.machine.signals import stoppable
 from ccd_core.runs.run import Run
 from ccd_core.runs.session import session
 
@@ -57,3 +58,25 @@ def test_too_little_memory_on_the_gpu_says_which_setting_to_lower(run):
         with pytest.raises(UserError, match=rf"stage {stage}; try --set {setting}"), session(run):
             run.update_state(stage=stage)
             raise OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_closed_terminal_is_a_request_to_stop_unless_nohup_ignores_it():
+    heard = []
+    with pytest.raises(Stopped), stoppable():
+        signal.raise_signal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable():
+            signal.raise_signal(signal.SIGHUP)
+            heard.append("it goes on")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert heard == ["it goes on"]
+
+
+def test_a_run_whose_folder_is_deleted_or_renamed_ends_and_is_not_made_again(tiny_run, tmp_path):
+    run = Run.create(tmp_path / "run", tiny_run.config, tiny_run.classes)
+    with pytest.raises(UserError, match="deleted or renamed while its run worked"), session(run):
+        run.path.rename(tmp_path / "elsewhere")
+    assert not run.path.exists() or not list(run.path.glob("*.json"))
+    assert Run.open(tmp_path / "elsewhere").status != "finished"

@@ -51,10 +51,12 @@ def _escaped(character: str) -> str:
 
 
 def some(names: Iterable[str], quoted: bool = True) -> str:
-    """The first three names and how many more there are: 'a', 'b', 'c' and 4 more."""
+    """The first three names and how many more there are: 'a', 'b', 'c' and 4 more. Without any: none."""
     all_names = [f"'{shown(name)}'" if quoted else shown(name) for name in names]
     if len(all_names) > NAMED:
         return f"{', '.join(all_names[:NAMED])} and {len(all_names) - NAMED:,} more"
+    if not all_names:
+        return "none"
     *others, last = all_names
     return f"{', '.join(others)} and {last}" if others else last
 
