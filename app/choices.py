@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import state
 from app.reading.comparisons import known_comparisons
+from app.reading.comparisons import places as comparison_places
 from app.reading.runs import default_run, known_runs, open_run, workspace
 from app.widgets import empty_state, literal, show_error
 from ccd_core.baselines.registry import labels_used, method_of
@@ -214,19 +215,20 @@ def pick_comparison() -> Path:
     As with the run, the link always names it, so that it opens the same one when there is a newer one.
     """
     found = known_comparisons()
+    where = " and ".join(map(str, comparison_places()))
     if not found:
         empty_state(
             "No comparison to look at yet",
             literal(
-                "`ccd table demo --out runs/my_table` compares every method on the demo's images. This page "
-                f"shows the comparisons in the workspace, {workspace()}.",
+                "`ccd table demo --out comparisons/demo` compares every method on the demo's images. This "
+                f"page shows the comparisons in {where}.",
                 keep_code=True,
             ),
         )
         st.stop()
     linked = st.query_params.get(state.COMPARISON)
     if linked and linked not in found:
-        show_error(f"There is no comparison {linked!r} in {workspace()}; showing another one.")
+        show_error(f"There is no comparison {linked!r} in {where}; showing another one.")
     before = st.session_state.get(state.COMPARISON)
     name = next((name for name in (linked, before) if name in found), None) or next(iter(found))
     if linked != name:
@@ -238,7 +240,7 @@ def pick_comparison() -> Path:
         key=state.COMPARISON,
         on_change=_name_comparison_in_link,
         width=420,
-        help=f"Folders with a table.json or sweep.json in {literal(str(workspace()))}, and those that ship.",
+        help=f"Folders with a table.json or sweep.json in {literal(where)}, and those that ship.",
     )
     return found[name]
 

@@ -291,7 +291,7 @@ def _heat(
     columns["ticktext"] = [escaped(_cut(title)) for title in titles]
     left = 24 + 7 * min(30, max((len(name) for name in classes), default=4) + 2)
     right = 14 + 3.6 * len(_cut(titles[-1])) if titles else 12  # the last title leans to the right
-    top = 24 + 5.5 * min(TITLE_LETTERS, max((len(title) for title in titles), default=4))
+    top = 24 + 6 * min(TITLE_LETTERS, max((len(title) for title in titles), default=4))
     return with_layout(
         figure,
         top + 20 + 24 * len(classes),

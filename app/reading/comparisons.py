@@ -33,10 +33,20 @@ Row = TypeVar("Row", TableRow, SweepPoint)
 # -- which comparisons there are ---------------------------------------------------------------------------
 
 
+def places() -> list[Path]:
+    """The folders whose comparisons are shown: the workspace and the folder `comparisons` beside it.
+
+    An app that others reach reads its workspace only.
+    """
+    workspace = readable_folders.workspace()
+    shared = readable_folders.readable_folders() is not None
+    return [workspace] if shared else [workspace, workspace.parent / "comparisons"]
+
+
 def known_comparisons() -> dict[str, Path]:
-    """Name -> folder of every comparison: those of the workspace, newest first, then those that ship."""
+    """Name -> folder of every comparison: those of `places`, newest first, then those that ship."""
     found: dict[str, Path] = {}
-    for place in (readable_folders.workspace(), SHIPPED):
+    for place in (*places(), SHIPPED):
         for folder in tables.comparisons(place):
             found.setdefault(folder.name, folder)
     return found

@@ -279,6 +279,15 @@ def test_without_any_comparison_the_page_says_which_command_makes_one(compare, s
     assert "ccd table demo --out" in " ".join(text.value for text in test.markdown)
 
 
+def test_comparisons_beside_the_workspace_are_shown_unless_others_reach_the_app(space, monkeypatch):
+    monkeypatch.setenv("CCD_RUNS", str(space))
+    config.set_option("server.address", "127.0.0.1")
+    write_comparison(space.parent / "comparisons" / "beside")
+    assert set(comparisons.known_comparisons()) == {"example", "beside"}
+    monkeypatch.setenv("CCD_SHARED", "1")
+    assert set(comparisons.known_comparisons()) == {"example"}
+
+
 def test_an_unknown_comparison_in_a_link_is_said(compare):
     test = compare(comparison="nonsense")
     assert "no comparison 'nonsense'" in test.error[0].value and not test.exception
