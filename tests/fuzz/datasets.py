@@ -155,13 +155,20 @@ def odd_classes(folder: Path, chance: random.Random) -> Callable[[], None]:
         ["lines", "comma", "numbered", "json", "tabs", "quotes", "bullets", "blank", "case", "twice", "bad"]
     )
     text = {
-        "lines": "\n".join(CLASSES), "comma": ", ".join(CLASSES), "json": json.dumps(CLASSES),
-        "numbered": "\n".join(f"{number}{chance.choice([' ', ': ', '. '])}{name}" for number, name in enumerate(CLASSES)),
+        "lines": "\n".join(CLASSES),
+        "comma": ", ".join(CLASSES),
+        "json": json.dumps(CLASSES),
+        "numbered": "\n".join(
+            f"{number}{chance.choice([' ', ': ', '. '])}{name}" for number, name in enumerate(CLASSES)
+        ),
         "tabs": "\n".join(f"{name}\t{number * 7 + 5}" for number, name in enumerate(CLASSES)),
-        "quotes": "\n".join(f'"{name}"' for name in CLASSES), "bullets": "\n".join(f"- {name}" for name in CLASSES),
-        "blank": "\n\n".join(f" {name}\u200b " for name in CLASSES), "case": "\n".join([*CLASSES, "Dog"]),
-        "twice": "\n".join([*CLASSES, "dog"]), "bad": "\0".join(CLASSES),
-    }[form]  # fmt: skip
+        "quotes": "\n".join(f'"{name}"' for name in CLASSES),
+        "bullets": "\n".join(f"- {name}" for name in CLASSES),
+        "blank": "\n\n".join(f" {name}\u200b " for name in CLASSES),
+        "case": "\n".join([*CLASSES, "Dog"]),
+        "twice": "\n".join([*CLASSES, "dog"]),
+        "bad": "\0".join(CLASSES),
+    }[form]
     content = text.encode(chance.choice(["utf-8", "utf-8-sig", "utf-16"]))
     if chance.random() < 0.2:
         content = damaged(content, chance)

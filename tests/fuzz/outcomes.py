@@ -66,7 +66,7 @@ def command(arguments: Sequence[object]) -> str:
     if code in (0, None):
         return out.getvalue()
     said = " ".join((err.getvalue() or out.getvalue()).split())
-    if "ccd --debug shows where" in said or code == 1 and "Error:" in said:
+    if "ccd --debug shows where" in said or (code == 1 and "Error:" in said):
         raise AssertionError(f"not a sentence for a user: {said}")
     raise Refused(said or f"exit code {code}")
 

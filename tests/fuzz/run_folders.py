@@ -139,10 +139,20 @@ def settings(path: Path, chance: random.Random) -> None:
     values = yaml.safe_load(path.read_text())
     kind = chance.choice(["leaf", "leaf", "leaf", "key", "unknown", "text"])
     if kind == "text":
-        text = chance.choice([
-            "seed: 2026-99-99\n", f"seed: {MANY}\n", "[" * 3000, "a: &a [x]\nb: *a\n", "seed: !!python/name:os.system\n",
-            "- seed\n", "seed: 1:30\n", "? [a]\n: b\n", "---\na: 1\n---\nb: 2\n", "recorded: {classes: [1, 2]}\n",
-        ])  # fmt: skip
+        text = chance.choice(
+            [
+                "seed: 2026-99-99\n",
+                f"seed: {MANY}\n",
+                "[" * 3000,
+                "a: &a [x]\nb: *a\n",
+                "seed: !!python/name:os.system\n",
+                "- seed\n",
+                "seed: 1:30\n",
+                "? [a]\n: b\n",
+                "---\na: 1\n---\nb: 2\n",
+                "recorded: {classes: [1, 2]}\n",
+            ]
+        )
         path.write_text(path.read_text() + text)
         return
     if kind == "unknown":
@@ -274,8 +284,10 @@ def doors(
 
 def results_of_good_run(workspace: Path) -> dict[str, Any]:
     os.chdir(workspace)
-    good: dict[str, Any] = {name: json.loads(command([part.replace("RUN", "runs/good") for part in what]))
-                            for name, what in COMMANDS.items()}  # fmt: skip
+    good: dict[str, Any] = {
+        name: json.loads(command([part.replace("RUN", "runs/good") for part in what]))
+        for name, what in COMMANDS.items()
+    }
     return good | {"pages": read_all(workspace, "good")}
 
 

@@ -18,14 +18,50 @@ from tests.fuzz.outcomes import Case, Refused, Silent, command
 from tests.fuzz.run_folders import OLD_RUNS
 
 NO_NUMBERS = [
-    ".nan", ".inf", "-.inf", "nan", "inf", "1e23", "1e400", "-1e23", "true", "false", "text", "[1]", "{a: 1}", "1:30",
-    "2026-01-01", MANY, "0o99", "1_0_x", "''", "[[1]]", "-7", "100000000000000000", "*a", "&a 5", "!!int 5", "null x",
-]  # fmt: skip
+    ".nan",
+    ".inf",
+    "-.inf",
+    "nan",
+    "inf",
+    "1e23",
+    "1e400",
+    "-1e23",
+    "true",
+    "false",
+    "text",
+    "[1]",
+    "{a: 1}",
+    "1:30",
+    "2026-01-01",
+    MANY,
+    "0o99",
+    "1_0_x",
+    "''",
+    "[[1]]",
+    "-7",
+    "100000000000000000",
+    "*a",
+    "&a 5",
+    "!!int 5",
+    "null x",
+]
 NO_WORDS = ["nonsense", "true", "5", "[]", "{}", "null x", "CLASS", "!!python/name:os.system", "*a", "&a x"]
 NO_YAML = [
-    "[", "{", "*a", "&a [x]", "!!python/object/apply:os.system ['true']", "[" * 3000, '"', "a: b: c", "? [a]",
-    "&a [x, x, x, x, x, x, x, x, x]", "{a: &a [x], b: *a}", "x" * 200_000 + ": 1", "!!binary aGk=", "%YAML",
-]  # fmt: skip
+    "[",
+    "{",
+    "*a",
+    "&a [x]",
+    "!!python/object/apply:os.system ['true']",
+    "[" * 3000,
+    '"',
+    "a: b: c",
+    "? [a]",
+    "&a [x, x, x, x, x, x, x, x, x]",
+    "{a: &a [x], b: *a}",
+    "x" * 200_000 + ": 1",
+    "!!binary aGk=",
+    "%YAML",
+]
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n"
     for before, name in zip("abcdefghi", "bcdefghij", strict=True)
@@ -129,8 +165,16 @@ def odd_files(folder: Path) -> None:
 def commands() -> Iterator[list[str]]:
     """Commands that cannot be right, each to be refused in a sentence."""
     for path in ODD_PATHS:
-        for verb in (["eval"], ["runs", "show"], ["jobs", "show"], ["jobs", "logs"], ["jobs", "stop"],
-                     ["jobs", "resume"], ["predict"], ["runs", "delete", "--yes"]):  # fmt: skip
+        for verb in (
+            ["eval"],
+            ["runs", "show"],
+            ["jobs", "show"],
+            ["jobs", "logs"],
+            ["jobs", "stop"],
+            ["jobs", "resume"],
+            ["predict"],
+            ["runs", "delete", "--yes"],
+        ):
             yield [*verb, "--", path, *(["photos/00.jpg"] if verb == ["predict"] else [])]
         yield ["run", "--resume", f"--out={path}"]
         yield ["data", "check", "--quick", f"--classes={path}", "folder:files/folder"]
@@ -164,16 +208,44 @@ def commands() -> Iterator[list[str]]:
         yield ["jobs", "start", "--preset=demo", "--dataset=folder:photos", f"--name={word}/x"]
         yield ["jobs", "start", "--preset=demo", f"--dataset=folder:nowhere{word}"]
         yield ["eval", "../nowhere", f"--split={word}"]
-    for change in ("seed", "=1", "seed=", "a.b.c.d.e.f=1", "views.threshold.between=[6,4]", "seed.x=1", "..=1",
-                   "views.threshold={between: [1, .nan]}", "views.threshold={mean_views: -1}", "clip.prompt=no place",
-                   "views.threshold={between: [-1, 4]}", "clip.names={cat: [[1]]}", "clip={size: [1]}", "data=5",
-                   "classifier.backbone_options={checkpoint_path: /etc/passwd}", "training=null", "clip.size=1000000000",
-                   "training.epochs=1000000000000", "classifier.backbone_options={x: .nan}", "recorded=1", "x" * 5000,
-                   "views.threshold={between: [4, 6], images: 0}", "views.threshold={mean_views: true}"):  # fmt: skip
+    for change in (
+        "seed",
+        "=1",
+        "seed=",
+        "a.b.c.d.e.f=1",
+        "views.threshold.between=[6,4]",
+        "seed.x=1",
+        "..=1",
+        "views.threshold={between: [1, .nan]}",
+        "views.threshold={mean_views: -1}",
+        "clip.prompt=no place",
+        "views.threshold={between: [-1, 4]}",
+        "clip.names={cat: [[1]]}",
+        "clip={size: [1]}",
+        "data=5",
+        "classifier.backbone_options={checkpoint_path: /etc/passwd}",
+        "training=null",
+        "clip.size=1000000000",
+        "training.epochs=1000000000000",
+        "classifier.backbone_options={x: .nan}",
+        "recorded=1",
+        "x" * 5000,
+        "views.threshold={between: [4, 6], images: 0}",
+        "views.threshold={mean_views: true}",
+    ):
         yield ["settings", f"--set={change}"]
-    for arguments in (["predict", "x"], ["predict"], ["nothing"], ["jobs", "no"], ["run", "--no-such"],
-                      ["run", "--resume"], ["jobs", "logs", "x", "-n", "0"], ["jobs", "logs", "x", "-n", "many"],
-                      ["predict", "x", "y", "--threshold", "nan"], ["predict", "x", "y", "--threshold", "2"]):  # fmt: skip
+    for arguments in (
+        ["predict", "x"],
+        ["predict"],
+        ["nothing"],
+        ["jobs", "no"],
+        ["run", "--no-such"],
+        ["run", "--resume"],
+        ["jobs", "logs", "x", "-n", "0"],
+        ["jobs", "logs", "x", "-n", "many"],
+        ["predict", "x", "y", "--threshold", "nan"],
+        ["predict", "x", "y", "--threshold", "2"],
+    ):
         yield list(arguments)
 
 

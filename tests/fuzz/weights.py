@@ -57,7 +57,7 @@ class Runs:
         return (os.mkdir, ("CODE_RAN",))
 
 
-# -- what a file may be: each function writes it, and says "load", "refuse" or "either" ------------------------
+# -- what a file may be: each function writes it, and says "load", "refuse" or "either" --------------------
 
 
 def save(content: Any, path: Path, chance: random.Random) -> None:
@@ -98,9 +98,11 @@ def with_value(state: State, path: Path, chance: random.Random) -> str:
     elif kind == "all":
         value = torch.full_like(value, 6e4)
     changed[name] = {
-        "int8": value.to(torch.int8), "complex": value.to(torch.complex64), "bool": value > 0,
+        "int8": value.to(torch.int8),
+        "complex": value.to(torch.complex64),
+        "bool": value > 0,
         "shape": value[:, :1].contiguous() if value.shape[1] > 1 else value[:1],
-    }.get(kind, value)  # fmt: skip
+    }.get(kind, value)
     if kind == "name":
         del changed[name]
     save(changed, path, chance)
@@ -108,21 +110,44 @@ def with_value(state: State, path: Path, chance: random.Random) -> str:
 
 
 def no_weights(state: State, path: Path, chance: random.Random) -> str:
-    content = chance.choice([
-        b"", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 605157884\n", b"<!DOCTYPE html><html>404",
-        b"\x89PNG\r\n\x1a\n", bytes(3000), b"words", pickle.dumps(Runs()), pickle.dumps({"state_dict": Runs()}),
-        json.dumps({"weight_map": {"a": "../../etc/passwd"}}).encode(), b"PK\x03\x04", b"\x80\x02.", b"\x80\x02]q\x00.",
-    ])  # fmt: skip
+    content = chance.choice(
+        [
+            b"",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 605157884\n",
+            b"<!DOCTYPE html><html>404",
+            b"\x89PNG\r\n\x1a\n",
+            bytes(3000),
+            b"words",
+            pickle.dumps(Runs()),
+            pickle.dumps({"state_dict": Runs()}),
+            json.dumps({"weight_map": {"a": "../../etc/passwd"}}).encode(),
+            b"PK\x03\x04",
+            b"\x80\x02.",
+            b"\x80\x02]q\x00.",
+        ]
+    )
     path.write_bytes(content)
     return "refuse"
 
 
 def other_types(state: State, path: Path, chance: random.Random) -> str:
     contents: list[Any] = [
-        {"state_dict": None}, [1, 2], {1: torch.zeros(2)}, {}, None, 5, "text", {"state_dict": []}, torch.zeros(3),
-        {"state_dict": {"a": 1}}, {"model": {"model": {"model": {}}}}, {"": torch.zeros(1)}, {"state_dict": Runs()},
-        {**state, 7: torch.zeros(1), "x": Runs()}, {"a": torch.zeros(1).expand(10**6, 10**5)},
-    ]  # fmt: skip
+        {"state_dict": None},
+        [1, 2],
+        {1: torch.zeros(2)},
+        {},
+        None,
+        5,
+        "text",
+        {"state_dict": []},
+        torch.zeros(3),
+        {"state_dict": {"a": 1}},
+        {"model": {"model": {"model": {}}}},
+        {"": torch.zeros(1)},
+        {"state_dict": Runs()},
+        {**state, 7: torch.zeros(1), "x": Runs()},
+        {"a": torch.zeros(1).expand(10**6, 10**5)},
+    ]
     save(chance.choice(contents), path, chance)
     return "refuse"
 
@@ -139,8 +164,15 @@ def no_file(state: State, path: Path, chance: random.Random) -> str:
 
 
 WAYS: list[Callable[[State, Path, random.Random], str]] = [
-    wrapped, wrapped, broken_bytes, broken_bytes, with_value, no_weights, other_types, no_file,
-]  # fmt: skip
+    wrapped,
+    wrapped,
+    broken_bytes,
+    broken_bytes,
+    with_value,
+    no_weights,
+    other_types,
+    no_file,
+]
 
 
 def check(found: State, state: State, right: str, is_checked: bool) -> None:
