@@ -121,10 +121,9 @@ def _write_labels(train: DecodedImages, objective: Objective, work: Work) -> Non
     A method whose code has -1 for known negatives begins with 0 for them.
     """
     labels = objective.labels
-    if (labels < 0).any():
-        labels = (labels + 1) / 2
+    first = (labels + 1) / 2 if (labels < 0).any() else labels
     now = np.nan_to_num(objective.current_labels(), nan=0.5)
-    write_labels(work, train.ids, labels.astype(np.float32), final=now.astype(np.float32))
+    write_labels(work, train.ids, first.astype(np.float32), final=now.astype(np.float32))
 
 
 def _score_only(dataset: Dataset, splits: dict[str, DecodedImages], scorer: Scorer, work: Work) -> None:

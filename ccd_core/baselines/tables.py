@@ -23,7 +23,7 @@ from ccd_core.files import read_arrays, reading, write_arrays, write_json
 TABLE = "table.json"
 SWEEP = "sweep.json"
 EXAMPLES = "examples.npz"
-VERSION = 1
+VERSION: Literal[1] = 1
 
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
