@@ -37,8 +37,8 @@ def _ask_about(config: CCDConfig, origin: str) -> None:
     wanted: dict[str, list[str]] | None = st.session_state.pop(state.NAMES_WANTED, None)
     if wanted is not None:
         with st.spinner("The teacher looks at some images; the first time it is loaded, too ..."):
-            answer = names_client().about(settings, wanted)
-        st.session_state[state.NAMES_ASKED] = {"settings": settings, "words": wanted, "answer": answer}
+            said = names_client().about(settings, wanted)
+        st.session_state[state.NAMES_ASKED] = {"settings": settings, "words": wanted, "answer": said}
     asked: dict[str, Any] = st.session_state.get(state.NAMES_ASKED, {})
     answer = asked.get("answer") if asked.get("settings") == settings else None
     words = (
