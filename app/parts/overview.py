@@ -11,13 +11,13 @@ from app.components.pipeline_strip import Step
 from app.figures.labels import stage_measures
 from app.figures.training import learning_curves
 from app.parts.run_progress import duration, progress, stages, warm_up
+from app.reading.browsing import view_statistics
 from app.reading.cached import cached_by
 from app.reading.runs import global_arrays, image_ids, label_arrays, views, views_of
 from app.routes import image_url
 from app.widgets import Metric, empty_state, friendly_errors, show_error, show_figure
 from ccd_core.data.types import UnitBox
 from ccd_core.explore.summary import label_shares, top_class_shares
-from ccd_core.method.boxes import distinct, shares
 from ccd_core.runs.run import Run
 from ccd_core.training.schedule import fitted
 
@@ -202,20 +202,6 @@ def run_warnings(run: Run) -> list[str]:
     if run.has("labels.npz") and run.config.training.keep != "last" and run.config.labels.update:
         found += _about_early_stop(run)
     return found
-
-
-@cached_by("views.parquet", copied=True, max_entries=16)
-def view_statistics(run: Run) -> tuple[int, float, float]:
-    """Number of views, the share that covers over half of the frame, and the share of distinct crops."""
-    table = views(run)
-    if not len(table):
-        return 0, 0.0, 1.0
-    frame = run.config.views.frame
-    sides = table[["x0", "y0", "x1", "y1"]].to_numpy()
-    image = table["image"].astype("category").cat.codes.to_numpy()
-    first, _ = distinct(image, sides)
-    large = float((shares(sides, (frame, frame)) > 0.5).mean())
-    return len(table), large, len(first) / len(table)
 
 
 def _about_views(run: Run) -> list[str]:

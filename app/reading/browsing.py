@@ -6,8 +6,9 @@ import numpy as np
 
 from app.reading.cached import cached_by
 from app.reading.ground_truth import matched
-from app.reading.runs import label_arrays, scores
+from app.reading.runs import label_arrays, scores, views
 from ccd_core.explore.browsing import ComparedScores, Signals, mean_views, signals
+from ccd_core.method.boxes import distinct, shares
 from ccd_core.runs.run import Run
 
 FILES = ("labels.npz", "scores/train.npz")
@@ -46,3 +47,17 @@ def view_steps(run: Run) -> list[tuple[float, float | None]]:
         return [(step, None) for step in steps]
     means = mean_views(scores(run, "train")["scores"], np.array(steps)).tolist()
     return list(zip(steps, means, strict=True))
+
+
+@cached_by("views.parquet", copied=True, max_entries=16)
+def view_statistics(run: Run) -> tuple[int, float, float]:
+    """Number of views, the share that covers over half of the frame, and the share of distinct crops."""
+    table = views(run)
+    if not len(table):
+        return 0, 0.0, 1.0
+    frame = run.config.views.frame
+    sides = table[["x0", "y0", "x1", "y1"]].to_numpy()
+    image = table["image"].cat.codes.to_numpy()
+    first, _ = distinct(image, sides)
+    large = float((shares(sides, (frame, frame)) > 0.5).mean())
+    return len(table), large, len(first) / len(table)

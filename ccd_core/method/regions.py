@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +19,11 @@ def peak_boxes(cams: Tensor, size: tuple[int, int], threshold: float) -> np.ndar
     `threshold` may lie in several regions. Only the one that holds the highest pixel counts, where pixels
     touch that share a side or a corner. A box around all regions (`extent`) often is nearly the whole image.
     """
+    return peak_boxes_at(cams, size, [threshold])[0]
+
+
+def peak_boxes_at(cams: Tensor, size: tuple[int, int], thresholds: Sequence[float]) -> np.ndarray:
+    """[T, M, 4] int, `peak_boxes` at each of T thresholds."""
     from scipy.ndimage import find_objects, label
 
     height = min(size[0], FINEST)
@@ -25,13 +32,17 @@ def peak_boxes(cams: Tensor, size: tuple[int, int], threshold: float) -> np.ndar
     low = maps.amin((1, 2), keepdim=True)
     span = maps.amax((1, 2), keepdim=True) - low + EPSILON
     values = ((maps - low) / span).cpu().numpy()
-    boxes = np.full((len(values), 4), -1)
+    touching = np.ones((3, 3))
+    boxes = np.full((len(thresholds), len(values), 4), -1)
     for index, value in enumerate(values):
-        regions, _ = label(value > threshold, structure=np.ones((3, 3)))
-        own = regions.flat[value.argmax()]
-        if own:
-            rows, columns = find_objects(regions)[own - 1]
-            boxes[index] = columns.start, rows.start, columns.stop, rows.stop
-    scale = np.array([size[1] / width, size[0] / height] * 2)
-    scaled = np.concatenate([np.floor(boxes[:, :2] * scale[:2]), np.ceil(boxes[:, 2:] * scale[2:])], 1)
-    return np.where(boxes[:, :1] < 0, -1, scaled.astype(int))
+        peak = value.argmax()
+        for step, threshold in enumerate(thresholds):
+            regions, _ = label(value > threshold, structure=touching)
+            own = regions.flat[peak]
+            if own:
+                rows, columns = find_objects(regions, own)[own - 1]
+                boxes[step, index] = columns.start, rows.start, columns.stop, rows.stop
+    scale = np.array([size[1] / width, size[0] / height])
+    begin = np.floor(boxes[..., :2] * scale).astype(int)
+    end = np.ceil(boxes[..., 2:] * scale).astype(int)
+    return np.where(boxes[..., :1] < 0, -1, np.concatenate([begin, end], -1))

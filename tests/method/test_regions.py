@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccd_core.method.regions import peak_boxes
+from ccd_core.method.regions import peak_boxes, peak_boxes_at
 from ccd_core.method.views import cam_boxes
 
 
@@ -53,3 +53,10 @@ def test_one_region_gives_the_extent_up_to_the_grid():
     peak = peak_boxes(cam, (640, 640), 0.5)
     extent = cam_boxes(cam, (640, 640), 0.5, 0, "extent")
     assert np.abs(peak - extent).max() <= 4
+
+
+def test_several_thresholds_give_what_each_gives():
+    cams = torch.randn(2, 6, 6, generator=torch.Generator().manual_seed(0))
+    together = peak_boxes_at(cams, (320, 640), [0.5, 0.9])
+    for step, threshold in enumerate([0.5, 0.9]):
+        np.testing.assert_array_equal(together[step], peak_boxes(cams, (320, 640), threshold))

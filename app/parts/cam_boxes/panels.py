@@ -14,7 +14,7 @@ from app.components.cam_boxes import BoxState, Sliders, cam_box_view
 from app.components.cam_methods import cam_methods_view
 from app.components.marked_image import marked_image
 from app.components.view_cards import CardRow, ViewCard, view_cards
-from app.reading.browsing import view_steps
+from app.reading.browsing import view_statistics, view_steps
 from app.reading.ground_truth import image_truth
 from app.reading.labels import debiasing
 from app.reading.predictor import cam_methods, clip_views, explain, predictor_ready
@@ -33,6 +33,7 @@ KEPT, WARM_UP = "kept classifier", "after warm-up"  # whose maps are shown
 AS_LABELS = {
     "class": "divided by the class's CLIP bias, as labels are",
     "constant": "divided by the mean CLIP bias of all classes, as this run's labels are",
+    "floor": "raised to the floor, because this run's labels are divided by nothing",
     "none": "the same, because this run's labels are not debiased",
 }
 
@@ -164,10 +165,13 @@ def views_panel(run: Run, image: str, path: Path, chosen: BoxState, answer: dict
     """What CLIP says of the whole image and of each view, before and after debiasing."""
     left, right = st.columns([5, 2], vertical_alignment="bottom")
     views = views_of(run, image).sort_values("score", ascending=False)
+    count, large, apart = view_statistics(run)
     left.header(f"What CLIP sees: the whole image, and {len(views)} views of the run", anchor=False)
     left.caption(
         f"Blue: CLIP's probability. Orange: {AS_LABELS[run.config.bias.mode]}. "
-        "A view is shown squeezed into the frame, as CLIP gets it."
+        "A view is shown squeezed into the frame, as CLIP gets it. "
+        f"Of all {count:,} views of the run, {large:.0%} cover more than half of their image, and "
+        f"{apart:.0%} are crops of their own."
     )
     as_set = right.toggle(
         "Ask about the views as set above",
