@@ -64,6 +64,7 @@ def test_it_holds_pages_components_and_the_demo(installed):
         "app/logo.svg",
         "app/.streamlit/config.toml",
         "assets/demo_clip/open_clip_model.safetensors",
+        "assets/photo_words/words.tsv.gz",
         "assets/demo_run/checkpoints/best.safetensors",
         "ccd_core/py.typed",
     ):
