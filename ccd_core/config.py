@@ -30,6 +30,7 @@ from ccd_core.settings import (
     LabelSettings,
     MethodSettings,
     NoneImageSettings,
+    PredictSettings,
     Section,
     TrainingSettings,
     ViewSettings,
@@ -62,6 +63,7 @@ class CCDConfig(Section):
     views: ViewSettings = Field(default_factory=ViewSettings)
     labels: LabelSettings = Field(default_factory=LabelSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    predict: PredictSettings = Field(default_factory=PredictSettings)
 
     @classmethod
     def preset(cls, name: str, dataset: str | None = None) -> CCDConfig:

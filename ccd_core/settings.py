@@ -498,3 +498,15 @@ class TrainingSettings(Section):
         le=1,
         description="A training label counts as positive for that mAP from this value on (code: 1).",
     )
+
+
+class PredictSettings(Section):
+    title = "Predictions"
+
+    blend: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Weight of CLIP's own probabilities in CCD's predictions, which then cost a CLIP pass an "
+        "image; 0: the classifier alone.",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.likeness import Likeness
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
 from ccd_core.method.regions import peak_boxes_at
+from ccd_core.method.safeguard import blended
 from ccd_core.method.views import AxisMaxima, normalize_cam
 from ccd_core.runs.likeness import read_likeness
 from ccd_core.runs.run import Run
@@ -33,6 +35,8 @@ from ccd_core.training.checkpoint import load_kept_weights, load_model_weights, 
 # run, 0.95, marks only the peak of a map and not the whole object.
 SHOWN_THRESHOLD = 0.5
 AHEAD = 3  # batches that are decoded or being decoded at a time
+
+log = logging.getLogger("ccd")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class Predictor:
             {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
         )
         self.likeness = self._fitting_likeness()
+        # What was exported is the classifier alone: it has no CLIP beside it.
+        with_clip = run.has("global.npz") and run.config.method.name == "ccd"
+        self.blend = run.config.predict.blend if with_clip else 0.0
         self._prompted: PromptedClip | None = None
         self._warmed_up: CamClassifier | None = None
 
@@ -164,12 +171,30 @@ class Predictor:
     def _answered(self, batch: list[Path], decoded: Sequence[torch.Tensor | ImageError]) -> list[Prediction]:
         readable = [pixels for pixels in decoded if isinstance(pixels, torch.Tensor)]
         answers = iter(self._answers(torch.stack(readable)) if readable else [])
-        return [
+        found = [
             Prediction(path, None, str(pixels))
             if isinstance(pixels, ImageError)
             else Prediction(path, *next(answers))
             for path, pixels in zip(batch, decoded, strict=True)
         ]
+        return [self._with_teacher(one) for one in found] if self.blend > 0 else found
+
+    def _with_teacher(self, one: Prediction) -> Prediction:
+        """The prediction with CLIP's share in its scores, as the setting predict.blend says."""
+        if one.scores is None:
+            return one
+        try:
+            p = self._global_probabilities(Path(one.path))
+        except ImageError as error:  # the file has gone since it was decoded
+            return replace(one, scores=None, error=str(error))
+        if p is None:
+            log.warning(
+                "CLIP's weights are not on this machine, so predictions are the classifier's alone, without "
+                "the share of CLIP that predict.blend asks for"
+            )
+            self.blend = 0.0
+            return one
+        return replace(one, scores=blended(np.asarray(one.scores), np.array(p, np.float32), self.blend))
 
     def _with_boxes(self, predictions: list[Prediction], limits: Thresholds) -> list[Prediction]:
         """The predictions with the CAM box of each of their labels."""

@@ -99,6 +99,7 @@ class ScoresFile(TypedDict, total=False):
     val: Scores | None
     labels: dict[Text, Scores]
     clip: dict[Text, Scores | None]
+    classifier: dict[Text, Scores | None]
 
 
 class SafeguardFile(TypedDict):
