@@ -164,9 +164,15 @@ def claim(folder: Path, seconds: float = CLAIM_SECONDS) -> Iterator[None]:
     A process may claim a folder that it has claimed already. Raises UserError if another process keeps its
     claim for longer than `seconds`.
     """
-    lock = FileLock(folder / ".claim", is_singleton=True, thread_local=False)
+    path = folder / ".claim"
+    lock = FileLock(path, is_singleton=True, thread_local=False)
+    until = time.monotonic() + seconds
     try:
         lock.acquire(timeout=seconds)
+        while lock.lock_counter == 1 and not _is_open_file(lock, path):
+            # Its last holder removed the file while this process waited for it.
+            lock.release()
+            lock.acquire(timeout=max(0.1, until - time.monotonic()))
     except Timeout:
         raise UserError(
             f"Another process works on run {folder.name} already; stop that one first, or wait for it."
@@ -176,4 +182,16 @@ def claim(folder: Path, seconds: float = CLAIM_SECONDS) -> Iterator[None]:
     try:
         yield
     finally:
+        if lock.lock_counter == 1:
+            with contextlib.suppress(OSError):  # the folder may be gone
+                path.unlink()  # before the release, so that nobody's claim is removed
         lock.release()
+
+
+def _is_open_file(lock: FileLock, path: Path) -> bool:
+    """Whether the file that `lock` holds is the one that is now at `path`."""
+    handle = lock._context.lock_file_fd
+    try:
+        return handle is not None and os.path.samestat(os.fstat(handle), os.stat(path))
+    except OSError:
+        return False

@@ -33,12 +33,12 @@ class Campaign:
 
 # The first ones do without torch, so that their processes are forked quickly.
 CAMPAIGNS = {
-    "settings": Campaign("settings", 60, 700, ("ccd_core.cli.commands",)),
-    "data": Campaign("datasets", 36, 240, ("ccd_core.cli.commands", "torch.utils.data")),
+    "settings": Campaign("settings", 45, 700, ("ccd_core.cli.commands",)),
+    "data": Campaign("datasets", 24, 240, ("ccd_core.cli.commands", "torch.utils.data")),
     "runs": Campaign(
-        "run_folders", 18, 600, ("ccd_core.pipeline", "ccd_core.predict.predictor", "open_clip")
+        "run_folders", 13, 600, ("ccd_core.pipeline", "ccd_core.predict.predictor", "open_clip")
     ),
-    "weights": Campaign("weights", 24, 200, ("ccd_core.pipeline", "open_clip", "timm")),
+    "weights": Campaign("weights", 16, 200, ("ccd_core.pipeline", "open_clip", "timm")),
 }
 
 

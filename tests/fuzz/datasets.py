@@ -79,7 +79,7 @@ def odd_pictures(folder: Path, chance: random.Random) -> Callable[[], None]:
 
     def look() -> None:
         report = examined("folder:p")
-        listed = report["splits"]["train"]["images"] + len(report["left_out"])
+        listed = report["splits"]["train"]["images"] + len(report.get("left_out", {}))
         if listed < least:
             raise Silent(f"{least} files are there, and {listed} are counted")
 

@@ -96,3 +96,24 @@ def test_a_heartbeat_from_the_future_is_no_sign_of_life():
     elsewhere = {"host": "elsewhere", "pid": 1}
     assert process_alive(elsewhere | {"heartbeat": time.time() + 5})
     assert not process_alive(elsewhere | {"heartbeat": time.time() + 86_400})
+
+
+def test_a_claim_leaves_no_file_behind_and_stays_one_at_a_time(tmp_path):
+    with claim(tmp_path), claim(tmp_path):
+        assert (tmp_path / ".claim").exists()
+    assert not (tmp_path / ".claim").exists()
+    code = """
+        import sys, time
+        from pathlib import Path
+        from ccd_core.machine.processes import claim
+        folder = Path(sys.argv[1])
+        for _ in range(40):
+            with claim(folder, 60):
+                (folder / "inside").mkdir()  # fails if another one is inside
+                time.sleep(0.001)
+                (folder / "inside").rmdir()
+        print("done")
+    """
+    claimants = [start_python(code, tmp_path) for _ in range(3)]
+    assert [process.communicate(timeout=120)[0].strip() for process in claimants] == ["done"] * 3
+    assert not list(tmp_path.iterdir())
