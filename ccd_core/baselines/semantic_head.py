@@ -84,6 +84,7 @@ class SemanticHead(nn.Module):
 
     def __init__(self, channels: int, words: Tensor, graph: Tensor, width: int):
         super().__init__()
+        self.in_channels = channels
         self.out_channels = len(words)
         self.reduce = nn.Sequential(nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width))
         self.decoupling = SemanticDecoupling(width, words)
