@@ -20,7 +20,8 @@ EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 def settings(tiny_scenes, tmp_path) -> Path:
     """A file of settings with which a run takes seconds."""
     path = tmp_path / "settings.yaml"
-    path.write_text(tiny_config(tiny_scenes, training={"epochs": 3, "warmup_epochs": 1}).to_yaml())
+    short = {"training": {"epochs": 2, "warmup_epochs": 1}, "views": {"threshold": {"mean_views": 0.5}}}
+    path.write_text(tiny_config(tiny_scenes, **short).to_yaml())
     return path
 
 
