@@ -14,7 +14,7 @@ import numpy as np
 from ccd_core.method.bias import entropy
 
 SURE = 1 / 3  # share of log C; CLIP is sure of an image of at most so much entropy
-ENOUGH = 0.75  # of the images of which CLIP is sure; docs/evidence.md has the figures
+ENOUGH = 0.78  # of the images of which CLIP is sure; docs/evidence.md has the figures
 FEWEST = 30  # images of which CLIP is sure; fewer say nothing
 
 
