@@ -132,11 +132,14 @@ class Run:
 
         A damaged file reads as a run that failed. Resuming such a run writes the file anew.
         """
+        path = self.file("state.json")
         try:
-            return checked(RunState, json.loads(self.file("state.json").read_text(encoding="utf-8")))
+            if path.exists() and not path.is_file():  # reading a pipe or a device would not end
+                raise ValueError("no ordinary file")
+            return checked(RunState, json.loads(path.read_text(encoding="utf-8")))
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError, MemoryError):
             return {"status": "failed", "error": DAMAGED_STATE}
 
     def update_state(self, **changes: Any) -> None:
