@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ccd_core.evaluation.marked import measure_run
 from ccd_core.export.formats import Export
 from ccd_core.export.thresholds import in_words
 from ccd_core.runs.provenance import own_version
@@ -39,7 +40,7 @@ def model_card(export: Export, parameters: int) -> str:
         _use(run),
         _data(run),
         _settings(run),
-        _metrics(run),
+        _metrics(export),
         _labels(export),
         _limits(run),
     ]
@@ -110,14 +111,15 @@ def _settings(run: Run) -> str:
     return f"## Settings\n\n| setting | value |\n|---|---|\n{table}\n\nconfig.json has all of them.\n"
 
 
-def _metrics(run: Run) -> str:
-    head = "## Metrics\n\n"
+def _metrics(export: Export) -> str:
+    run = export.run
+    head = "## Metrics\n\n" + _on_marked_images(export)
     measured = {split: run.load_scores_of(split) for split in ("val", "train")}
     found = {split: scores for split, scores in measured.items() if scores}
     if not found:
         return head + (
-            "There was no ground truth to measure this model against. Label a small random sample before you "
-            "rely on it.\n"
+            "There was no other ground truth to measure this model against. Label a small random sample of "
+            "your images before you rely on it.\n"
         )
     splits = {"val": "validation images", "train": "training images"}
     lines = ["| measured on | mAP | micro-AP | F1 at 0.5 |", "|---|---|---|---|"]
@@ -133,6 +135,20 @@ def _metrics(run: Run) -> str:
     if len(best) > LISTED:
         table.append(f"| {len(best) - LISTED} more classes | |")
     return head + "\n".join(lines) + f"\n\n{text}\n\n" + "\n".join(table) + "\n"
+
+
+def _on_marked_images(export: Export) -> str:
+    """What a person's marks on a random sample say; empty without enough of them."""
+    found = measure_run(export.run, export.thresholds.array(export.run.classes))
+    if found is None:
+        return ""
+    lines = ["| measure | value (95 % confidence) |", "|---|---|"]
+    lines += [f"| {name} | {one.in_words} |" for name, one in found.measures.items()]
+    return (
+        f"On {found.images} random images whose classes a person marked, at the thresholds below:\n\n"
+        + "\n".join(lines)
+        + "\n\n"
+    )
 
 
 def _labels(export: Export) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
+from ccd_core.evaluation.marked import measure_run
 from ccd_core.explore.mistakes import least_sure_entries, most_wrong_entries
 from ccd_core.report import charts
 from ccd_core.report.markup import details, note, section, table, text
@@ -35,7 +36,7 @@ def sections_of(sources: Sources, pictures: bool = True) -> list[str]:
             f"<p>The model of epoch {best['epoch'] + 1} is kept: {text(best['kept_because'])}. "
             "Labels, training and this choice saw no ground truth.</p>"
         )
-    parts += [*_curves(run), *_labels(run), *_ap(run), *_bias(run)]
+    parts += [*_curves(run), *_labels(run), *_marked(run), *_ap(run), *_bias(run)]
     if pictures and run.has("scores", "train.npz"):
         if sources.dataset is None:
             parts.append(note("There are no pictures, because the data set could not be opened."))
@@ -115,6 +116,22 @@ def _labels(run: Run) -> list[str]:
     )
     head = ("labels", "mAP", "micro-AP", "F1 at 0.5")
     return [section("Labels, stage by stage", table(head, rows), lead=lead)]
+
+
+def _marked(run: Run) -> list[str]:
+    """What a person's marks on a random sample say, where there are enough of them."""
+    try:
+        found = measure_run(run, thresholds.in_use(run).array(run.classes))
+    except UserError:  # its sentence has the run's path, which is not told here
+        return []
+    if found is None:
+        return []
+    rows = [(name, one.in_words) for name, one in found.measures.items()]
+    lead = (
+        f"On {found.images} random images whose classes a person marked, at the run's thresholds; in "
+        f"brackets the 95 % confidence interval. {found.more_to_halve:,} more marked images would halve it."
+    )
+    return [section("On marked images", table(("measure", "value"), rows), lead=lead)]
 
 
 def _ap(run: Run) -> list[str]:

@@ -175,6 +175,22 @@ def test_a_run_without_its_images_or_ground_truth_still_has_a_report(copied_run,
     assert str(tmp_path) not in page.text
 
 
+def test_marked_images_are_measured_in_report_and_model_card(copied_run):
+    from ccd_core.evaluation import marked, thresholds
+    from ccd_core.export import Export
+    from ccd_core.export.model_card import model_card
+
+    run = copied_run()
+    images = run.load_scores(str(marked.split_to_mark(run)))["ids"].tolist()[: marked.FEWEST + 2]
+    for number, image in enumerate(images):
+        marked.save_mark(run, image, [number % 3])
+    found = marked.measure_run(run, thresholds.in_use(run).array(run.classes))
+    page = Page(html_report([run], pictures=False))
+    assert "On marked images" in page.titles and found.measures["mAP"].in_words in page.text
+    card = model_card(Export(run, thresholds.in_use(run)), 1)
+    assert found.measures["mAP"].in_words in card
+
+
 def test_a_run_that_has_only_begun_has_a_short_report(copied_run):
     import shutil
 
