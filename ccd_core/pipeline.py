@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ccd_core.clip.teacher import load_teacher
 from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.data.types import Dataset
+from ccd_core.errors import UserError
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.machine.device import make_accelerator
 from ccd_core.machine.gpus import devices_of
@@ -24,6 +26,7 @@ from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
 from ccd_core.method.none_images import zero_none_images
 from ccd_core.preflight import preflight
+from ccd_core.profiling import profiled
 from ccd_core.runs.progress import Progress, Reporter
 from ccd_core.runs.run import Run
 from ccd_core.runs.session import session
@@ -42,26 +45,35 @@ from ccd_core.training.trainer import Trainer
 
 
 def run_ccd(
-    config: CCDConfig, out: str | Path, reporter: Reporter | None = None, same_images: bool = False
+    config: CCDConfig,
+    out: str | Path,
+    reporter: Reporter | None = None,
+    same_images: bool = False,
+    profile: bool = False,
 ) -> Run:
     """Run CCD, or the method that `config` names, in the folder `out`, or go on with the run that is there.
 
     reporter(stage, done, total, detail) is called as the work proceeds. same_images: leave out images that
-    are gone or have changed since the run began. Raises UserError for a mistake that the user can correct.
+    are gone or have changed since the run began. profile: see where the time
+    goes (`profiling`). Raises UserError for a mistake that the user can correct.
     """
     drawing = (lambda done, total: reporter("drawing", done, total, "")) if reporter else None
     dataset = open_dataset(config.data.spec, config.data.classes, progress=drawing)
     notes = preflight(config, dataset, out)
     run = Run.create(out, config, dataset.classes)
+    devices = devices_of(config.device)
+    if profile and len(devices) > 1:
+        raise UserError("--profile looks at one process; name one device, such as --device cuda:0.")
     with session(run, notes):
         if same_images:
             forget_changed(dataset, run)
-        if len(devices := devices_of(config.device)) > 1:
+        if len(devices) > 1:
             launch(run, devices, reporter)  # calls `learn` in one process for each device
         else:
             accelerator = make_accelerator(config.device, config.precision)
             method = learn if config.method.name == "ccd" else learn_baseline
-            method(dataset, Work(config, accelerator, run, Progress(run, reporter)))
+            with profiled(run, reporter) if profile else nullcontext(reporter) as listener:
+                method(dataset, Work(config, accelerator, run, Progress(run, listener)))
     return run
 
 

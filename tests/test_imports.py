@@ -29,6 +29,7 @@ ROWS = (
     "app.choices",
     "app.choices",
     "app.choices",
+    "app.choices",
     "app.gradio_app, app.widgets, app.routes",
     "app.reading",
     "app.access, app.figures, app.state",

@@ -70,6 +70,12 @@ def run(
     queue: Annotated[
         bool, typer.Option("--queue", help="Wait until other queued runs on the same device are done.")
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="Trace each stage for a moment, and say where the time went and what to change."
+        ),
+    ] = False,
     workspace: Workspace = Path("runs"),
 ) -> None:
     """Train a classifier on images without labels: the whole CCD pipeline.
@@ -127,8 +133,10 @@ def run(
         # Before torch is loaded, so that a wrong path is said at once. The demo may need drawing first.
         open_dataset(settings.data.spec, settings.data.classes)
     began = time.time()
-    finished = _run(settings, out, queue, same_images)
+    finished = _run(settings, out, queue, same_images, profile)
     summary(finished, time.time() - began)
+    if profile:
+        say("\n{}", finished.file("profile", "summary.txt").read_text())
 
 
 def _say_labels(settings: CCDConfig) -> None:
@@ -154,7 +162,7 @@ def _check(settings: CCDConfig, out: Path) -> None:
         say("  {}", note)
 
 
-def _run(settings: CCDConfig, out: Path, queue: bool, same_images: bool) -> Run:
+def _run(settings: CCDConfig, out: Path, queue: bool, same_images: bool, profile: bool) -> Run:
     from ccd_core.jobs.control import device_queue
     from ccd_core.runs.run import Run
 
@@ -164,7 +172,7 @@ def _run(settings: CCDConfig, out: Path, queue: bool, same_images: bool) -> Run:
             with device_queue(Run.open(out), settings.device) if queue else nullcontext():
                 from ccd_core.pipeline import run_ccd  # loads torch, which a job that waits does without
 
-                return run_ccd(settings, out, bars.report, same_images)
+                return run_ccd(settings, out, bars.report, same_images, profile)
         except (Stopped, KeyboardInterrupt):
             say("[yellow]Stopped.[/] Go on with: ccd run --resume --out {}", shlex.quote(str(out)))
             raise typer.Exit(1) from None

@@ -23,6 +23,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 GAIN = 1.05  # a larger batch must be this much quicker, for it needs more memory
 SECONDS = 10.0  # a measurement that has taken this long ends
 PASSES = 3  # of each size; the quickest counts, as others may use the machine too
+ENOUGH_SECONDS = 2.0  # of one size
 FILE = "batch-sizes.json"
 
 
@@ -43,6 +44,8 @@ def remembered_batch_size(
         return size
     began = time.perf_counter()
     size = best_batch_size(lambda count: _seconds(encode, count, side, device))
+    if is_gpu:
+        torch.cuda.empty_cache()  # the largest batches were only tried
     log.info("batch size of CLIP: %d, measured in %.1f s", size, time.perf_counter() - began)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,14 +86,15 @@ def best_batch_size(seconds: Callable[[int], float], limit: float = SECONDS) -> 
 def _seconds(encode: Callable[[Tensor], Tensor], count: int, side: int, device: torch.device) -> float:
     """Seconds of the quickest of some passes over `count` images, after one that prepares the kernels."""
     images = torch.zeros(count, 3, side, side, device=device)
-    times = []
-    for _ in range(PASSES + 1):
+    times: list[float] = []
+    # A pass of a large model may take many seconds on a CPU; then the first one has to do.
+    while len(times) <= PASSES and sum(times) < ENOUGH_SECONDS:
         began = time.perf_counter()
         encode(images)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
-    return min(times[1:])
+    return min(times[1:] or times)
 
 
 def _known() -> dict[str, object]:
