@@ -37,6 +37,7 @@ LOOKS: dict[Group, tuple[str, str]] = {
 PUBLISHED = "the paper"
 HEADING = "\u200b"  # begins the row of a group's heading; it has no width
 MOST_NUMBERS = 900  # cells of a heat map; with more, none has its number in it
+NUMBERS = 92  # pixels right of the rows, for their numbers
 TITLE_LETTERS = 24  # of a method's title above its column
 
 
@@ -96,7 +97,17 @@ def method_points(methods: Sequence[MethodPoint], measure: str) -> go.Figure:
             showarrow=False,
             font={"size": 13},
         )
+    _numbers(figure, [(method.title, method.score) for method in methods])
     return figure
+
+
+def _numbers(figure: go.Figure, scores: Sequence[tuple[str, MeanAndDeviation | None]]) -> None:
+    """Mean and deviation of each row, right of it, so that they are read without pointing at the row."""
+    for row, score in scores:
+        text = "–"
+        if score:
+            text = f"{score.mean:.1f}" + (f" ± {score.deviation:.1f}" if score.deviation is not None else "")
+        figure.add_annotation(x=1, xref="paper", xanchor="left", xshift=8, y=row, text=text, showarrow=False)
 
 
 def _rows(
@@ -124,7 +135,7 @@ def _rows(
         76 + 26 * len(rows),
         shows,
         showlegend=False,
-        margin=MARGIN | {"l": left, "t": 12, "b": 52},
+        margin=MARGIN | {"l": left, "r": NUMBERS, "t": 12, "b": 52},
         xaxis={"title": {"text": f"{measure}, validation (%)"}, "nticks": 8} | reach,
         yaxis=axis | {"showgrid": False},
         shapes=[path_shape("paper", lines, line=line, layer="below")],
@@ -388,4 +399,6 @@ def sweep_rows(points: Sequence[SweptPoint], measure: str) -> go.Figure:
     traces.append(_paper(paper, "lines+markers"))
     shows = "Rows: mean score with its deviation over seeds, and the paper's number"
     base = [point.label for point in points if point.is_base]
-    return _rows(traces, [point.label for point in points], shows, measure, _reach(points), base)
+    figure = _rows(traces, [point.label for point in points], shows, measure, _reach(points), base)
+    _numbers(figure, [(point.label, point.score) for point in points])
+    return figure

@@ -112,7 +112,8 @@ def test_rows_stand_in_groups_below_their_headings():
         f"{HEADING}label_free",
         "free",
     ]
-    assert ["uses labels" in note.text for note in figure.layout.annotations] == [True, False]
+    assert ["uses labels" in note.text for note in figure.layout.annotations[:2]] == [True, False]
+    assert [note.text for note in figure.layout.annotations[2:]] == ["80.0 ± 1.0"] * 2
     paper = [trace for trace in figure.data if trace.name == "the paper"]
     assert len(paper) == 1 and list(paper[0].y) == ["free"]
 

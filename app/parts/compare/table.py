@@ -42,8 +42,8 @@ def table_part(table: TableFile, folder: Path) -> None:
         show_figure(figure, key="methods")
     _say_what_is_shown(table, measure)
     _say_labels(table)
-    st.header("Table", anchor=False)
-    _grid(rows, MEASURES[measure])
+    with st.expander("Table, sorted by a click on a column", icon=":material/table:"):
+        _grid(rows, MEASURES[measure])
     _notes(rows)
     _downloads(table, folder.name)
 
