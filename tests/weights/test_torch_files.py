@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from ccd_core.errors import UserError
+from ccd_core.weights.files import read_weights
 from ccd_core.weights.torch_files import read_torch_file
 
 
@@ -119,3 +121,14 @@ def test_reading_again_is_not_disturbed_by_writing_into_what_was_read(tmp_path):
     torch.save({"weight": torch.zeros(4)}, tmp_path / "weights.pt")
     read_torch_file(tmp_path / "weights.pt")["weight"].fill_(1)
     assert torch.equal(read_torch_file(tmp_path / "weights.pt")["weight"], torch.zeros(4))
+
+
+def test_a_flipped_bit_in_a_record_is_told_by_its_checksum(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save({"weight": torch.arange(1000.0)}, path)
+    content = bytearray(path.read_bytes())
+    at = bytes(content).index(torch.tensor([500.0]).numpy().tobytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged: the checksum of"):
+        read_weights(path)
