@@ -162,9 +162,7 @@ def _place(file: IO[bytes], record: zipfile.ZipInfo) -> slice:
         raise BadFile("is damaged: a record is not where the archive says; download it again")
     name_length, extra_length = struct.unpack("<HH", header[26:30])
     begin = record.header_offset + 30 + name_length + extra_length
-    if (
-        record.CRC and _checksum(file, begin, record.file_size) != record.CRC
-    ):  # torch can be told to write none
+    if record.CRC and _checksum(file, begin, record.file_size) != record.CRC:
         raise BadFile(f"is damaged: the checksum of {record.filename} is not its own; download it again")
     return slice(begin, begin + record.file_size)
 
