@@ -38,7 +38,7 @@ ROWS = (
     "ccd_core.jobs, ccd_core.worker, ccd_core.comparison",
     "ccd_core.export, ccd_core.report",
     "ccd_core.pipeline, ccd_core.study, ccd_core.predict, ccd_core.explore",
-    "ccd_core.preflight, ccd_core.speed",
+    "ccd_core.preflight, ccd_core.profiling, ccd_core.speed",
     "ccd_core.baselines",
     "ccd_core.stages",
     "ccd_core.training",
