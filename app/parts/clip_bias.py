@@ -88,8 +88,8 @@ def _what_it_can_measure(bias: Bias, threshold: float) -> str:
     least = least_top_probability(threshold)
     text = (
         f"**What this threshold can measure:** an image of at most {threshold:.2f} nats gives its first "
-        f"class {least:.2f} or more. So every measured bias lies between {least:.2f} and 1, and the most favoured "
-        f"class cannot have more than {1 / least:.2f} times the bias of the least favoured one. "
+        f"class {least:.2f} or more. So every measured bias lies between {least:.2f} and 1, and the most "
+        f"favoured class cannot have more than {1 / least:.2f} times the bias of the least favoured one. "
     )
     if 1 / least < NARROW:
         text += "Differences between classes hardly show here; a higher threshold lets them through. "
