@@ -22,11 +22,12 @@ def run_of(copied_run, app, monkeypatch, tmp_path):
     return open_page
 
 
-def test_a_run_that_used_labels_has_a_warning_beside_every_page(run_of):
+def test_a_run_that_used_labels_has_a_warning_on_every_page(run_of):
     page = run_of("bce", "results")
     assert not page.exception
-    [warning] = page.sidebar.warning
-    assert "This run used labels" in warning.value and "all labels of the training images" in warning.value
+    [warning] = [found.value for found in page.warning if "This run used labels" in found.value]
+    assert "all labels of the training images" in warning
+    assert any("uses **labels**" in caption.value for caption in page.sidebar.caption)
 
 
 def test_a_page_of_ccd_says_which_method_makes_no_such_thing(run_of):
