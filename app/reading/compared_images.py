@@ -140,7 +140,8 @@ def _why_missing(row: TableRow) -> str:
 def image_source(folder: Path, table: TableFile) -> Run | None:
     """A run that knows where the comparison's images are; None where there is none.
 
-    It is one of the comparison's own, else one of the app's on a data set that needs no path, such as demo.
+    It is one of the comparison's own, else one of the app's on the demo: a toy scene is drawn by its name, so
+    the same name is the same picture in any number of scenes.
     """
     for row in table.rows:
         for result in row.runs:
@@ -148,6 +149,6 @@ def image_source(folder: Path, table: TableFile) -> Run | None:
                 return run
     for path in known_runs().values():
         run = open_run(path)
-        if run.config.data.spec == table.dataset and "data.spec" not in dict(run.config.named_paths()):
+        if run.config.data.spec == table.dataset_kind == "demo":
             return run
     return None

@@ -53,13 +53,22 @@ def image_part(table: TableFile, folder: Path) -> None:
     image = pick_image(labels.ids, labels.ids)
     if image is None:
         return
+    if source is not None and _is_another(labels, source, image, split):
+        source = None
     truth = _truth(labels, source, image, split)
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 3], gap="medium")
     with left:
         _picture(source, image)
     with right:
         _heat(table, labels.of(image), truth)
     _say_what_is_shown(labels, truth, split)
+
+
+def _is_another(labels: ImageLabels, source: Run, image: str, split: str) -> bool:
+    """Whether the run's image of this name shows other classes, so that it is another world's picture."""
+    told = labels.truth_of(image)
+    known = image_truth(source, image, split)
+    return told is not None and known is not None and not np.array_equal(told, known[0], equal_nan=True)
 
 
 def _picture(source: Run | None, image: str) -> None:
