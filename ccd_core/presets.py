@@ -189,7 +189,7 @@ BEST: dict[str, Any] = {
     "bias.floor": None,
     "bias.floor_form": "blend",
     "views.box": "peak",  # the extent of a photograph's map is mostly the whole image
-    "views.smallest": 0.04,
+    "views.smallest": 0.25,  # smaller views lost to random boxes
     "views.largest": 0.5,
     "views.ask_once": True,
     "training.warmup_steps": 300,  # two epochs of a small data set leave maps flat
