@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ccd_core.clip.openai import ENTRIES
 from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.evaluation.metrics import average_precision
@@ -264,7 +265,9 @@ def recorded_teachers() -> dict[str, ClipTeacher]:
         for name in ("clip_rn", "extra_clip_rn"):
             path = Path(folder, f"{name}.safetensors")
             weights = recorded(f"{name}_weights")
-            save_file({key: torch.from_numpy(value).contiguous() for key, value in weights.items()}, path)
+            tensors = {key: torch.from_numpy(value).contiguous() for key, value in weights.items()}
+            # OpenAI's files have these entries, too, and are known by them.
+            save_file(tensors | {entry: torch.tensor(0) for entry in ENTRIES}, path)
             loaded[name] = ClipTeacher.load(name, pretrained=str(path), precision="fp32")
     return loaded
 
