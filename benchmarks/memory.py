@@ -34,7 +34,7 @@ def run_once(images: int, folder: Path) -> None:
     import torch
     from PIL import Image
 
-    from ccd_core import pipeline
+    from ccd_core import execution, pipeline
     from ccd_core.clip.teacher import ClipTeacher, PromptedClip
     from ccd_core.config import CCDConfig
     from ccd_core.data import loading
@@ -85,7 +85,7 @@ def run_once(images: int, folder: Path) -> None:
     text = torch.nn.functional.normalize(
         torch.randn(CLASSES, 1024, generator=torch.Generator().manual_seed(1)), dim=-1
     )
-    pipeline.open_dataset = lambda *_, **__: Dataset("synthetic", names, splits, truths.get)
+    execution.open_dataset = lambda *_, **__: Dataset("synthetic", names, splits, truths.get)
     pipeline.load_teacher = lambda settings, *_: PromptedClip(MeanColour(), text, settings)
     config = CCDConfig.preset("paper").changed(
         device="cpu",
@@ -126,7 +126,7 @@ def run_once(images: int, folder: Path) -> None:
     watcher = threading.Thread(target=sample, daemon=True)
     began = time.time()
     watcher.start()
-    run = pipeline.run_ccd(config, folder / "run", report)
+    run = execution.run_ccd(config, folder / "run", report)
     seconds = time.time() - began
     over.set()
     watcher.join()

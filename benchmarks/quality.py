@@ -29,7 +29,7 @@ import numpy as np
 
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.data import open_dataset
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run
 from ccd_core.toy.scenes import SPLITS, write_dataset
 

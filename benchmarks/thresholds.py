@@ -19,7 +19,7 @@ from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.evaluation.label_free import DEFAULT_WAY, WAYS, PseudoLabels
 from ccd_core.evaluation.sorted_scores import SortedScores
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run
 from ccd_core.toy.scenes import SPLITS, write_dataset
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from ccd_core.config import CCDConfig
     from ccd_core.errors import UserError
     from ccd_core.evaluation.metrics import average_precision
+    from ccd_core.execution import run_ccd
     from ccd_core.method.bias import clip_bias, debias, entropy
     from ccd_core.method.classifier import CamClassifier
     from ccd_core.method.early_stop import first_local_minimum
     from ccd_core.method.labels import aggregate_views, update_labels
     from ccd_core.method.losses import ccd_loss
     from ccd_core.method.views import cam_box, crop_views, normalize_cam
-    from ccd_core.pipeline import run_ccd
     from ccd_core.predict.predictor import Predictor
     from ccd_core.runs.run import Run
 
@@ -62,7 +62,7 @@ __getattr__, __dir__ = lazy_names(
         "entropy": "ccd_core.method.bias",
         "first_local_minimum": "ccd_core.method.early_stop",
         "normalize_cam": "ccd_core.method.views",
-        "run_ccd": "ccd_core.pipeline",
+        "run_ccd": "ccd_core.execution",
         "update_labels": "ccd_core.method.labels",
     },
 )

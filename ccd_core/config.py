@@ -1,6 +1,6 @@
 """All settings of a run: presets, YAML files, and changes such as `labels.alpha=0.2`.
 
-The sections with their meanings, units and limits are in settings.py, the presets' values in presets.py.
+The package `settings` has the sections with their meanings, units and limits, and the presets' values.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from ccd_core.config_versions import lost_settings, with_former, with_lost
 from ccd_core.errors import UserError
 from ccd_core.paths import absolute_place, split_place
-from ccd_core.presets import FOR_DATASET, PRESET_VALUES
-from ccd_core.recipes import own_recipe
-from ccd_core.settings import (
+from ccd_core.settings.presets import FOR_DATASET, PRESET_VALUES
+from ccd_core.settings.recipes import own_recipe
+from ccd_core.settings.sections import (
     MOST_SEED,
     REPLACED_AS_A_WHOLE,
     BiasSettings,
@@ -35,6 +34,7 @@ from ccd_core.settings import (
     TrainingSettings,
     ViewSettings,
 )
+from ccd_core.settings.versions import lost_settings, with_former, with_lost
 from ccd_core.yaml_files import NotYaml, parse_yaml, read_yaml
 
 PRESETS = tuple(PRESET_VALUES)

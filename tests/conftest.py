@@ -40,7 +40,7 @@ def home(tiny_scenes, tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_scenes, tmp_path_factory):
     """A finished run on the tiny scenes. Tests only read it; `copied_run` gives a copy to write into."""
-    from ccd_core.pipeline import run_ccd
+    from ccd_core.execution import run_ccd
 
     return run_ccd(tiny_config(tiny_scenes), tmp_path_factory.mktemp("runs") / "tiny")
 

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from ccd_core.config import CCDConfig, build_recorded, load_config
-from ccd_core.config_versions import VERSION, of_version_1
 from ccd_core.errors import UserError
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run, damaged_runs, list_runs
+from ccd_core.settings.versions import VERSION, of_version_1
 from tests.cli.conftest import ccd
 
 __all__ = ["ccd"]

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ccd_core.clip.teacher import ClipTeacher, PromptedClip
 from ccd_core.device_memory import Pass
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run
-from ccd_core.settings import ClipSettings
+from ccd_core.settings.sections import ClipSettings
 from tests.support import tiny_config
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ccd_core.clip.photo_words import BACKBONE
 from ccd_core.config import CCDConfig
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.predict.predictor import Predictor
 from ccd_core.weights.packages import packaged_weights
 from tests.clip.small_models import SHALLOW, TOWERS, write_model

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.predict.predictor import Predictor
 from ccd_core.runs.run import Run, list_runs
 from tests.support import ROOT

@@ -15,8 +15,8 @@ import pytest
 
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
+from ccd_core.execution import run_ccd
 from ccd_core.method.labels import update_labels
-from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from tests.support import same_result, tiny_config, wait_for
 

@@ -14,8 +14,8 @@ from ccd_core import preflight as looking
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
+from ccd_core.execution import run_ccd
 from ccd_core.jobs.check import check_run
-from ccd_core.pipeline import run_ccd
 from ccd_core.weights import hub
 from tests.clip.small_models import SHALLOW, SMALL_VIT, write_model
 from tests.clip.small_models import timm as timm_tower

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ccd_core.config import CCDConfig, differences
-from ccd_core.presets import BEST, TABLE
+from ccd_core.settings.presets import BEST, TABLE
 
 
 def test_every_setting_of_the_method_has_its_source():

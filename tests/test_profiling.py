@@ -8,7 +8,7 @@ import json
 import pytest
 
 from ccd_core.errors import UserError
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.profiling import Part, summary
 from tests.support import same_result, tiny_config
 

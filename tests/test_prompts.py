@@ -6,7 +6,7 @@ import pytest
 
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.errors import UserError
-from ccd_core.prompts import prompts_of, templates
+from ccd_core.settings.prompts import prompts_of, templates
 
 CLASSES = ("cat", "tvmonitor")
 

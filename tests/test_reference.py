@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ccd_core.config import CCDConfig
+from ccd_core.execution import run_ccd
 from ccd_core.method.early_stop import first_local_minimum
-from ccd_core.pipeline import run_ccd
 from tests.golden_cases import WITH_CLIP, WITHOUT_CLIP, Case, difference
 from tests.support import tiny_config
 

@@ -18,7 +18,7 @@ from ccd_core.errors import UserError
 if TYPE_CHECKING:
     from ccd_core.config import CCDConfig
     from ccd_core.predict.class_names import NamedSample
-    from ccd_core.prompts import Names
+    from ccd_core.settings.prompts import Names
 
 
 def classes(
@@ -52,7 +52,7 @@ def classes(
     """
     from ccd_core.config import load_config
     from ccd_core.machine.advice import preset_of
-    from ccd_core.prompts import parse_names
+    from ccd_core.settings.prompts import parse_names
 
     spec = f"folder:{data}" if Path(data).expanduser().is_dir() else data
     words = parse_names(names or [])

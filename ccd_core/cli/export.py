@@ -37,7 +37,7 @@ def export(
     path: RunPath,
     to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help=f"{', '.join(FORMATS)}.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A new folder for the files [default: RUN-FORMAT in this folder].")
+        Path | None, typer.Option(help="A new folder for the files, by default RUN-FORMAT in this folder.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     labels: Annotated[

@@ -17,7 +17,7 @@ def report(
         list[Path], typer.Argument(metavar="RUN...", help="Folders of runs; several are compared.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The file [default: RUN-report.html in this folder].")
+        Path | None, typer.Option(help="The file to write, by default RUN-report.html in this folder.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     pictures: Annotated[

@@ -170,7 +170,7 @@ def _run(settings: CCDConfig, out: Path, queue: bool, same_images: bool, profile
     with StageBars() as bars:
         try:
             with device_queue(Run.open(out), settings.device) if queue else nullcontext():
-                from ccd_core.pipeline import run_ccd  # loads torch, which a job that waits does without
+                from ccd_core.execution import run_ccd  # loads torch, which a job that waits does without
 
                 return run_ccd(settings, out, bars.report, same_images, profile)
         except (Stopped, KeyboardInterrupt):

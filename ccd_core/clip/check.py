@@ -10,8 +10,8 @@ from ccd_core.clip.teacher import place_of
 from ccd_core.clip.towers import FixedTower, any_size
 from ccd_core.clip.weights import look_at_network
 from ccd_core.errors import UserError
-from ccd_core.prompts import prompts_of
-from ccd_core.settings import ClipSettings
+from ccd_core.settings.prompts import prompts_of
+from ccd_core.settings.sections import ClipSettings
 from ccd_core.weights.hub import NotHere
 
 log = logging.getLogger("ccd")

@@ -25,8 +25,8 @@ from ccd_core.clip.weights import load_network
 from ccd_core.device_memory import Pass, to_device
 from ccd_core.errors import UserError
 from ccd_core.paths import DEMO_CLIP
-from ccd_core.prompts import Names, prompts_of
-from ccd_core.settings import ClipSettings
+from ccd_core.settings.prompts import Names, prompts_of
+from ccd_core.settings.sections import ClipSettings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -116,7 +116,7 @@ def _work(
     logging.getLogger("ccd").propagate = False
     import torch
 
-    from ccd_core.pipeline import run_ccd
+    from ccd_core.execution import run_ccd
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     lock: Lock = following.get_lock()

@@ -26,8 +26,8 @@ from ccd_core.config import CCDConfig, differences
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
 from ccd_core.files import write_json
-from ccd_core.presets import nested
 from ccd_core.runs.run import Run
+from ccd_core.settings.presets import nested
 
 # {figure: (title, setting, values)}; the values of 6a are the paper's, the others cover its axes.
 FIGURES_OF_PAPER: dict[str, tuple[str, str, tuple[float, ...]]] = {

@@ -15,7 +15,7 @@ import numpy as np
 from ccd_core.config import CCDConfig
 from ccd_core.method.bias import Bias, bias_from_top, bias_in_use, debias_as_set, entropy_limit
 from ccd_core.method.labels import divided_local, local_probabilities, update_labels
-from ccd_core.settings import BiasSettings
+from ccd_core.settings.sections import BiasSettings
 
 HISTOGRAM_BINS = 40
 NOTICEABLE = 0.005  # a change of a label up to this is none

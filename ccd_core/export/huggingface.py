@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ccd_core.clip.teacher import IMAGENET_MEAN, IMAGENET_STD
-from ccd_core.config_versions import VERSION
 from ccd_core.errors import UserError
 from ccd_core.evaluation import thresholds
 from ccd_core.export.formats import Export
@@ -20,6 +19,7 @@ from ccd_core.predict.pretrained import CONFIG, WEIGHTS
 from ccd_core.runs.provenance import own_version
 from ccd_core.runs.run import Run
 from ccd_core.runs.shared_files import require_own_file
+from ccd_core.settings.versions import VERSION
 
 PILLOW_BILINEAR = 2
 

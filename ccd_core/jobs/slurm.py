@@ -25,7 +25,7 @@ from ccd_core.machine.processes import child_environment, is_recent, python_comm
 from ccd_core.runs.documents import RunState
 from ccd_core.runs.run import Run
 from ccd_core.runs.slurm_state import JobState, job_number, needs_slurm, settle
-from ccd_core.settings import Section
+from ccd_core.settings.sections import Section
 
 LOOK_SECONDS = 2  # SLURM is asked about a job at most this often
 REQUEUES = 1000  # times that a job whose time is up is queued again

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ccd_core.settings import BiasSettings
+from ccd_core.settings.sections import BiasSettings
 
 SMALLEST = 1e-6  # the least bias, so that nothing is ever divided by zero
 FLOOR = 0.05  # where the settings leave the floor open and there are 20 classes or fewer

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ccd_core.method.backbones import make_backbone, refuse_options
-from ccd_core.settings import ClassifierSettings
+from ccd_core.settings.sections import ClassifierSettings
 
 
 class CamClassifier(nn.Module):

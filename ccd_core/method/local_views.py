@@ -24,7 +24,7 @@ from ccd_core.method.views import (
     searched_threshold,
     view_threshold,
 )
-from ccd_core.settings import MeanViews, SearchedViews, ViewSettings
+from ccd_core.settings.sections import MeanViews, SearchedViews, ViewSettings
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ccd_core.method.bias import entropy
-from ccd_core.settings import NoneImageSettings
+from ccd_core.settings.sections import NoneImageSettings
 
 
 def none_images(

@@ -27,8 +27,8 @@ from ccd_core.errors import ImageError, UserError
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.class_names import NameReport, report_names
 from ccd_core.predict.server import answers_apart, serve_questions
-from ccd_core.prompts import Names
-from ccd_core.settings import ClipSettings
+from ccd_core.settings.prompts import Names
+from ccd_core.settings.sections import ClipSettings
 
 SHOWN = 12  # images that are shown with what CLIP says of them
 MOST = 192  # images that the numbers rest on, if they are embedded within

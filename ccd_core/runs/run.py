@@ -25,7 +25,6 @@ import pyarrow.parquet as pq
 import yaml
 
 from ccd_core.config import CCDConfig, build_recorded, differences
-from ccd_core.config_versions import VERSION
 from ccd_core.errors import UserError
 from ccd_core.files import reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
@@ -44,6 +43,7 @@ from ccd_core.runs.documents import (
 )
 from ccd_core.runs.provenance import surroundings
 from ccd_core.runs.slurm_state import is_this_job
+from ccd_core.settings.versions import VERSION
 from ccd_core.yaml_files import NotYaml, load_yaml
 
 ACTIVE = ("running", "queued")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ccd_core.clip.teacher import normalise
-from ccd_core.settings import TrainingSettings
+from ccd_core.settings.sections import TrainingSettings
 from ccd_core.training.jitter import draw_jitter, jittered
 
 

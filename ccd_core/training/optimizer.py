@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ccd_core.method.classifier import CamClassifier
-from ccd_core.settings import TrainingSettings
+from ccd_core.settings.sections import TrainingSettings
 
 MOMENTUM = 0.9  # of SGD
 RISE = 0.2  # part of one cycle in which the learning rate rises

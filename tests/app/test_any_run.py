@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from app.reading.runs import open_run
+from ccd_core.execution import run_ccd
 from ccd_core.jobs import control
-from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from tests.app.test_pages import PAGES
 from tests.support import tiny_config, wait_for

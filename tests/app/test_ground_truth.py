@@ -14,7 +14,7 @@ from app.reading.images import image_path
 from ccd_core.config import CCDConfig
 from ccd_core.data.types import Boxes, GroundTruth
 from ccd_core.errors import UserError
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run
 from tests.support import tiny_config
 

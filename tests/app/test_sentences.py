@@ -74,7 +74,7 @@ def test_an_empty_table_of_metrics_is_damaged_too(odd):
 
 
 def test_what_was_damaged_is_made_again_as_the_sentence_says(odd, tiny_run):
-    from ccd_core.pipeline import run_ccd
+    from ccd_core.execution import run_ccd
 
     odd.file("global.npz").unlink()
     odd.file("metrics.csv").unlink()

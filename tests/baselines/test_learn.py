@@ -12,7 +12,7 @@ from ccd_core.baselines import an
 from ccd_core.baselines.learn import check_baseline
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.errors import Stopped, UserError
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run
 from ccd_core.training.checkpoint import load_checkpoint
 from tests.support import same_result, tiny_config

@@ -13,7 +13,7 @@ from ccd_core.baselines.inputs import LabelFree, TrainingFree
 from ccd_core.baselines.registry import METHODS, implementation, label_seed, label_source, labels_used
 from ccd_core.baselines.supervision import Supervision, WithLabels, known_with_probability, one_positive
 from ccd_core.config import CCDConfig
-from ccd_core.settings import SUPERVISION, MethodName
+from ccd_core.settings.sections import SUPERVISION, MethodName
 from tests.support import ROOT, tiny_config
 from tests.test_imports import MODULES, imports_of
 
@@ -96,7 +96,7 @@ def test_no_method_reads_ground_truth():
 @pytest.mark.parametrize("name", ["ccd", "an"])
 def test_a_run_without_labels_never_opens_the_door(name, tiny_scenes, tmp_path, monkeypatch):
     from ccd_core.baselines import learn
-    from ccd_core.pipeline import run_ccd
+    from ccd_core.execution import run_ccd
 
     def refuse(*_):
         raise AssertionError("ground truth was asked for")

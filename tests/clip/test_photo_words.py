@@ -13,7 +13,7 @@ from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
 from ccd_core.method.classifier import CamClassifier
-from ccd_core.settings import ClipSettings
+from ccd_core.settings.sections import ClipSettings
 from ccd_core.weights import packages
 
 needs_weights = pytest.mark.skipif(

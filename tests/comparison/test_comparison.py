@@ -29,7 +29,7 @@ from ccd_core.comparison.sweep import (
     value_points,
 )
 from ccd_core.errors import UserError
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from tests.baselines.make_comparison import make_table
 from tests.support import same_result
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from ccd_core.cli.commands import app
 from ccd_core.data import open_dataset
 from ccd_core.data.listing.names import as_name
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.predict.predictor import Predictor
 from tests.make_datasets import photos
 from tests.support import tiny_config

@@ -95,7 +95,7 @@ def test_a_run_is_measured_on_its_marked_validation_images(copied_run):
 @pytest.mark.slow
 def test_marks_never_train(tiny_run, tiny_scenes, tmp_path):
     """A run that is made again beside marks of every image, all of them wrong, ends with the same bits."""
-    from ccd_core.pipeline import run_ccd
+    from ccd_core.execution import run_ccd
     from ccd_core.runs.run import Run
 
     other = Run.create(tmp_path / "run", tiny_config(tiny_scenes), tiny_run.classes)

@@ -9,7 +9,7 @@ from ccd_core.config import CCDConfig
 from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, Relabelled, most_changed, relabel
 from ccd_core.method.bias import clip_bias, entropy
 from ccd_core.method.labels import final_labels, initial_labels, local_labels
-from ccd_core.settings import BiasSettings
+from ccd_core.settings.sections import BiasSettings
 
 
 def clip_says(images: int, classes: int, views: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

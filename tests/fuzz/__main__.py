@@ -36,9 +36,9 @@ CAMPAIGNS = {
     "settings": Campaign("settings", 45, 700, ("ccd_core.cli.commands",)),
     "data": Campaign("datasets", 24, 240, ("ccd_core.cli.commands", "torch.utils.data")),
     "runs": Campaign(
-        "run_folders", 13, 600, ("ccd_core.pipeline", "ccd_core.predict.predictor", "open_clip")
+        "run_folders", 13, 600, ("ccd_core.execution", "ccd_core.predict.predictor", "open_clip")
     ),
-    "weights": Campaign("weights", 16, 200, ("ccd_core.pipeline", "open_clip", "timm")),
+    "weights": Campaign("weights", 16, 200, ("ccd_core.execution", "open_clip", "timm")),
 }
 
 

@@ -8,7 +8,7 @@ from ccd_core.config import CCDConfig
 from ccd_core.machine import advice
 from ccd_core.machine.advice import advise, preset_of
 from ccd_core.machine.gpus import GpuFacts
-from ccd_core.presets import LAPTOP, PRESET_VALUES, nested
+from ccd_core.settings.presets import LAPTOP, PRESET_VALUES, nested
 from ccd_core.speed import measured_seconds
 from tests.support import tiny_config
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from ccd_core.errors import UserError
 from ccd_core.method.classifier import CamClassifier, make_classifier
-from ccd_core.settings import ClassifierSettings
+from ccd_core.settings.sections import ClassifierSettings
 
 SHALLOW_SWIN = {"depths": [1, 1, 1, 1], "embed_dim": 24, "num_heads": [1, 1, 2, 2]}
 SHALLOW_VIT = {"depth": 2, "embed_dim": 48, "num_heads": 3}

@@ -20,7 +20,7 @@ from ccd_core.method.bias import (
     floor_of,
     least_top_probability,
 )
-from ccd_core.settings import BiasSettings
+from ccd_core.settings.sections import BiasSettings
 
 
 def probabilities(images=st.integers(1, 30), classes=st.integers(1, 8)):

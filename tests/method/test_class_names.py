@@ -7,7 +7,7 @@ import pytest
 
 from ccd_core.errors import UserError
 from ccd_core.method.class_names import report_names
-from ccd_core.prompts import parse_names
+from ccd_core.settings.prompts import parse_names
 
 CLASSES = ("cat", "dog", "sofa", "couch", "unicorn")
 

@@ -8,7 +8,7 @@ import torch
 from ccd_core.clip.teacher import ClipTeacher, PromptedClip
 from ccd_core.config import CCDConfig
 from ccd_core.method.local_views import choose_views, clip_probabilities
-from ccd_core.settings import ClipSettings
+from ccd_core.settings.sections import ClipSettings
 
 
 def test_the_papers_box_holds_all_bright_pixels_and_the_authors_code_takes_the_first_and_the_last():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ccd_core.config import CCDConfig
 from ccd_core.method.none_images import none_images, split_in_two
-from ccd_core.settings import NoneImageSettings
+from ccd_core.settings.sections import NoneImageSettings
 
 
 @settings(deadline=None, max_examples=30)

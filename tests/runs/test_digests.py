@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ccd_core.errors import UserError
+from ccd_core.execution import run_ccd
 from ccd_core.files import write_arrays
-from ccd_core.pipeline import run_ccd
 from ccd_core.predict.predictor import Predictor
 from ccd_core.runs.digests import FILE, RESULTS, write_digests
 from ccd_core.runs.run import Run

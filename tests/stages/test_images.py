@@ -9,7 +9,7 @@ import pytest
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run
 from tests.make_datasets import broken_files
 from tests.support import tiny_config

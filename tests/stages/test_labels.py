@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ccd_core.execution import run_ccd
 from ccd_core.explore.relabel import ClipOutputs, relabel
 from ccd_core.method.none_images import none_images
-from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from tests.support import tiny_config
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.pipeline import run_ccd
+from ccd_core.execution import run_ccd
 from ccd_core.runs.run import Run
 from tests.support import tiny_config, wait_for
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ccd_core.method.classifier import CamClassifier, make_classifier
-from ccd_core.settings import ClassifierSettings, TrainingSettings
+from ccd_core.settings.sections import ClassifierSettings, TrainingSettings
 from ccd_core.training.optimizer import make_optimizer, rate_factor
 
 

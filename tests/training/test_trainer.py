@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from ccd_core.errors import Stopped
+from ccd_core.execution import run_ccd
 from ccd_core.method.early_stop import first_local_minimum
-from ccd_core.pipeline import run_ccd
 from ccd_core.runs.run import Run
 from ccd_core.training.checkpoint import load_checkpoint
 from tests.support import same_result, tiny_config

@@ -25,7 +25,7 @@ from ccd_core.config import CCDConfig, load_config
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays
 from ccd_core.method.classifier import CamClassifier, make_classifier
-from ccd_core.settings import ClassifierSettings
+from ccd_core.settings.sections import ClassifierSettings
 from ccd_core.training.checkpoint import load_checkpoint, load_model_weights
 from ccd_core.weights.files import read_weights
 from tests.clip.small_models import TOWERS, write_model

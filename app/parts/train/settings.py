@@ -1,4 +1,4 @@
-"""Page Train: a form of every setting, made from the settings' own schema in `ccd_core/settings.py`."""
+"""Page Train: a form of every setting, made from the settings' own schema (ccd_core/settings/sections.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from app.widgets import literal
 from ccd_core.config import PRESETS, CCDConfig, differences, setting_name
-from ccd_core.settings import MeanViews, SearchedViews, Section
+from ccd_core.settings.sections import MeanViews, SearchedViews, Section
 from ccd_core.yaml_files import NotYaml, parse_yaml
 
 # What most people change; the rest is folded. Data set, device and name have places of their own on the page.

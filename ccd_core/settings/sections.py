@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from ccd_core.prompts import check
+from ccd_core.settings.prompts import check
 
 # Larger numbers are typing errors. They would fill the memory or take for ever.
 MOST_SIDE = 8192  # pixels of a side of an image or a view
