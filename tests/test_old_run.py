@@ -68,7 +68,10 @@ def test_an_old_classifier_predicts_what_it_predicted(folder):
 def test_an_old_run_that_was_stopped_goes_on_to_the_old_result(folder):
     run = Run.open(folder / "stopped")
     resumed = run_ccd(run.config, run.path)
-    assert resumed.status == "finished" and resumed.load_ap() == Run.open(folder / "finished").load_ap()
+    assert resumed.status == "finished"
+    now = resumed.load_ap()
+    # What CLIP itself says of the validation images is measured since.
+    assert now | {"clip": {}} == Run.open(folder / "finished").load_ap() | {"clip": {}}
     assert_same_labels_and_scores(resumed, Run.open(folder / "finished"))
 
 

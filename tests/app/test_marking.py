@@ -14,7 +14,7 @@ def test_marking_is_a_part_of_results(app, copied_run, monkeypatch):
     order = marked.sample(run.load_scores("val")["ids"].tolist())
     for image in order:
         marked.save_mark(run, image, [0])
-    test = app("results", run="mine", part="marking")
+    test = app("results", run="mine", part="Label a few")
     assert not test.exception and not test.error
     assert any(f"All {len(order)} images" in one.value for one in test.success)
     assert any(f"Measured on {len(order)} marked images" in one.value for one in test.header)
@@ -26,12 +26,12 @@ def test_marks_of_other_classes_are_a_sentence(app, copied_run, monkeypatch):
     run = copied_run("runs/mine")
     monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
     run.file(marked.FILE).write_text("image,nobody\n")
-    test = app("results", run="mine", part="marking")
+    test = app("results", run="mine", part="Label a few")
     assert not test.exception and "does not have the columns" in test.error[0].value
 
 
 def test_thresholds_without_labels_are_offered(app):
-    test = app("results", part="thresholds", by="unlabelled")
+    test = app("results", part="Thresholds", by="Without labels")
     assert not test.exception and any("halfway between two" in one.value for one in test.caption)
 
 

@@ -69,7 +69,7 @@ def test_the_best_f1_threshold_is_saved_and_predict_uses_it(mine, own_run):
         f1_score(truth.ravel(), scores.ravel() >= value, zero_division=0) for value in np.unique(scores)
     )
     assert f1_score(truth.ravel(), scores.ravel() >= limit) == pytest.approx(best)
-    assert any("From the page Results" in caption.value for caption in mine("predict").caption)
+    assert any("The page Results can change them" in caption.value for caption in mine("predict").caption)
 
 
 def test_moving_the_threshold_changes_the_numbers(app):

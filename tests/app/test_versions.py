@@ -34,7 +34,13 @@ class Predictor:
     def ask(self, question: str, **arguments) -> dict:
         self.all_of_them.asked.append(question)
         scores = [[self.number / 10]] * len(arguments.get("paths", ()))
-        return {"p": [[self.number]], "number": self.number, "scores": scores, "errors": {}}
+        return {
+            "p": [[self.number]],
+            "number": self.number,
+            "scores": scores,
+            "unlike": [False] * len(scores),
+            "errors": {},
+        }
 
     def close(self) -> None:
         self.all_of_them.closed.append(self.number)

@@ -103,7 +103,7 @@ def test_an_option_that_a_method_does_not_have_is_said(tiny_scenes, tmp_path):
 
 def test_several_devices_are_for_several_runs(tiny_scenes):
     with pytest.raises(UserError, match="runs on one device"):
-        check_baseline(config_of(tiny_scenes, "an"), ("cpu:0", "cpu:1"))
+        check_baseline(config_of(tiny_scenes, "an").changed(device="cpu:0,1"))
 
 
 def test_own_recipes_are_settings_like_others():

@@ -166,6 +166,7 @@ def test_a_space_follows_no_link(ccd, copied_run, secret, tiny_scenes, tmp_path)
     assert [path.name for path in (shared / "examples").iterdir()] == ["own.jpg"]
     assert not any(path.is_symlink() for path in (tmp_path / "space").rglob("*"))
 
+    run.file("thresholds.json").unlink(missing_ok=True)
     run.file("thresholds.json").symlink_to(secret)
     refused = ccd("space", run.path, tmp_path / "another")
     assert refused.code == 2 and "thresholds.json is a link" in refused.err
