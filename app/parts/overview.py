@@ -190,13 +190,12 @@ def warnings_part(run: Run) -> None:
 def run_warnings(run: Run) -> list[str]:
     """Sentences about what makes the run's classifier doubtful. None of them needs ground truth."""
     found: list[str] = []
-    if run.has("safeguard.json"):
-        guard = run.load_json("safeguard.json")
-        if guard.get("doubtful"):
-            found.append(
-                "The classifier is likely worse than CLIP itself: where CLIP is sure "
-                f"({guard['images']} images of {guard['split']}), they agree on {guard['share']:.0%} only."
-            )
+    guard = run.load_safeguard()
+    if guard and guard["doubtful"] and guard["share"] is not None:
+        found.append(
+            "The classifier is likely worse than CLIP itself: where CLIP is sure "
+            f"({guard['images']} images of {guard['split']}), they agree on {guard['share']:.0%} only."
+        )
     if run.has("views.parquet"):
         found += _about_views(run)
     if run.has("labels.npz") and run.config.training.keep != "last" and run.config.labels.update:

@@ -36,6 +36,7 @@ from ccd_core.runs.documents import (
     BiasFile,
     Document,
     RunState,
+    SafeguardFile,
     Scores,
     ScoresFile,
     StopRequest,
@@ -334,6 +335,10 @@ class Run:
     def load_best(self) -> BestFile | None:
         """checkpoints/best.json: which epoch's model is kept, and why; None before the end of training."""
         return self._document(BestFile, *BEST) if self.has(*BEST) else None
+
+    def load_safeguard(self) -> SafeguardFile | None:
+        """safeguard.json: how far the classifier agrees with CLIP; None in runs without it."""
+        return self._document(SafeguardFile, "safeguard.json") if self.has("safeguard.json") else None
 
     def load_json(self, *parts: str) -> dict[str, Any]:
         """A JSON file of the run. Raises UserError if it is not there, is damaged, or holds no mapping."""

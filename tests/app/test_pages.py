@@ -69,3 +69,12 @@ def test_in_a_sentence_code_stays_code_and_nothing_else_does(sentence, written):
 def test_a_name_from_a_link_loads_no_image(app):
     test = app("overview", run="![x](https://e.vil/x.png)")
     assert r"\[x\](https\://e.vil" in test.error[0].value and "![x](" not in test.error[0].value
+
+
+def test_a_damaged_safeguard_is_a_sentence_on_overview(app, copied_run, monkeypatch):
+    run = copied_run("runs/odd")
+    monkeypatch.setenv("CCD_RUNS", str(run.path.parent))
+    run.file("safeguard.json").write_text('{"doubtful": true}')
+    test = app("overview", run="odd")
+    assert not test.exception
+    assert any("safeguard.json" in error.value for error in test.error)
