@@ -1,7 +1,7 @@
 """Do jobs survive, keep their order and cost nothing? Measured on this machine with runs that take seconds.
 
-kill-job: kill -9 at random moments of each stage. Every job is resumed; its labels and AP are compared with
-an undisturbed run's.
+kill-job: kill -9 at random moments of each stage. Every job is resumed; its labels, scores, AP and weights
+are compared with an undisturbed run's.
 kill-app: kill -9 of the app while jobs run and wait. None may be lost, none may start twice.
 queue: as many jobs on cpu:0 and cpu:1. Each device must keep their order.
 overhead: a job beside the bare command, in pairs: seconds in all, and to the first progress.
@@ -15,7 +15,6 @@ python benchmarks/jobs.py overhead [--times 2]
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import random
 import signal
@@ -23,40 +22,16 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from app_process import app_command, free_port, open_browser
+from small_runs import differing, small_world
 
-from ccd_core.config import CCDConfig
 from ccd_core.jobs import control
 from ccd_core.runs.run import Run
-from ccd_core.toy.scenes import write_dataset
-
-
-@contextlib.contextmanager
-def small_world() -> Iterator[tuple[Path, CCDConfig]]:
-    """A workspace with queue and cache of its own, and settings under which a whole run takes seconds."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ["CCD_HOME"] = str(Path(folder, "home"))
-        scenes = write_dataset(Path(folder, "scenes"), {"train": 120, "val": 40})
-        classifier = {"backbone": "timm:test_resnet", "weights": None, "image_size": 64, "cam_size": 64}
-        small = {
-            "data": {"spec": f"demo:{scenes}", "workers": 0},
-            "device": "cpu",
-            "precision": "fp32",
-            "clip": {"size": 96, "batch_size": 32, "round_to": 32},
-            "classifier": classifier,
-            "views": {"threshold": {"mean_views": 2.0}, "frame": 160, "offset": 20},
-            "training": {"epochs": 4, "warmup_epochs": 2, "keep": "last"},
-        }
-        workspace = Path(folder, "runs")
-        workspace.mkdir()
-        yield workspace, CCDConfig.preset("demo").changed(**small)
 
 
 def wait(condition: Callable[[], bool], seconds: float = 900) -> float:
@@ -79,19 +54,12 @@ def forget_embeddings() -> None:
         path.unlink()
 
 
-def same_result(one: Run, other: Run) -> bool:
-    labels, others = one.load_labels(), other.load_labels()
-    return one.load_ap() == other.load_ap() and all(
-        np.array_equal(value, others[key], equal_nan=value.dtype.kind == "f") for key, value in labels.items()
-    )
-
-
 def kill_job(times: int, seed: int = 0) -> bool:
     """Each kill aims at a random moment of one stage, the stages in turn. One too late is drawn again."""
     rng = random.Random(seed)
     good = 0
     killed: Counter[str] = Counter()
-    with small_world() as (workspace, config):
+    with small_world(train=120, val=40, epochs=4) as (workspace, config):
         undisturbed = control.start(config, workspace / "undisturbed")
         seconds = wait(lambda: ended(undisturbed))
         lasting = {"starting": 3.0} | undisturbed.state["seconds"]
@@ -114,7 +82,7 @@ def kill_job(times: int, seed: int = 0) -> bool:
                 killed[stage] += 1
                 control.resume(run.path)
                 wait(lambda run=run: ended(run))
-                equal = run.status == "finished" and same_result(undisturbed, run)
+                equal = run.status == "finished" and not differing(undisturbed, run)
                 good += equal
                 print(
                     f"| {killed.total()} | {stage} | {moment:.2f} | failed, then {run.status} | "
@@ -123,7 +91,7 @@ def kill_job(times: int, seed: int = 0) -> bool:
                 )
             control.delete(run.path)
     print(f"killed in stage: {', '.join(f'{stage} {count}' for stage, count in killed.items())}")
-    print(f"{good} of {times} ended with the labels and AP of the undisturbed run")
+    print(f"{good} of {times} ended with the results of the undisturbed run")
     return good == times
 
 
@@ -140,7 +108,7 @@ def times_begun(run: Run) -> int:
 
 def queue(count: int) -> bool:
     """Jobs of one device start in the order in which they were given, each of them once."""
-    with small_world() as (workspace, config):
+    with small_world(train=120, val=40, epochs=4) as (workspace, config):
         short = {"epochs": 1, "warmup_epochs": 1}
         started = [
             control.start(
@@ -168,7 +136,7 @@ def overhead(times: int) -> bool:
     """What a job takes longer than the same run as a bare command."""
     seconds: dict[str, list[float]] = {"bare command": [], "job": []}
     first: dict[str, list[float]] = {"bare command": [], "job": [], "job, `starting`": []}
-    with small_world() as (workspace, config):
+    with small_world(train=120, val=40, epochs=4) as (workspace, config):
         (workspace / "settings.yaml").write_text(config.to_yaml())
         for number in range(times):
             for kind in ("bare command", "job") if number % 2 else ("job", "bare command"):
@@ -204,7 +172,7 @@ def kill_app(times: int, seed: int = 0) -> bool:
 
     rng = random.Random(seed)
     started = 0
-    with small_world() as (workspace, config), sync_playwright() as playwright:
+    with small_world(train=120, val=40, epochs=4) as (workspace, config), sync_playwright() as playwright:
         short = config.changed(training={"epochs": 1, "warmup_epochs": 1})
         Run.create(workspace / "template", short, ("none",))
         browser = open_browser(playwright)

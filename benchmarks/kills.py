@@ -15,34 +15,15 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import load_file
+from small_runs import differing, small_world
 
-from ccd_core.config import CCDConfig
 from ccd_core.data import open_dataset
 from ccd_core.machine.processes import child_environment, python_command
 from ccd_core.runs.run import Run
-from ccd_core.toy.scenes import write_dataset
-
-SMALL = {
-    "device": "cpu",
-    "precision": "fp32",
-    "clip": {"size": 96, "batch_size": 32, "round_to": 32},
-    "classifier": {
-        "backbone": "timm:test_resnet",
-        "backbone_options": {},
-        "weights": None,
-        "image_size": 64,
-        "cam_size": 64,
-    },
-    "views": {"threshold": {"mean_views": 2.0}, "frame": 160, "offset": 20},
-    "training": {"epochs": 6, "warmup_epochs": 2, "keep": "last"},
-}
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -66,23 +47,6 @@ def finish(folder: Path) -> float:
     return time.monotonic() - began
 
 
-def differs(one: Run, other: Run) -> list[str]:
-    """The names of the arrays and weights in which two finished runs differ."""
-    found = [
-        name
-        for name, values in one.load_labels().items()
-        if not np.array_equal(values, other.load_labels()[name], equal_nan=values.dtype.kind == "f")
-    ]
-    for split in ("train", "val"):
-        if not np.array_equal(one.load_scores(split)["scores"], other.load_scores(split)["scores"]):
-            found.append(f"scores of {split}")
-    weights = load_file(other.file("checkpoints", "best.safetensors"))
-    for name, value in load_file(one.file("checkpoints", "best.safetensors")).items():
-        if not np.array_equal(value, weights[name]):
-            found.append(name)
-    return found
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
@@ -92,11 +56,7 @@ def main() -> int:
     stages: Counter[str] = Counter()
     wrong = 0
     runs = 0
-    with tempfile.TemporaryDirectory(prefix="ccd-kills-") as place:
-        root = Path(place)
-        os.environ["CCD_HOME"] = str(root / "home")
-        scenes = write_dataset(root / "scenes", {"train": 200, "val": 40})
-        config = CCDConfig.preset("demo").changed(data={"spec": f"demo:{scenes}", "workers": 0}, **SMALL)
+    with small_world(train=200, val=40, epochs=6) as (root, config):
         classes = open_dataset(config.data.spec).classes
         whole = Run.create(root / "whole", config, classes)
         seconds = finish(whole.path)
@@ -113,7 +73,7 @@ def main() -> int:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.communicate()
             finish(run.path)
-            lost = differs(whole, run)
+            lost = differing(whole, run)
             left = [str(path.relative_to(run.path)) for path in run.path.rglob(".*.partial")]
             if lost or left:
                 wrong += 1
