@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import state
 from app.figures.compare import class_heat
+from app.parts.compare.downloads import RUN_LINES, csv_and_latex
 from app.reading.comparisons import row_titles
 from app.widgets import SCROLLS_FROM, literal, show_figure
 from ccd_core.baselines.tables import TableFile
@@ -45,25 +46,14 @@ def classes_part(table: TableFile, folder: Path) -> None:
     if len(values) > MOST:
         text += f" The first {MOST} of {len(values):,} classes in this order; the files have all."
     st.caption(text)
-    with st.container(horizontal=True):
-        st.download_button(
-            "CSV",
-            shown.table_csv(table),
-            f"{folder.name}-classes.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            help="One line a run, with the AP of every class.",
-        )
-        st.download_button(
-            "LaTeX",
-            shown.classes_latex(table),
-            f"{folder.name}-classes.tex",
-            "text/x-tex",
-            icon=":material/download:",
-            on_click="ignore",
-            help="A row a class and a column a method, as in Tables 3 to 5.",
-        )
+    csv_and_latex(
+        f"{folder.name}-classes",
+        "classes",
+        shown.table_csv(table),
+        shown.classes_latex(table),
+        RUN_LINES,
+        "A row a class and a column a method, as in Tables 3 to 5.",
+    )
 
 
 def _fields(titles: list[str]) -> tuple[str | None, str]:

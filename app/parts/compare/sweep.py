@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.figures.compare import SweptPoint, sweep_curve, sweep_rows
+from app.parts.compare.downloads import csv_and_latex
 from app.parts.compare.table import MEASURES, measure_field, shown_name
 from app.reading.comparisons import data_set_name, row_titles
 from app.widgets import literal, show_figure
@@ -32,20 +33,7 @@ def sweep_part(sweep: SweepFile, folder: Path) -> None:
         show_figure(sweep_rows(points, measure), key="sweep")
     _say_what_is_shown(sweep, measure)
     _grid(sweep.points, MEASURES[measure])
-    with st.container(horizontal=True):
-        for label, text, ending, kind in (
-            ("CSV", shown.sweep_csv(sweep), "csv", "text/csv"),
-            ("LaTeX", shown.sweep_latex(sweep), "tex", "text/x-tex"),
-        ):
-            st.download_button(
-                label,
-                text,
-                f"{folder.name}.{ending}",
-                kind,
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"download_sweep_{ending}",
-            )
+    csv_and_latex(folder.name, "sweep", shown.sweep_csv(sweep), shown.sweep_latex(sweep))
 
 
 def _point(title: str, point: SweepPoint, measure: Measure) -> SweptPoint:

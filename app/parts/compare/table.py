@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import state
 from app.figures.compare import MethodPoint, method_points
+from app.parts.compare.downloads import RUN_LINES, csv_and_latex
 from app.reading.comparisons import data_set_name, row_titles
 from app.widgets import SCROLLS_FROM, literal, show_figure
 from ccd_core.baselines.tables import GROUPS, Measure, TableFile, TableRow
@@ -45,7 +46,14 @@ def table_part(table: TableFile, folder: Path) -> None:
     with st.expander("Table, sorted by a click on a column", icon=":material/table:"):
         _grid(rows, MEASURES[measure])
     _notes(rows)
-    _downloads(table, folder.name)
+    csv_and_latex(
+        folder.name,
+        "table",
+        shown.table_csv(table),
+        shown.table_latex(table),
+        RUN_LINES,
+        "Table 1 as a tabular, for booktabs.",
+    )
 
 
 def measure_field() -> str:
@@ -158,25 +166,3 @@ def _notes(rows: Sequence[tuple[str, TableRow]]) -> None:
     if notes:
         with st.expander("Notes on the rows"):
             st.markdown("\n".join(notes))
-
-
-def _downloads(table: TableFile, name: str) -> None:
-    with st.container(horizontal=True):
-        st.download_button(
-            "CSV",
-            shown.table_csv(table),
-            f"{name}.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            help="One line a run, with the AP of every class.",
-        )
-        st.download_button(
-            "LaTeX",
-            shown.table_latex(table),
-            f"{name}.tex",
-            "text/x-tex",
-            icon=":material/download:",
-            on_click="ignore",
-            help="Table 1 as a tabular, for booktabs.",
-        )
