@@ -78,12 +78,10 @@ def architecture(name: str, pretrained: str | None) -> Any:
 
     Raises UserError where there is no such model, or the hub would have to be asked what it is.
     """
-    import open_clip
 
     if name == PHOTO_WORDS or name.startswith("hf-hub:"):
         return load_network(name, pretrained)[0]
-    if ":" not in name and name not in open_clip.list_models():
-        _refuse_unknown(name, None, [])
+    _refuse_unknown(name)
     with hub(f"The architecture of CLIP {name}", asked=False):
         if ":" in name:
             refuse_code(name)
@@ -104,10 +102,10 @@ def _tag_of(name: str, pretrained: str | None) -> str | None:
     """The tag of a listed model; None for one that brings its own weights. Raises UserError for an unknown
     one.
     """
-    import open_clip
 
     if ":" not in name:
-        _refuse_unknown(name, pretrained, open_clip.list_pretrained_tags_by_model(name))
+        _refuse_unknown(name)
+        _refuse_unknown_tag(name, pretrained)
         return pretrained
     if pretrained:
         log.info("clip.pretrained=%s is not used: %s brings its own weights", pretrained, name)
@@ -120,16 +118,24 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     return [plain[other] for other in difflib.get_close_matches(_plain(name), plain, NEAREST, 0.5)]
 
 
-def _refuse_unknown(name: str, tag: str | None, tags: list[str]) -> None:
+def _refuse_unknown(name: str) -> None:
+    """Raises UserError for a name that should be of open_clip's list and is not."""
     import open_clip
 
-    if name not in open_clip.list_models():
+    if ":" not in name and name not in open_clip.list_models():
         near = nearest(name, open_clip.list_models())
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(
             f"open_clip has no model {name!r}; {meant}"
             "`python -c 'import open_clip; print(open_clip.list_models())'` lists them."
         )
+
+
+def _refuse_unknown_tag(name: str, tag: str | None) -> None:
+    """Raises UserError for a tag that open_clip does not list for a model that it knows."""
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(name)
     if tag not in tags:
         wanted = f"no weights {tag!r} for {name}"
         if not tag:
@@ -181,8 +187,7 @@ def _from_file(name: str, path: Path, look: bool = False) -> tuple[nn.Module, An
     if is_openai(name, state):
         network = openai_network(state, path, look)
         return network, open_clip.tokenizer.SimpleTokenizer(context_length=len(state["positional_embedding"]))
-    if ":" not in name and name not in open_clip.list_models():
-        _refuse_unknown(name, None, [])
+    _refuse_unknown(name)
     recipe = _recipe(name, path)
     with hub(f"The architecture of CLIP {name}", name.startswith("hf-hub:") or _has_hub_text(name), not look):
         if ":" in name:

@@ -62,8 +62,7 @@ def hub(what: str, asked: bool, fetch: bool = True) -> Iterator[None]:
             why = f"{constants.ENDPOINT} cannot be reached, and its cache here does not have them"
         raise UserError(
             f"{what} could not be loaded: {why}. Where there is no network, download the file elsewhere and "
-            "set "
-            "clip.pretrained to its path."
+            "set clip.pretrained to its path."
         ) from None
     finally:
         constants.HF_HUB_OFFLINE = before

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ccd_core.data.types import Dataset, GroundTruth, ImageList
-from ccd_core.errors import UserError
 
 # The words that name a split in file and folder names; the first word that is there counts.
 WORDS = {
@@ -19,21 +18,6 @@ WORDS = {
 def words_of(name: str) -> set[str]:
     """The words in a name, in small letters and without a year: instances_train2017 has train."""
     return {word.rstrip("0123456789") for word in re.split(r"[^a-z0-9]+", name.lower())}
-
-
-def split_words(split: str, there: Iterable[str]) -> str | None:
-    """The name of `there` that stands for a split, by the order of `WORDS`. None if there is none.
-
-    Raises UserError if two names stand for it equally.
-    """
-    names = sorted(there)
-    for word in WORDS[split]:
-        found = [name for name in names if word in words_of(name)]
-        if len(found) > 1:
-            raise UserError(f"{' and '.join(found[:3])} could each be the split {split}; keep one of them.")
-        if found:
-            return found[0]
-    return None
 
 
 def dataset_of(
