@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from app import state
-from app.reading.comparisons import known_comparisons
-from app.reading.comparisons import places as comparison_places
+from app.reading.comparing.comparisons import known_comparisons
+from app.reading.comparing.comparisons import places as comparison_places
 from app.reading.runs import default_run, known_runs, open_run, workspace
 from app.widgets import empty_state, literal, show_error
 from ccd_core.baselines.registry import labels_used, method_of

@@ -43,9 +43,9 @@ from ccd_core.machine.host_names import given_names, own_names
 from ccd_core.paths import demo_root
 from ccd_core.predict.overlay import overlay, picture
 from ccd_core.predict.predictor import Predictor
+from ccd_core.runs.files.shared_files import shipped_examples
 from ccd_core.runs.known_paths import unknown_paths
 from ccd_core.runs.run import Run
-from ccd_core.runs.shared_files import shipped_examples
 
 MOST_OVERLAYS = 12
 LONGER_SIDE = 640  # pixels of the overlays

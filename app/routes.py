@@ -77,7 +77,7 @@ def asked_url(token: str) -> str:
 
 
 async def asked(request: Request) -> Response:
-    from app.reading import clip_queue
+    from app.reading.asking import clip_queue
 
     told = await anyio.to_thread.run_sync(clip_queue.poll, request.path_params["token"])
     if told is None:

@@ -24,7 +24,7 @@ from ccd_core import CCDConfig, Run
 from ccd_core.data import open_dataset
 from ccd_core.data.loading import read_batches
 from ccd_core.export import Export, export_run
-from ccd_core.export.model import pixel_classifier
+from ccd_core.export.models.model import pixel_classifier
 from ccd_core.export.thresholds import thresholds_of
 from ccd_core.method.classifier import make_classifier
 from ccd_core.paths import DEMO_RUN

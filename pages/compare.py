@@ -9,7 +9,7 @@ from app.parts.compare.image import image_part
 from app.parts.compare.missing import runs_part
 from app.parts.compare.sweep import sweep_part
 from app.parts.compare.table import table_part
-from app.reading.comparisons import has_sweep, has_table, sweep_now, table_now
+from app.reading.comparing.comparisons import has_sweep, has_table, sweep_now, table_now
 from app.widgets import friendly_errors, page_header, pick_part
 
 TABLE, CLASSES, IMAGE, SWEEP = "Methods", "Classes", "One image", "Sweep"

@@ -17,7 +17,7 @@ from app.parts.overview import (
     warnings_part,
 )
 from app.parts.take_away import take_away_part
-from app.reading.predictor import wake_predictor
+from app.reading.asking.predictor import wake_predictor
 from app.widgets import literal, metric_row, page_header
 
 run = current_run()

@@ -16,7 +16,7 @@ from app.parts.predict.labels import (
     warn_of_unlike,
 )
 from app.parts.predict.thresholds import chosen_thresholds
-from app.reading.predictions import predict_all
+from app.reading.asking.predictions import predict_all
 from app.widgets import friendly_errors, page_header, require
 
 run = current_run()

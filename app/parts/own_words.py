@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import state
-from app.reading.names_client import ask_about_picture, known_teachers
+from app.reading.asking.names_client import ask_about_picture, known_teachers
 from app.widgets import friendly_errors, literal
 
 WORDS = "person, dog, cat, car, bicycle, bird, sofa, bottle"

@@ -8,7 +8,7 @@ from app.reading.runs import known_runs, open_run
 from app.widgets import literal
 from ccd_core.errors import UserError
 from ccd_core.jobs import estimates
-from ccd_core.runs.documents import RunState
+from ccd_core.runs.files.documents import RunState
 from ccd_core.runs.progress import STAGES
 from ccd_core.runs.run import Run
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app.reading.asking.predictor import MODEL_FILES, attend
 from app.reading.cached import cached_by
-from app.reading.predictor import MODEL_FILES, attend
 from ccd_core.predict.overlay import overlay, picture
 from ccd_core.runs.run import Run
 

@@ -16,8 +16,8 @@ import torch
 from ccd_core.baselines.inputs import LabelFree, Setting, TrainingFree
 from ccd_core.baselines.models import make_model
 from ccd_core.baselines.registry import implementation, label_seed, method_of
-from ccd_core.baselines.semantic_head import cooccurrence_graph
 from ccd_core.baselines.supervision import Supervision, WithLabels, supervise
+from ccd_core.baselines.with_labels.semantic_head import cooccurrence_graph
 from ccd_core.clip.teacher import PromptedClip, load_teacher
 from ccd_core.config import CCDConfig
 from ccd_core.data.loading import DecodedImages

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ccd_core.baselines.registry import method_of
-from ccd_core.baselines.semantic_head import SemanticClassifier
+from ccd_core.baselines.with_labels.semantic_head import SemanticClassifier
 from ccd_core.config import CCDConfig
 from ccd_core.method.classifier import CamClassifier, make_classifier
 

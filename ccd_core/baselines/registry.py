@@ -21,8 +21,9 @@ class Method:
     """One method.
 
     title: its name in tables. group: what it is told of the training images. labels: where its training
-    labels come from. module: its file in this package; None for CCD, which is `ccd_core.pipeline`. own_head:
-    whether it brings a head of its own. note: what a reader of a table must know.
+    labels come from. module: its file in `with_labels` or `without_labels`; None for CCD, which is
+    `ccd_core.pipeline`. own_head: whether it brings a head of its own. note: what a reader of a table must
+    know.
     """
 
     title: str
@@ -120,7 +121,8 @@ def method_of(config: CCDConfig) -> Method:
 def implementation(method: Method) -> Any:
     """The module of a method, which loads torch."""
     assert method.module is not None, "CCD is ccd_core.pipeline"
-    return importlib.import_module(f"ccd_core.baselines.{method.module}")
+    folder = "with_labels" if method.uses_labels else "without_labels"
+    return importlib.import_module(f"ccd_core.baselines.{folder}.{method.module}")
 
 
 def labels_used(config: CCDConfig) -> str | None:

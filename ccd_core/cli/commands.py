@@ -14,21 +14,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ccd_core.cli.app import browser_app
-from ccd_core.cli.classes import classes
-from ccd_core.cli.data import data_app
-from ccd_core.cli.export import export
-from ccd_core.cli.gradio import gradio_app, space
-from ccd_core.cli.jobs import jobs_app
-from ccd_core.cli.predict import evaluate, predict
-from ccd_core.cli.report import report
-from ccd_core.cli.run import run
-from ccd_core.cli.runs import runs_app
-from ccd_core.cli.settings import doctor, settings
-from ccd_core.cli.study import study
-from ccd_core.cli.sweep import sweep
-from ccd_core.cli.table import table
 from ccd_core.cli.text import messages, say, shorter
+from ccd_core.cli.verbs.app import browser_app
+from ccd_core.cli.verbs.classes import classes
+from ccd_core.cli.verbs.data import data_app
+from ccd_core.cli.verbs.export import export
+from ccd_core.cli.verbs.gradio import gradio_app, space
+from ccd_core.cli.verbs.jobs import jobs_app
+from ccd_core.cli.verbs.predict import evaluate, predict
+from ccd_core.cli.verbs.report import report
+from ccd_core.cli.verbs.run import run
+from ccd_core.cli.verbs.runs import runs_app
+from ccd_core.cli.verbs.settings import doctor, settings
+from ccd_core.cli.verbs.study import study
+from ccd_core.cli.verbs.sweep import sweep
+from ccd_core.cli.verbs.table import table
 from ccd_core.errors import UserError
 
 app = typer.Typer(

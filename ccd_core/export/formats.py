@@ -71,27 +71,27 @@ class Format:
 FORMATS = {
     "onnx": Format(
         "ONNX model for onnxruntime, OpenVINO and TensorRT, with class maps",
-        "ccd_core.export.onnx_model",
+        "ccd_core.export.models.onnx_model",
         False,
         ("onnx", "onnxscript"),
     ),
     "torch": Format(
         "torch.export program (.pt2), which needs torch and not this project",
-        "ccd_core.export.torch_program",
+        "ccd_core.export.models.torch_program",
         False,
     ),
     "huggingface": Format(
         "folder for the Hugging Face hub: safetensors, config.json and a model card",
-        "ccd_core.export.huggingface",
+        "ccd_core.export.models.huggingface",
         False,
     ),
-    "coco": Format("COCO JSON", "ccd_core.export.coco", True),
-    "voc": Format("Pascal VOC: XML files, image lists and images", "ccd_core.export.voc", True),
-    "yolo": Format("YOLO: text files, data.yaml and images", "ccd_core.export.yolo", True),
-    "csv": Format("CSV tables of labels and of boxes", "ccd_core.export.tables", True),
-    "fiftyone": Format("data set that FiftyOne imports", "ccd_core.export.fiftyone", True),
-    "label-studio": Format("pre-labels for Label Studio", "ccd_core.export.label_studio", True),
-    "cvat": Format("pre-labels for CVAT", "ccd_core.export.cvat", True),
+    "coco": Format("COCO JSON", "ccd_core.export.labels.coco", True),
+    "voc": Format("Pascal VOC: XML files, image lists and images", "ccd_core.export.labels.voc", True),
+    "yolo": Format("YOLO: text files, data.yaml and images", "ccd_core.export.labels.yolo", True),
+    "csv": Format("CSV tables of labels and of boxes", "ccd_core.export.labels.tables", True),
+    "fiftyone": Format("data set that FiftyOne imports", "ccd_core.export.labels.fiftyone", True),
+    "label-studio": Format("pre-labels for Label Studio", "ccd_core.export.labels.label_studio", True),
+    "cvat": Format("pre-labels for CVAT", "ccd_core.export.labels.cvat", True),
 }
 
 

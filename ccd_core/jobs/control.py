@@ -39,7 +39,7 @@ from ccd_core.machine.processes import (
     python_command,
     this_process,
 )
-from ccd_core.runs.documents import RunState
+from ccd_core.runs.files.documents import RunState
 from ccd_core.runs.heartbeat import GRACE_SECONDS
 from ccd_core.runs.run import ACTIVE, Run, list_runs
 from ccd_core.runs.slurm_state import waits_for

@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 from ccd_core.files import write_json
 from ccd_core.machine.processes import process_alive, process_facts
 from ccd_core.paths import home, private_folder
-from ccd_core.runs.documents import Text, checked
+from ccd_core.runs.files.documents import Text, checked
 
 POLL_SECONDS = 0.5
 

@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from ccd_core.errors import UserError
 from ccd_core.machine.processes import child_environment, is_recent, python_command
-from ccd_core.runs.documents import RunState
+from ccd_core.runs.files.documents import RunState
 from ccd_core.runs.run import Run
 from ccd_core.runs.slurm_state import JobState, job_number, needs_slurm, settle
 from ccd_core.settings.sections import Section

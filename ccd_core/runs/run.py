@@ -29,9 +29,9 @@ from ccd_core.errors import UserError
 from ccd_core.files import reading, write_atomic, write_json
 from ccd_core.machine.processes import claim, is_recent, process_alive, this_process
 from ccd_core.runs import known_paths
-from ccd_core.runs.arrays import read_run_arrays
-from ccd_core.runs.digests import check_digest
-from ccd_core.runs.documents import (
+from ccd_core.runs.files.arrays import read_run_arrays
+from ccd_core.runs.files.digests import check_digest
+from ccd_core.runs.files.documents import (
     BestFile,
     BiasFile,
     Document,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from ccd_core.errors import Stopped, UserError
 from ccd_core.machine.processes import this_process
 from ccd_core.machine.signals import stoppable
-from ccd_core.runs.digests import remove_digests, write_digests
+from ccd_core.runs.files.digests import remove_digests, write_digests
 from ccd_core.runs.heartbeat import heartbeat
 from ccd_core.runs.run import Run
 

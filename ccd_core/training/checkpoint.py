@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ccd_core.errors import UserError
 from ccd_core.files import reading, replacing
-from ccd_core.runs.digests import check_digest
+from ccd_core.runs.files.digests import check_digest
 from ccd_core.runs.run import Run
 
 Row = dict[str, Any]  # a row of metrics.csv: epoch, phase, loss, train_map, val_map, seconds

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.reading.predictions import link_of_thresholds, steps, thresholds_of_link
+from app.reading.asking.predictions import link_of_thresholds, steps, thresholds_of_link
 from ccd_core.evaluation.thresholds import in_use
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from app.reading import clip_queue
+from app.reading.asking import clip_queue
 from app.routes import ROUTES, asked_url, image_url
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.reading import predictor
-from app.reading.clip_queue import known_probabilities, query_about, unit_box
+from app.reading.asking import predictor
+from app.reading.asking.clip_queue import known_probabilities, query_about, unit_box
+from app.reading.asking.predictions import predict_all
 from app.reading.images import data_url, jpeg
-from app.reading.predictions import predict_all
 from ccd_core.config import CCDConfig
 from ccd_core.runs.run import Run
 

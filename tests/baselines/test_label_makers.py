@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ccd_core.baselines.label_makers import clip_soft, clip_threshold, clip_top1, tiled
-from ccd_core.baselines.sparc import standardised
+from ccd_core.baselines.without_labels.label_makers import clip_soft, clip_threshold, clip_top1, tiled
+from ccd_core.baselines.without_labels.sparc import standardised
 from ccd_core.stages.tiles import cells
 
 P = np.array([[0.7, 0.25, 0.05], [0.4, 0.3, 0.3], [0.05, 0.9, 0.05]], np.float32)

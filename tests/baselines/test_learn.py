@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ccd_core.baselines import an
 from ccd_core.baselines.learn import check_baseline
+from ccd_core.baselines.without_labels import an
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.errors import Stopped, UserError
 from ccd_core.execution import run_ccd

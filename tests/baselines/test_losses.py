@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from ccd_core.baselines import asl, cdul, g2netpl, ll_r, partial_bce, role, wan
-from ccd_core.baselines.an import AssumeNegative
-from ccd_core.baselines.bce import Bce
-from ccd_core.baselines.bce_ls import Options as SmoothingOptions
-from ccd_core.baselines.bce_ls import SmoothedBce
 from ccd_core.baselines.losses import known_bce
+from ccd_core.baselines.with_labels import asl, g2netpl, ll_r
+from ccd_core.baselines.with_labels.bce import Bce
+from ccd_core.baselines.with_labels.bce_ls import Options as SmoothingOptions
+from ccd_core.baselines.with_labels.bce_ls import SmoothedBce
+from ccd_core.baselines.without_labels import cdul, partial_bce, role, wan
+from ccd_core.baselines.without_labels.an import AssumeNegative
 from ccd_core.training.objective import Batch
 
 LOG = math.log

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ccd_core.baselines import sarb, sst
-from ccd_core.baselines.feature_memory import FeatureMemory, contrastive_loss
-from ccd_core.baselines.semantic_head import SemanticClassifier, SemanticHead, cooccurrence_graph
+from ccd_core.baselines.with_labels import sarb, sst
+from ccd_core.baselines.with_labels.feature_memory import FeatureMemory, contrastive_loss
+from ccd_core.baselines.with_labels.semantic_head import SemanticClassifier, SemanticHead, cooccurrence_graph
 from ccd_core.method.classifier import CamClassifier
 
 C, WIDTH = 5, 16

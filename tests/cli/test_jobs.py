@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ccd_core.cli import jobs as cli_jobs
+from ccd_core.cli.verbs import jobs as cli_jobs
 from ccd_core.jobs import control
 from ccd_core.runs.run import Run
 from tests.support import tiny_config, wait_for

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from ccd_core.cli.predict import evaluate
-from ccd_core.cli.run import summary
-from ccd_core.cli.runs import print_runs
+from ccd_core.cli.verbs.predict import evaluate
+from ccd_core.cli.verbs.run import summary
+from ccd_core.cli.verbs.runs import print_runs
 from ccd_core.errors import UserError
 from tests.support import ccd_process
 

@@ -23,7 +23,7 @@ def test_the_study_of_a_run_as_json(ccd, tiny_run):
 
 
 def test_a_narrow_terminal_shows_every_word(ccd, tiny_run, monkeypatch):
-    monkeypatch.setattr("ccd_core.cli.study.console", Console(width=60))
+    monkeypatch.setattr("ccd_core.cli.verbs.study.console", Console(width=60))
     policies = ["--policy", "moved", "--policy", "grid"]
     answer = ccd("study", tiny_run.path, "--device", "cpu", "--images", 4, *policies)
     assert answer.code == 0, answer.err

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from ccd_core.baselines.registry import METHODS
 from ccd_core.baselines.tables import read_examples, read_sweep, read_table
 from ccd_core.cli.commands import app
-from ccd_core.cli.sweep import parse_values
-from ccd_core.cli.table import chosen_methods, parse_seeds
+from ccd_core.cli.verbs.sweep import parse_values
+from ccd_core.cli.verbs.table import chosen_methods, parse_seeds
 from ccd_core.comparison.compute import compute
 from ccd_core.comparison.plan import missing, table_runs
 from ccd_core.comparison.published import TABLE_1, published_map

@@ -8,8 +8,8 @@ import pytest
 from ccd_core.errors import UserError
 from ccd_core.evaluation import marked
 from ccd_core.evaluation.metrics import average_precision
+from tests.project.test_imports import imports_from
 from tests.support import same_result, tiny_config
-from tests.test_imports import imports_from
 
 
 def world(images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +108,6 @@ def test_only_the_page_that_measures_reads_marks():
     reads = {
         module for module, used in imports_from(("ccd_core", "app", "pages")) if "evaluation.marked" in used
     }
-    measuring = {"ccd_core.cli.predict", "ccd_core.export.model_card", "ccd_core.report.one_run"}
+    measuring = {"ccd_core.cli.verbs.predict", "ccd_core.export.models.model_card", "ccd_core.report.one_run"}
     assert reads <= {"app.parts.results.marking"} | measuring
     assert "app.parts.results.marking" in reads

@@ -122,7 +122,7 @@ def test_a_folder_for_the_hub_tells_nothing_of_this_machine(exported, tiny_run, 
 
 
 def test_names_cannot_break_out_of_a_model_card():
-    from ccd_core.export.model_card import markdown
+    from ccd_core.export.models.model_card import markdown
 
     assert markdown("a|b\n# <script>`x`") == r"a\|b \# \<script\>\`x\`"
 

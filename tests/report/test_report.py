@@ -178,7 +178,7 @@ def test_a_run_without_its_images_or_ground_truth_still_has_a_report(copied_run,
 def test_marked_images_are_measured_in_report_and_model_card(copied_run):
     from ccd_core.evaluation import marked, thresholds
     from ccd_core.export import Export
-    from ccd_core.export.model_card import model_card
+    from ccd_core.export.models.model_card import model_card
 
     run = copied_run()
     images = run.load_scores(str(marked.split_to_mark(run)))["ids"].tolist()[: marked.FEWEST + 2]

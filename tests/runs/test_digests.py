@@ -13,7 +13,7 @@ from ccd_core.errors import UserError
 from ccd_core.execution import run_ccd
 from ccd_core.files import write_arrays
 from ccd_core.predict.predictor import Predictor
-from ccd_core.runs.digests import FILE, RESULTS, write_digests
+from ccd_core.runs.files.digests import FILE, RESULTS, write_digests
 from ccd_core.runs.run import Run
 
 

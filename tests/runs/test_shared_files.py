@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ccd_core.errors import UserError
-from ccd_core.runs.shared_files import (
+from ccd_core.runs.files.shared_files import (
     is_own_file,
     links_among_examples,
     require_own_file,

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from app.access import TokenAccess, cookie_name
 from app.routes import ROUTES
-from ccd_core.cli import app as app_command
+from ccd_core.cli.verbs import app as app_command
 from ccd_core.machine import users
 
 

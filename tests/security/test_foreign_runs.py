@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from streamlit import config as streamlit_config
 from streamlit.testing.v1 import AppTest
 
-from app.reading.predictor import attend
+from app.reading.asking.predictor import attend
 from app.reading.readable_folders import paths_to_ask_about
 from app.routes import ROUTES, image_url
 from ccd_core.errors import UserError

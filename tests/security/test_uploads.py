@@ -23,7 +23,7 @@ from streamlit import config
 from app import upload_quota
 from app.parts.train.data import checked_dataset
 from app.reading import uploads
-from app.reading.predictions import images_in
+from app.reading.asking.predictions import images_in
 from app.reading.readable_folders import permitted, permitted_tree, refusals
 from app.reading.uploads import store_uploads
 from app.routes import ROUTES, image_url

@@ -11,9 +11,9 @@ import streamlit as st
 from app import state
 from app.choices import choose_image, filter_changed, find_field, pick_class
 from app.components.gallery import gallery_pages
+from app.reading.asking.predictor import wake_predictor
 from app.reading.browsing import image_signals
 from app.reading.ground_truth import ground_truth, why_no_truth
-from app.reading.predictor import wake_predictor
 from app.reading.runs import image_ids, images_with_view_of, label_arrays
 from app.widgets import empty_state, literal
 from ccd_core.explore.browsing import AGREEMENTS, ORDERS, VERDICTS, Signals, select

@@ -14,10 +14,10 @@ from app.components.cam_boxes import BoxState, Sliders, cam_box_view
 from app.components.cam_methods import cam_methods_view
 from app.components.marked_image import marked_image
 from app.components.view_cards import CardRow, ViewCard, view_cards
+from app.reading.asking.predictor import cam_methods, clip_views, explain, predictor_ready
 from app.reading.browsing import view_statistics, view_steps
 from app.reading.ground_truth import image_truth
 from app.reading.labels import debiasing
-from app.reading.predictor import cam_methods, clip_views, explain, predictor_ready
 from app.reading.runs import global_arrays, image_ids, view_probabilities, views_of
 from app.routes import image_url
 from app.widgets import literal

@@ -10,7 +10,7 @@ import streamlit as st
 from app import state
 from app.figures.compare import class_heat
 from app.parts.compare.downloads import RUN_LINES, csv_and_latex
-from app.reading.comparisons import row_titles
+from app.reading.comparing.comparisons import row_titles
 from app.widgets import SCROLLS_FROM, literal, show_figure
 from ccd_core.baselines.tables import TableFile
 from ccd_core.comparison import shown

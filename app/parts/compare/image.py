@@ -12,7 +12,7 @@ from app.choices import pick_image
 from app.components.marked_image import marked_image
 from app.figures.compare import label_heat
 from app.parts.unknown_paths import ask_about
-from app.reading.compared_images import ImageLabels, image_labels, image_source
+from app.reading.comparing.compared_images import ImageLabels, image_labels, image_source
 from app.reading.ground_truth import image_truth
 from app.reading.images import data_url, image_path
 from app.reading.readable_folders import paths_to_ask_about

@@ -10,8 +10,8 @@ import streamlit as st
 from app import state
 from app.parts.run_progress import progress
 from app.parts.unknown_paths import ask_about
-from app.reading.comparisons import Scored, opened, row_titles
-from app.reading.missing_runs import missing_runs, plan_missing, settings_source, start_runs
+from app.reading.comparing.comparisons import Scored, opened, row_titles
+from app.reading.comparing.missing_runs import missing_runs, plan_missing, settings_source, start_runs
 from app.reading.readable_folders import paths_to_ask_about, refusals
 from app.widgets import friendly_errors, literal
 from ccd_core.baselines.tables import SeedResult, TableRow

@@ -11,7 +11,7 @@ import streamlit as st
 from app.figures.compare import SweptPoint, sweep_curve, sweep_rows
 from app.parts.compare.downloads import csv_and_latex
 from app.parts.compare.table import MEASURES, measure_field, shown_name
-from app.reading.comparisons import data_set_name, row_titles
+from app.reading.comparing.comparisons import data_set_name, row_titles
 from app.widgets import literal, show_figure
 from ccd_core.baselines.tables import Measure, SweepFile, SweepPoint
 from ccd_core.comparison import shown

@@ -10,10 +10,10 @@ import streamlit as st
 
 from app import state
 from app.components.gallery import gallery
+from app.reading.asking.predictions import examples, images_in
+from app.reading.asking.predictor import wake_predictor
 from app.reading.ground_truth import find_image
 from app.reading.images import image_path
-from app.reading.predictions import examples, images_in
-from app.reading.predictor import wake_predictor
 from app.reading.readable_folders import data_folders, readable_folders
 from app.reading.uploads import MEGABYTES, store_uploads
 from app.widgets import empty_state, literal, short_name

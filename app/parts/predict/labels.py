@@ -11,10 +11,10 @@ import streamlit as st
 from app import state
 from app.figures.scores import score_bars
 from app.parts.own_words import own_words_part
+from app.reading.asking.predictions import Predicted
+from app.reading.asking.predictor import attend
 from app.reading.images import jpeg
 from app.reading.overlays import label_overlay
-from app.reading.predictions import Predicted
-from app.reading.predictor import attend
 from app.widgets import friendly_errors, literal, metric_row, pick_page, show_figure
 from ccd_core.evaluation.thresholds import Thresholds
 from ccd_core.predict.tables import CSV_FORMAT, as_csv, as_records

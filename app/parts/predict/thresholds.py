@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app import state
-from app.reading.predictions import link_of_thresholds, steps, thresholds_of_link
+from app.reading.asking.predictions import link_of_thresholds, steps, thresholds_of_link
 from app.reading.scores import thresholds_in_use
 from app.widgets import literal
 from ccd_core.evaluation.thresholds import Thresholds

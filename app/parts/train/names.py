@@ -10,8 +10,8 @@ import streamlit as st
 import yaml
 
 from app import state
+from app.reading.asking.names_client import names_client
 from app.reading.images import jpeg
-from app.reading.names_client import names_client
 from app.widgets import friendly_errors, literal, short_name
 from ccd_core.config import CCDConfig
 

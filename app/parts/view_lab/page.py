@@ -25,11 +25,11 @@ from app.parts.view_lab.panels import (
     stages,
     sweep_panel,
 )
-from app.reading.clip_queue import known_probabilities, query_about, query_clip
+from app.reading.asking.clip_queue import known_probabilities, query_about, query_clip
+from app.reading.asking.predictor import wake_predictor
 from app.reading.ground_truth import image_truth
 from app.reading.images import data_url, image_path
 from app.reading.labels import debiasing
-from app.reading.predictor import wake_predictor
 from app.reading.runs import image_ids
 from app.reading.uploads import MEGABYTES, store_uploads
 from app.routes import image_url

@@ -15,9 +15,9 @@ from app.components.clip_progress import clip_progress
 from app.components.picture_strip import picture_strip
 from app.figures.view_lab import MAPS_HEIGHT, SWEEP_HEIGHT, class_colours, place_maps, sweep_curves
 from app.parts.cam_boxes.panels import grown
-from app.reading.clip_queue import coverage, known_probabilities, query_about, subscribe, unit_box
+from app.reading.asking.clip_queue import coverage, known_probabilities, query_about, subscribe, unit_box
+from app.reading.asking.predictor import explain
 from app.reading.images import crop_urls
-from app.reading.predictor import explain
 from app.routes import asked_url
 from app.widgets import literal, show_error, show_figure
 from ccd_core.data.decoding.images import image_size
