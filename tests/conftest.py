@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,11 @@ def page(browser):
     opened.set_default_timeout(60_000)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """A closed terminal is heard, also where the tests themselves were started with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

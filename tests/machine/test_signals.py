@@ -12,7 +12,7 @@ from ccd_core.machine.signals import STOPPING, step_by_step, stoppable
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_a_signal_stops_the_block_where_it_is(number):
+def test_a_signal_stops_the_block_where_it_is(number, no_nohup):
     before = signal.getsignal(signal.SIGTERM)
     done = []
     with pytest.raises(Stopped), stoppable() as listening:

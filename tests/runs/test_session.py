@@ -60,7 +60,7 @@ def test_too_little_memory_on_the_gpu_says_which_setting_to_lower(run):
             raise OutOfMemoryError("CUDA out of memory")
 
 
-def test_a_closed_terminal_is_a_request_to_stop_unless_nohup_ignores_it():
+def test_a_closed_terminal_is_a_request_to_stop_unless_nohup_ignores_it(no_nohup):
     heard = []
     with pytest.raises(Stopped), stoppable():
         signal.raise_signal(signal.SIGHUP)
