@@ -5,6 +5,7 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from app.parts.train import data as train_data
+from tests.support import NAVIGATION
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def app(tiny_run, monkeypatch):
     monkeypatch.setattr(train_data, "PATIENCE", 60)  # here nothing comes again by itself
 
     def open_page(page: str, **query):
-        test = AppTest.from_file("../../app/navigation.py", default_timeout=120)
+        test = AppTest.from_file(NAVIGATION, default_timeout=120)
         test.query_params["run"] = query.pop("run", "tiny")
         for name, value in query.items():
             test.query_params[name] = value

@@ -21,6 +21,7 @@ from ccd_core.errors import UserError
 from ccd_core.jobs import control
 from ccd_core.runs.run import Run
 from tests.baselines.make_comparison import make_sweep, make_table, write_comparison
+from tests.support import NAVIGATION
 
 PARTS = ["Methods", "Classes", "One image", "Runs", "Sweep", "Runs of the sweep"]
 
@@ -41,7 +42,7 @@ def compare(space, monkeypatch):
     config.set_option("server.address", "127.0.0.1")
 
     def opened(part: str = "Methods", **query):
-        test = AppTest.from_file("../../app/navigation.py", default_timeout=120)
+        test = AppTest.from_file(NAVIGATION, default_timeout=120)
         for name, value in ({"run": "demo_run", "compare_part": part} | query).items():
             test.query_params[name] = value
         return test.switch_page("../pages/compare.py").run()
