@@ -20,16 +20,9 @@ from pathlib import Path
 from ccd_core.toy.scenes import write_dataset
 
 SEED = 271_828
-# A sixth of the demo's images, five epochs and smaller images, so that two cores need minutes. The last epoch
-# is kept for every method, because the rate falls to zero. The frame and the offset are half of the demo's.
-SETTINGS = (
-    "training.epochs=5",
-    "training.keep=last",
-    "classifier.image_size=96",
-    "classifier.cam_size=128",
-    "views.frame=320",
-    "views.offset=40",
-)
+# Half of the demo's training images, and its settings. The last epoch is kept for every method, because the
+# rate falls to zero.
+SETTINGS = ("training.keep=last",)
 SWEEPS = ("ablation", "6a", "6b", "7")
 
 
@@ -37,8 +30,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", choices=("table", "sweeps", "cost"), default="table")
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--val", type=int, default=150)
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--val", type=int, default=400)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--device", default="cpu:0,1")
     arguments = parser.parse_args()
