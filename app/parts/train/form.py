@@ -48,7 +48,10 @@ def start_form() -> None:
     left, right = st.columns([2, 1])
     cluster = place_field()
     with left:
-        device = _device_field(start) if cluster is None else ("auto" if cluster.gpus else "cpu")
+        if cluster is None:
+            device = _device_field(start)
+        else:
+            device = "auto" if cluster.gpus else "cpu"
         try:
             gpus.devices_of(device)
         except UserError as error:

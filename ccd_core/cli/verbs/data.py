@@ -54,7 +54,9 @@ def check(
         print(json.dumps(found.plain()))
     else:
         _print(found)
-    raise typer.Exit(0 if found.ok else 2 if found.problem else 1)
+    if found.problem:
+        raise typer.Exit(2)
+    raise typer.Exit(0 if found.ok else 1)
 
 
 @data_app.command()
@@ -151,14 +153,12 @@ def _facts(splits: dict[str, SplitReport]) -> Table:
     def count(number: int | None, otherwise: str = "-") -> str:
         return otherwise if number is None else f"{number:,}"
 
+    def published(one: SplitReport) -> str:
+        marks = {None: "", True: " [green]ok[/]", False: " [yellow]![/]"}
+        return count(one.published) + marks[one.agrees]
+
     row("images", lambda one: count(one.images))
-    row(
-        "published",
-        lambda one: (
-            count(one.published)
-            + ("" if one.agrees is None else " [green]ok[/]" if one.agrees else " [yellow]![/]")
-        ),
-    )
+    row("published", published)
     row("missing", lambda one: count(one.missing))
     row("broken", lambda one: count(one.broken, "not looked for"))
     row("with labels", lambda one: count(one.labelled))
