@@ -146,6 +146,11 @@ def plain(word: str) -> str:
     return text
 
 
+def knows(network: nn.Module, word: str) -> bool:
+    """Whether a teacher has an embedding for a word. A CLIP has one for any text."""
+    return not isinstance(network, PhotoWords) or plain(word) in words()
+
+
 def refuse_unknown(of_class: Iterable[Sequence[str]]) -> None:
     """Raises UserError with the nearest known words where some are unknown."""
     known = words()

@@ -7,6 +7,7 @@ open_clip's own.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from ccd_core.clip.batch_size import remembered_batch_size
 from ccd_core.clip.folding import fold_norms
-from ccd_core.clip.photo_words import PhotoWords, refuse_unknown
+from ccd_core.clip.photo_words import PhotoWords, knows, refuse_unknown
 from ccd_core.clip.towers import FixedTower, any_size
 from ccd_core.clip.weights import load_network
 from ccd_core.device_memory import Pass, to_device
@@ -28,6 +29,7 @@ from ccd_core.paths import DEMO_CLIP
 from ccd_core.settings.prompts import Names, prompts_of
 from ccd_core.settings.sections import ClipSettings
 
+log = logging.getLogger("ccd")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 PROMPTS_A_PASS = 256
@@ -222,6 +224,7 @@ class PromptedClip:
 
     teacher: the frozen CLIP. text: [C, D] unit-length float32 embeddings of the classes. measured: the batch
     size that `settings.batch_size: auto` stands for. limit: how many images the device's memory takes.
+    background: [K, D], the embeddings of `settings.background`, which take a share of a local view's softmax.
     """
 
     teacher: ClipTeacher
@@ -229,6 +232,7 @@ class PromptedClip:
     settings: ClipSettings
     measured: int = 1
     limit: Pass = field(default_factory=lambda: Pass("images in one pass of CLIP"))
+    background: Tensor | None = None
 
     @property
     def batch_size(self) -> int:
@@ -263,6 +267,16 @@ class PromptedClip:
         """[B, C] float32 probabilities of images [B, 3, H, W] of 0-255 (Eq. 1-2)."""
         return self.teacher.classify(self.embed(pixels), self.text)
 
+    def view_probabilities(self, pixels: Tensor) -> Tensor:
+        """[B, C] float32 probabilities of local views [B, 3, H, W] of 0-255 (Eq. 1-2).
+
+        With background words the softmax is over them, too, so a row may sum to less than 1.
+        """
+        if self.background is None:
+            return self.probabilities(pixels)
+        text = torch.cat([self.text, self.background])
+        return self.teacher.classify(self.embed(pixels), text)[:, : len(self.text)]
+
 
 def place_of(model: str, pretrained: str | None) -> tuple[str, str | None]:
     """The names by which open_clip knows the model: "demo" is a folder of the project."""
@@ -287,7 +301,29 @@ def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Ac
         with accelerator.main_process_first():
             measured = remembered_batch_size(network, teacher.encode_image, side, accelerator.device)
     text = teacher.encode_text(classes, settings.prompt, settings.names)
-    return PromptedClip(teacher, text, settings, measured)
+    background = background_of(teacher, text, settings)
+    return PromptedClip(teacher, text, settings, measured, background=background)
+
+
+def background_of(teacher: ClipTeacher, text: Tensor, settings: ClipSettings) -> Tensor | None:
+    """[K, D] unit-length float32 embeddings of the background words in use; None if there are none.
+
+    text: [C, D], those of the classes. A word is left out if it is at least as near to a class as the two
+    most alike classes are to each other, by their cosines: it may mean that class. Words that the teacher
+    does not know are left out, too, and the log says so.
+    """
+    words = [word for word in settings.background if knows(teacher.model, word)]
+    if not words or teacher.sigmoid:  # a sigmoid judges each class by itself
+        return None
+    embeddings = teacher.encode_text(words, settings.prompt)
+    nearest = (embeddings @ text.T).amax(1)
+    limit = (text @ text.T).fill_diagonal_(-1).max() if len(text) > 1 else 1 - 1e-4
+    kept = nearest < limit
+    left_out = [word for word, keep in zip(words, kept.tolist(), strict=True) if not keep]
+    left_out += [word for word in settings.background if word not in words]
+    if left_out:
+        log.info("background words left out, like a class or unknown: %s", ", ".join(left_out))
+    return embeddings[kept] if kept.any() else None
 
 
 def batches_of_equal(shapes: Sequence[Hashable], batch_size: int) -> Iterator[list[int]]:

@@ -110,7 +110,7 @@ def clip_probabilities(
     answers: list[Tensor] = []
     for batch in batches_of_equal(shapes, clip.batch_size):
         crops = crop_batch(frames, [views[index] for index in batch], settings.size, clip.round_to)
-        answers.append(clip.probabilities(crops))
+        answers.append(clip.view_probabilities(crops))
         rows += batch
     if rows:
         p[rows] = torch.cat(answers).cpu().numpy()

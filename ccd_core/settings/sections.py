@@ -187,6 +187,11 @@ class ClipSettings(Section):
         description="softmax over the classes (Eq. 2), for SigLIP too; sigmoid: each class by itself, "
         "of sigmoid-trained models only.",
     )
+    background: list[str] = Field(
+        default_factory=list,
+        description="Words for what local views show besides the classes, such as grass or wall: they take a "
+        "share of a view's softmax. A word like a class name is left out. The paper has none.",
+    )
     batch_size: int | str = Field(
         "auto",
         description="Images or views in one CLIP forward pass; auto: what is quickest on this machine, "
@@ -211,6 +216,13 @@ class ClipSettings(Section):
         if size == "auto" or (isinstance(size, int) and 1 <= size <= MOST_BATCH):
             return size
         raise ValueError(f"is auto or a whole number from 1 to {MOST_BATCH}")
+
+    @field_validator("background")
+    @classmethod
+    def _has_words(cls, words: list[str]) -> list[str]:
+        if all(word.strip() for word in words):
+            return words
+        raise ValueError("has an empty word")
 
     @field_validator("prompt")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ccd_core.clip.teacher import ClipTeacher, PromptedClip
+from ccd_core.clip.teacher import ClipTeacher, PromptedClip, background_of
 from ccd_core.config import CCDConfig
 from ccd_core.method.local_views import choose_views, clip_probabilities
 from ccd_core.settings.sections import ClipSettings
@@ -45,3 +45,31 @@ def test_views_of_many_frames_asked_together_are_answered_as_alone():
     together = clip_probabilities(clip, frames, views)
     alone = np.concatenate([clip_probabilities(clip, frames, [view]) for view in views])
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_a_background_word_takes_its_share_of_local_views_alone():
+    demo = ClipTeacher.load("demo")
+    plain = ClipSettings(model="demo", size=64)
+    text = demo.encode_text(["bicycle", "chair"])
+    words = background_of(demo, text, plain.model_copy(update={"background": ["snowman"]}))
+    assert words is not None and words.shape == (1, text.shape[1])
+    frame = torch.randint(256, (3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    without = PromptedClip(demo, text, plain)
+    with_words = PromptedClip(demo, text, plain, background=words)
+    views = [(0, (0, 0, 64, 64))]
+    p = clip_probabilities(without, [frame], views)
+    shared = clip_probabilities(with_words, [frame], views)
+    assert shared.sum() < 1 and (shared < p).all()
+    np.testing.assert_allclose(shared / shared.sum(), p, rtol=1e-4)  # the classes keep their proportions
+    assert torch.equal(without.probabilities(frame[None]), with_words.probabilities(frame[None]))
+
+
+def test_background_words_that_may_mean_a_class_are_left_out(caplog):
+    demo = ClipTeacher.load("demo")
+    text = demo.encode_text(["tree", "bicycle", "chair"])
+    with caplog.at_level("INFO", "ccd"):
+        settings = ClipSettings(model="demo", background=["tree", "snowman"])
+        words = background_of(demo, text, settings)
+    assert words is not None and torch.allclose(words, demo.encode_text(["snowman"]), atol=1e-5)
+    assert "left out, like a class or unknown: tree" in caplog.text
+    assert background_of(demo, text, ClipSettings(model="demo")) is None
