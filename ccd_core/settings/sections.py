@@ -319,6 +319,11 @@ class ClassifierSettings(Section):
         description="This share of the backbone's layers, from the image on, keeps its weights; 1: only the "
         "head learns.",
     )
+    frozen_below: int = Field(
+        0,
+        ge=0,
+        description="With fewer training images than this, only the head learns, as with frozen: 1.",
+    )
 
     @field_validator("backbone_options")
     @classmethod

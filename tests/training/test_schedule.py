@@ -31,3 +31,11 @@ def test_many_images_keep_the_epochs_and_the_rate():
 def test_the_rate_has_an_upper_end():
     tiny = CCDConfig.preset("paper").changed(training={"rate_steps": 3600, "learning_rate": 1e-4})
     assert fitted(tiny, 10).training.learning_rate == pytest.approx(1e-3)
+
+
+def test_with_few_images_the_head_alone_learns_at_its_own_rate():
+    config = CCDConfig.preset("paper").changed(training=STEPS, classifier={"frozen_below": 4000})
+    few = fitted(config, 1100)
+    assert few.classifier.frozen == 1 and few.training.learning_rate == 1e-4
+    assert few.training.epochs == 8 + 22
+    assert fitted(config, 4000).classifier.frozen == 0
