@@ -78,13 +78,16 @@ def measured_seconds(config: CCDConfig, dataset: Dataset) -> dict[str, float]:
     backbone.eval()
     score = timed(look(sizes[0]), _batch(sizes[0], device))
     cam = timed(look(sizes[1]), _batch(sizes[1], device))
-    backbone.train()
-    train = timed(lambda: _train(backbone, training), len(training))
+    images = len(dataset.splits["train"])
+    config = fitted(config, images)
+    train = score  # where the head alone learns
+    if config.classifier.frozen < 1:
+        backbone.train()
+        train = timed(lambda: _train(backbone, training), len(training))
 
     decode = _decoding(dataset, max(chosen.image_size, config.clip.size))
     copies = 2 if config.training.beta > 0 else 1  # the weak and the strong one, in the main phase
-    images = len(dataset.splits["train"])
-    count = work(fitted(config, images), images, len(dataset.splits.get("val", ())))
+    count = work(config, images, len(dataset.splits.get("val", ())))
     each = {
         "images": decode,
         "global": clip + decode,

@@ -43,6 +43,8 @@ def kind(config: CCDConfig) -> tuple[object, ...]:
         config.classifier.backbone,
         config.classifier.image_size,
         config.classifier.cam_size,
+        config.classifier.frozen,
+        config.classifier.frozen_below,
         device,
     )
 
