@@ -221,7 +221,7 @@ LAPTOP: dict[str, Any] = {
     "clip.batch_size": 32,
     "classifier.backbone": "timm:tf_efficientnet_lite0",
     "classifier.weights": "imagenet",
-    "classifier.image_size": 160,
+    "classifier.image_size": 224,
     "classifier.cam_size": 288,
     "views.frame": 320,  # pixels; half of the paper's, and so is the offset
     "views.offset": 40,
