@@ -180,6 +180,17 @@ def _choose_class(figure: str, part_key: str, part: str) -> None:
     st.session_state[part_key] = part
 
 
+@contextmanager
+def folded(title: str, key: str, expanded: bool = False) -> Iterator[bool]:
+    """A part of the page behind its title, and whether it is open: what nobody sees is not sent.
+
+    expanded: whether it is open at first, and again when this changes.
+    """
+    part = st.expander(title, expanded=expanded, key=f"{key}_{expanded}", on_change="rerun")
+    with part:
+        yield bool(part.open)
+
+
 # -- widgets -------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from app.reading.runs import image_ids
 from app.widgets import (
     class_figure,
     entropy_slider,
+    folded,
     friendly_errors,
     literal,
     metric_row,
@@ -122,15 +123,16 @@ def _bias_of_classes(run: Run, outputs: ClipOutputs, bias: Bias) -> None:
         "class first, so the mean over all images where it is first is used, or the other classes' mean."
     )
     _images_of_class(run, outputs, bias, index)
-    with st.expander("Table"):
-        table = {
-            "class": run.classes,
-            "bias": bias.value,
-            "images": bias.count,
-            "mean probability": outputs.p.mean(1),
-            "measured": bias.measured,
-        }
-        st.dataframe(table, hide_index=True)
+    with folded("Table", key="bias_table") as opened:
+        if opened:
+            table = {
+                "class": run.classes,
+                "bias": bias.value,
+                "images": bias.count,
+                "mean probability": outputs.p.mean(1),
+                "measured": bias.measured,
+            }
+            st.dataframe(table, hide_index=True)
 
 
 def _images_of_class(run: Run, outputs: ClipOutputs, bias: Bias, index: int) -> None:

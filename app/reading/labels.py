@@ -10,7 +10,7 @@ import numpy as np
 from app.reading.cached import cached_by
 from app.reading.ground_truth import compared_rows, positives
 from app.reading.runs import image_ids, label_arrays, view_probabilities, views
-from ccd_core.evaluation.metrics import ClassMeasures, quick_measures
+from ccd_core.evaluation.metrics import ClassMeasures, quick_measures, ranked_labels
 from ccd_core.explore.relabel import ClipOutputs, LabelStatistics, Relabelled, relabel
 from ccd_core.method.bias import bias_in_use, debias_as_set
 from ccd_core.method.none_images import none_images
@@ -82,7 +82,8 @@ def _described(run: Run, final: np.ndarray) -> Labels:
         return Labels(final, LabelStatistics.of(final), None)
     rows, of_class = truth
     scored = final if len(rows) == final.shape[1] else np.ascontiguousarray(final[:, rows])
-    return Labels(final, LabelStatistics.of(scored), quick_measures(scored, of_class))
+    ranked = ranked_labels(scored)
+    return Labels(final, LabelStatistics.of_sorted(scored, ranked), quick_measures(scored, of_class, ranked))
 
 
 @cached_by("labels.npz", data_set=True, max_entries=1)

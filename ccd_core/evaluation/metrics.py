@@ -85,45 +85,46 @@ class ClassMeasures:
 BINS = 1 << 14  # of equal width, in which labels count as ties for micro-AP
 
 
-def quick_measures(labels: np.ndarray, positives: Sequence[np.ndarray]) -> ClassMeasures:
+def ranked_labels(labels: np.ndarray) -> list[np.ndarray]:
+    """The labels [C, N] of each class in ascending order.
+
+    Sorting values is several times faster than sorting indices, and numpy sorts without Python's lock.
+    """
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        return list(pool.map(np.sort, labels))
+
+
+def quick_measures(
+    labels: np.ndarray, positives: Sequence[np.ndarray], ranked: Sequence[np.ndarray] | None = None
+) -> ClassMeasures:
     """`average_precision` and `summary`, fast enough for a slider.
 
     80 classes of 50,000 images take about 60 ms.
 
     labels: [C, N] float32 in [0, 1], contiguous for each class; positives: for each class, the indices of the
-    images that have it. AP and F1 are exact. For micro-AP, labels that differ by less than 1/16384 count as
-    ties. With thousands of labels that changes it by less than 0.0002.
+    images that have it; ranked: `ranked_labels` of them, where they are known already. AP and F1 are exact.
+    For micro-AP, labels that differ by less than 1/16384 count as ties. With thousands of labels that changes
+    it by less than 0.0002.
     """
     ap = np.full(len(labels), np.nan)
     f1 = np.full(len(labels), np.nan)
     count_of_all = np.zeros(BINS, np.int64)
     count_of_positives = np.zeros(BINS, np.int64)
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy sorts without Python's lock
-        sorted_labels = list(pool.map(_sorted, labels, positives))
-    for index, (ranked, positive) in enumerate(sorted_labels):
-        if not len(positive):
+    for index, row in enumerate(ranked_labels(labels) if ranked is None else ranked):
+        if not len(positives[index]):
             continue
-        ap[index] = _precision_at_positives(ranked, positive)
-        predicted = len(ranked) - np.searchsorted(ranked, 0.5, "right")
+        positive = np.sort(labels[index, positives[index]])
+        ap[index] = _precision_at_positives(row, positive)
+        predicted = len(row) - np.searchsorted(row, 0.5, "right")
         true_positives = len(positive) - np.searchsorted(positive, 0.5, "right")
         f1[index] = 2 * true_positives / (predicted + len(positive))
-        count_of_all += np.bincount(_bins(ranked), minlength=BINS)
+        count_of_all += np.bincount(_bins(row), minlength=BINS)
         count_of_positives += np.bincount(_bins(positive), minlength=BINS)
     if not count_of_positives.any():
         return ClassMeasures(ap, f1, float("nan"))
     highest_first = count_of_positives[::-1]
     precision = highest_first.cumsum() / np.maximum(count_of_all[::-1].cumsum(), 1)
     return ClassMeasures(ap, f1, float((highest_first * precision).sum() / highest_first.sum()))
-
-
-def _sorted(label: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The labels of all images and those of the positives `rows`, each in ascending order.
-
-    Sorting values is several times faster than sorting indices.
-    """
-    if not len(rows):
-        return label[:0], label[:0]
-    return np.sort(label), np.sort(label[rows])
 
 
 def _bins(labels: np.ndarray) -> np.ndarray:

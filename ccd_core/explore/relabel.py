@@ -7,6 +7,7 @@ processor's cache. The results are those of `ccd_core.method.labels`; a test com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,6 +19,9 @@ from ccd_core.method.labels import divided_local, local_probabilities, update_la
 from ccd_core.settings.sections import BiasSettings
 
 HISTOGRAM_BINS = 40
+HISTOGRAM_EDGES = np.append(
+    np.arange(HISTOGRAM_BINS, dtype=np.float32) / np.float32(HISTOGRAM_BINS), np.float32(np.inf)
+)
 NOTICEABLE = 0.005  # a change of a label up to this is none
 
 
@@ -101,13 +105,17 @@ class LabelStatistics:
     @classmethod
     def of(cls, labels: np.ndarray) -> LabelStatistics:
         """Of labels [C, N] in [0, 1]."""
-        histogram = sum(
-            np.bincount(
-                (label * np.float32(HISTOGRAM_BINS - 0.01)).astype(np.uint8), minlength=HISTOGRAM_BINS
-            )
-            for label in labels
-        )
-        return cls(labels.mean(1), np.count_nonzero(labels > 0.5, axis=1), np.asarray(histogram))
+        return cls.of_sorted(labels, np.sort(labels, axis=1))
+
+    @classmethod
+    def of_sorted(cls, labels: np.ndarray, ranked: Sequence[np.ndarray]) -> LabelStatistics:
+        """Of labels [C, N] in [0, 1].
+
+        ranked: the labels of each class in ascending order, in which counts are look-ups.
+        """
+        below = sum(np.searchsorted(row, HISTOGRAM_EDGES) for row in ranked)
+        above_half = np.array([len(row) - np.searchsorted(row, np.float32(0.5), "right") for row in ranked])
+        return cls(labels.mean(1), above_half, np.diff(below))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from app.figures.curves import over_threshold, pr_curves, score_histogram
 from app.reading.cached import cached_by
 from app.reading.runs import label_arrays
 from app.reading.scores import FILE, scored, sorted_scores, thresholds_in_use
-from app.widgets import Metric, follow_run, friendly_errors, literal, metric_row, show_figure
+from app.widgets import Metric, folded, follow_run, friendly_errors, literal, metric_row, show_figure
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.sorted_scores import Measures
 from ccd_core.evaluation.thresholds import Thresholds
@@ -237,8 +237,9 @@ def _table(run: Run, chosen: Thresholds, measured: Measures) -> None:
         "recall": share,
         "F1": share,
     }
-    with st.expander("Class by class", expanded=chosen.per_class):
-        st.dataframe(rows, hide_index=True, column_config=columns, height=320)
+    with folded("Class by class", key="threshold_table", expanded=chosen.per_class) as opened:
+        if opened:
+            st.dataframe(rows, hide_index=True, column_config=columns, height=320)
 
 
 def _save(run: Run, chosen: Thresholds) -> None:
