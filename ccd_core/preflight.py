@@ -103,7 +103,7 @@ def _about_labels(dataset: Dataset) -> list[str]:
             "image will get it; add a second one, such as background."
         )
     # Ground truth of the other kinds may take a minute to read.
-    cheap = dataset.spec.startswith(("folder:", "csv:"))
+    cheap = dataset.spec.startswith(("folder:", "csv:", "hf:"))
     if cheap and not any(dataset.read_ground_truth(split) for split in dataset.splits):
         notes.append("The images have no labels. None are needed; the run is not scored.")
     return notes

@@ -13,7 +13,7 @@ from ccd_core.machine.host_names import given_name, given_names
 
 DATASETS = (
     "demo, folder:DIR, imagefolder:ROOT, csv:FILE, coco:ANNOTATIONS.json[,IMAGES], voc:ROOT, yolo:ROOT, "
-    "voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT."
+    "hf:ROOT, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT."
 )
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
@@ -25,7 +25,7 @@ DatasetSpec = Annotated[
     typer.Option(help=DATASETS),
 ]
 ClassesFile = Annotated[
-    Path | None, typer.Option(help="File with one class name a line, for folder: and csv: data sets.")
+    Path | None, typer.Option(help="File with one class name a line, for folder:, csv: and hf: data sets.")
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option(help="YAML file of settings; config.yaml of another run will do.")

@@ -6,7 +6,7 @@ This package may import `toy`, `paths`, `files`, `yaml_files` and `errors`. It k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,17 +20,18 @@ def open_dataset(spec: str, classes: Path | None = None, progress: Progress | No
     """Open the data set that `spec` names.
 
     `spec` is one of `KIND_FORMS`, such as `demo`, `folder:DIR` or `voc2012:ROOT`. `classes` is a file of
-    class names; it goes with `folder:DIR` and `csv:FILE` only. `progress(done, total)` is called
-    while the demo's images are drawn, which happens on first use. Raises UserError if the data set cannot be
-    opened.
+    class names; it goes with the kinds in `WITH_CLASSES` only. `progress(done, total)` is called while the
+    demo's images are drawn or the pictures of `hf:ROOT` unpacked, which happens on first use. Raises
+    UserError if the data set cannot be opened.
     """
     kind, _, place = spec.partition(":")
     if kind not in KINDS:
         hint = f"; for your own images write folder:{spec}" if Path(spec).is_dir() else ""
-        raise UserError(f"There is no data set {spec!r}; write {_in_words(KIND_FORMS)}{hint}.")
+        raise UserError(f"There is no data set {spec!r}; write {_in_words(KINDS, 'or')}{hint}.")
     if classes is not None and kind not in WITH_CLASSES:
         raise UserError(
-            f"A file of classes goes with folder:DIR and csv:FILE; the data set {kind} has its own classes."
+            f"A file of classes goes with {_in_words(WITH_CLASSES, 'and')}; the data set {kind} has its own "
+            "classes."
         )
     if not place and kind != "demo":
         raise UserError(f"The data set {spec!r} does not say where its files are; write {KIND_FORMS[kind]}.")
@@ -124,6 +125,12 @@ def _open_class_folders(spec: str, root: Path, classes: Path | None, progress: P
     return class_folders.open_class_folders(spec, root)
 
 
+def _open_hugging_face(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
+    from ccd_core.data.kinds import hugging_face
+
+    return hugging_face.open_hugging_face(spec, root, classes, progress)
+
+
 KINDS: dict[str, Opener] = {
     "demo": _open_demo,
     "folder": _open_folder,
@@ -136,6 +143,7 @@ KINDS: dict[str, Opener] = {
     "yolo": _open_yolo,
     "csv": _open_csv,
     "imagefolder": _open_class_folders,
+    "hf": _open_hugging_face,
 }
 KIND_FORMS = {kind: f"{kind}:ROOT" for kind in KINDS} | {
     "demo": "demo",
@@ -143,9 +151,9 @@ KIND_FORMS = {kind: f"{kind}:ROOT" for kind in KINDS} | {
     "coco": "coco:ANNOTATIONS.json[,IMAGES]",
     "csv": "csv:FILE",
 }
-WITH_CLASSES = ("folder", "csv")  # kinds for which the user may give a file of classes
+WITH_CLASSES = ("folder", "csv", "hf")  # kinds for which the user may give a file of classes
 
 
-def _in_words(forms: dict[str, str]) -> str:
-    *others, last = forms.values()
-    return f"{', '.join(others)} or {last}"
+def _in_words(kinds: Iterable[str], word: str) -> str:
+    *others, last = (KIND_FORMS[kind] for kind in kinds)
+    return f"{', '.join(others)} {word} {last}"

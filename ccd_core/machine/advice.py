@@ -9,7 +9,7 @@ from ccd_core.machine.gpus import gpus
 from ccd_core.weights.hub import hub_answers, in_hub_cache
 
 ENOUGH = 10 * 2**30  # bytes of GPU memory that preset best needs, by the sizes of its models
-OWN_KINDS = ("folder", "imagefolder", "csv", "coco", "voc", "yolo")  # of people's own images
+OWN_KINDS = ("folder", "imagefolder", "csv", "coco", "voc", "yolo", "hf")  # of people's own images
 LAPTOP_WEIGHTS = (  # (repository, file) of what preset laptop fetches
     ("timm/MobileCLIP2-S0-OpenCLIP", "open_clip_model.safetensors"),
     ("timm/tf_efficientnet_lite0.in1k", "model.safetensors"),

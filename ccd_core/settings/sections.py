@@ -142,9 +142,13 @@ class DataSettings(Section):
 
     spec: str = Field(
         "demo",
-        description="Data set: demo, folder:DIR, voc2007:ROOT, voc2012:ROOT, coco2014:ROOT or nuswide:ROOT.",
+        description="Data set: demo, folder:DIR, imagefolder:ROOT, csv:FILE, "
+        "coco:ANNOTATIONS.json[,IMAGES], voc:ROOT, yolo:ROOT, hf:ROOT, voc2007:ROOT, voc2012:ROOT, "
+        "coco2014:ROOT or nuswide:ROOT.",
     )
-    classes: Path | None = Field(None, description="File with one class name a line (folder data sets only).")
+    classes: Path | None = Field(
+        None, description="File with one class name a line (folder:, csv: and hf: data sets only)."
+    )
     workers: int = Field(
         -1, ge=-1, le=1024, description="Processes that decode images; -1: one for each core, at most 8."
     )
