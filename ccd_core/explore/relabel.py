@@ -108,7 +108,7 @@ class LabelStatistics:
         return cls.of_sorted(labels, np.sort(labels, axis=1))
 
     @classmethod
-    def of_sorted(cls, labels: np.ndarray, ranked: Sequence[np.ndarray]) -> LabelStatistics:
+    def of_sorted(cls, labels: np.ndarray, ranked: Sequence[np.ndarray] | np.ndarray) -> LabelStatistics:
         """Of labels [C, N] in [0, 1].
 
         ranked: the labels of each class in ascending order, in which counts are look-ups.
