@@ -6,7 +6,8 @@ python -m ccd_core.predict.folder FOLDER SHARD/SHARDS DEVICE      # as other dev
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ccd_core.errors import UserError
@@ -37,20 +38,28 @@ def work(
     on_gpu = predictor.accelerator.device.type == "cuda"
     batch_size = asked["batch_size"] or (64 if on_gpu else 32)
     boxes_at = thresholds_of(plan) if asked["boxes"] else None
-    for part in parts:
-        if plan.is_done(part):
-            continue
-        rows: list[Row] = []
-        given = plan.paths_of(part)
-        paths = [Path(asked["cwd"]) / path for path in given]
-        for batch in predictor.stream(paths, batch_size, asked["workers"], boxes_at):
-            for one in batch:
-                scores = [] if one.scores is None else one.scores.tolist()
-                unlike = None if one.distance is None else one.unlike
-                rows.append(Row(text_of(given[len(rows)]), scores, one.error, unlike, one.boxes))
-            if advance:
-                advance(len(batch))
-        plan.write_part(part, rows)
+    begun: deque[tuple[int, list[Path]]] = deque()  # the parts at work: number, and paths as they are listed
+
+    def coming() -> Iterator[Path]:
+        """The images of all parts, one part after the other, so that decoding never waits for a part's end."""
+        for part in parts:
+            if not plan.is_done(part):
+                begun.append((part, plan.paths_of(part)))
+                yield from (Path(asked["cwd"]) / path for path in begun[-1][1])
+
+    rows: list[Row] = []
+    for batch in predictor.stream(coming(), batch_size, asked["workers"], boxes_at):
+        for one in batch:
+            part, given = begun[0]
+            scores = [] if one.scores is None else one.scores.tolist()
+            unlike = None if one.distance is None else one.unlike
+            rows.append(Row(text_of(given[len(rows)]), scores, one.error, unlike, one.boxes))
+            if len(rows) == len(given):
+                plan.write_part(part, rows)
+                begun.popleft()
+                rows = []
+        if advance:
+            advance(len(batch))
 
 
 def merge(plan: Plan, keep: bool = False) -> Merged | None:

@@ -219,8 +219,9 @@ class Predictor:
 
     def _answers(self, pixels: torch.Tensor) -> Iterator[tuple[np.ndarray, str | None, float | None, bool]]:
         """Scores [C], error, distance and `unlike` of each image of a batch, as `Prediction` has them."""
+        x = normalise(pixels.to(self.accelerator.device)).contiguous(memory_format=torch.channels_last)
         with self.accelerator.autocast():
-            logits, features = self.model.with_features(normalise(pixels.to(self.accelerator.device)))
+            logits, features = self.model.with_features(x)
         scores = torch.sigmoid(logits.float()).cpu().numpy()
         if self.likeness is None:
             yield from ((row, None, None, False) for row in scores)
@@ -317,7 +318,7 @@ class Predictor:
     def _classifier(self, weights: dict[str, torch.Tensor]) -> CamClassifier:
         model = empty_model(self.run.config, len(self.classes), weights)
         set_kept_weights(model, weights, self.run)
-        return model.eval().to(self.accelerator.device)
+        return model.eval().to(self.accelerator.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def clip_views(
@@ -366,5 +367,5 @@ class Predictor:
     @staticmethod
     def _square(path: Path, size: int) -> torch.Tensor:
         """The image resized to a square as in training, uint8 [3, size, size]."""
-        pixels = np.array(resize(read_image(path, at_least=size), size, size))
+        pixels = resize(read_image(path, at_least=size), size, size)
         return torch.from_numpy(pixels).permute(2, 0, 1)
