@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from ccd_core.data.listing.find import find_files
+from ccd_core.data.listing.find import stream_files
 from ccd_core.data.listing.names import as_text
 from ccd_core.errors import UserError
 from ccd_core.files import reading, replacing, write_json
@@ -178,16 +178,17 @@ def alone(folder: Path) -> Iterator[None]:
 def listed(images: list[Path], left_out: dict[str, str]) -> Iterator[str]:
     """The paths of the images: files as they are given, and of a folder those in it and below it, sorted.
 
-    What looks like a picture in a folder and is not read is added to `left_out`, with the reason.
+    Those behind links come after the others of the folder. What looks like a picture in a folder and is not
+    read is added to `left_out`, with the reason.
     """
     for path in images:
         if not path.is_dir():
             yield os.fspath(path)
             continue
-        found = find_files(path)
-        left_out |= {as_text(os.path.join(path, name)): why for name, why in found.left_out.items()}
-        for name in found.images:
+        of_folder: dict[str, str] = {}
+        for name in stream_files(path, of_folder):
             yield os.path.join(path, name)
+        left_out |= {as_text(os.path.join(path, name)): why for name, why in sorted(of_folder.items())}
 
 
 def model_digest(run: Run) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -63,29 +63,51 @@ def find_files(root: Path, follow_links: bool = True) -> FoundFiles:
     not silently ignored. Without `follow_links`, linked folders are not entered.
     """
     search = _Search(os.fspath(root))
-    search.walk("")
+    images = list(search.walk(""))
     if follow_links:
-        search.follow_links()
-    search.add_linked_files()
-    return FoundFiles(sorted(search.images), dict(sorted(search.left_out.items())))
+        images += search.follow_links()
+    images += search.files_behind_links(images)
+    return FoundFiles(sorted(images), dict(sorted(search.left_out.items())))
+
+
+def stream_files(root: Path, left_out: dict[str, str]) -> Iterator[str]:
+    """The images that `find_files` finds, of any number: the names of one folder are in memory at a time.
+
+    They come sorted, and after them those behind links. What is left out is added to `left_out`, {name as
+    text: why}. Only where files are links, the paths that they lead to are kept in memory.
+    """
+    search = _Search(os.fspath(root), left_out)
+    yield from search.walk("")
+    yield from search.follow_links()
+    if search.linked_files:
+        yield from search.files_behind_links(_real_files(search.root))
+
+
+def _real_files(root: str) -> Iterator[str]:
+    search = _Search(root)
+    yield from search.walk("")
+    yield from search.follow_links()
 
 
 class _Search:
-    def __init__(self, root: str):
+    def __init__(self, root: str, left_out: dict[str, str] | None = None):
         self.root = root
-        self.images: list[str] = []
-        self.left_out: dict[str, str] = {}
+        self.left_out = {} if left_out is None else left_out
         self.entered: set[tuple[int, int]] = set()  # device and inode of every folder
         self.linked_folders: list[str] = []
         self.linked_files: list[str] = []
 
-    def walk(self, folder: str) -> None:
-        """Collect the files below `root`/`folder`. Links come later, so that real files count first."""
-        waiting = [folder]
-        while waiting:
-            folder = waiting.pop()
-            if self._enters(folder):
-                waiting += sorted(self._walk_one(folder), reverse=True)
+    def walk(self, folder: str) -> Iterator[str]:
+        """The images below `root`/`folder`, sorted. Links come later, so that real files count first."""
+        open_folders = [self._entries(folder)] if self._enters(folder) else []
+        while open_folders:
+            entry = next(open_folders[-1], None)
+            if entry is None:
+                open_folders.pop()
+            elif not entry.endswith("/"):
+                yield entry
+            elif self._enters(entry[:-1]):
+                open_folders.append(self._entries(entry[:-1]))
 
     def _enters(self, folder: str) -> bool:
         try:
@@ -97,14 +119,15 @@ class _Search:
         self.entered.add(identity)
         return is_new
 
-    def _walk_one(self, folder: str) -> Iterator[str]:
-        """Collect the files of one folder. Yields the folders in it."""
+    def _entries(self, folder: str) -> Iterator[str]:
+        """Names of the images of one folder and of the folders in it, which end in /, sorted."""
         try:
             entries = list(os.scandir(self._path(folder)))
         except OSError:
             if folder:
                 self.left_out[as_text(folder)] = CLOSED
             return
+        found = []
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -114,34 +137,37 @@ class _Search:
                 is_folder = _asks(entry.is_dir)
                 (self.linked_folders if is_folder and not is_image else self.linked_files).append(name)
             elif is_image:
-                self.images.append(name)
+                found.append(name)
             elif entry.is_dir(follow_symlinks=False):
-                yield name
-            elif entry.is_file(follow_symlinks=False):
-                self._look_at(name)
+                found.append(name + "/")
+            elif entry.is_file(follow_symlinks=False) and self._is_image(name):
+                found.append(name)
+        yield from sorted(found)
 
     def _path(self, name: str) -> str:
         return os.path.join(self.root, name) if name else self.root
 
-    def _look_at(self, name: str) -> None:
-        """Take a file without an image's suffix if its content is an image, or list it as left out."""
+    def _is_image(self, name: str) -> bool:
+        """Whether the content of a file without an image's suffix is an image. Lists it if it is left out."""
         suffix = suffix_of(name)
         if suffix in WORD_OF:
             self.left_out[as_text(name)] = why_left_out(WORD_OF[suffix])
-            return
+            return False
         for kind, suffixes in SUFFIXES.items():
             if suffix in suffixes:
                 self.left_out[as_text(name)] = why_left_out(kind)
-                return
+                return False
         if suffix in NO_PICTURES:
-            return
+            return False
         kind_of_content = _sniff(self._path(name))
         if kind_of_content in FORMATS and not PurePosixPath(name).suffix:
-            self.images.append(name)
-        elif kind_of_content in FORMATS or kind_of_content in PACKAGES or kind_of_content in WORD_OF.values():
+            return True
+        if kind_of_content in FORMATS or kind_of_content in PACKAGES or kind_of_content in WORD_OF.values():
             self.left_out[as_text(name)] = why_left_out(str(kind_of_content))
+        return False
 
-    def follow_links(self) -> None:
+    def follow_links(self) -> Iterator[str]:
+        """The images in linked folders."""
         real_root = os.path.realpath(self.root)
         while self.linked_folders:
             links = sorted(self.linked_folders)
@@ -150,23 +176,23 @@ class _Search:
                 target = os.path.realpath(self._path(name))
                 leads_back = real_root == target or real_root.startswith(target.rstrip(os.sep) + os.sep)
                 if not leads_back:
-                    self.walk(name)
+                    yield from self.walk(name)
 
-    def add_linked_files(self) -> None:
-        """Take linked files whose target is not among the images already. Links to nothing are taken, too."""
+    def files_behind_links(self, images: Iterable[str]) -> Iterator[str]:
+        """Linked files whose target is not among `images`. Links to nothing are taken, too."""
         if not self.linked_files:
             return
-        known = {os.path.realpath(self._path(name)) for name in self.images}
+        known = {os.path.realpath(self._path(name)) for name in images}
         for name in sorted(self.linked_files):
             target = os.path.realpath(self._path(name))
             has_suffix = suffix_of(name) in IMAGE_SUFFIXES
             if target in known:
                 self.left_out[as_text(name)] = TWICE
             elif has_suffix:
-                self.images.append(name)
                 known.add(target)
-            elif os.path.isfile(target):
-                self._look_at(name)
+                yield name
+            elif os.path.isfile(target) and self._is_image(name):
+                yield name
 
 
 def _asks(question: Callable[[], bool]) -> bool:

@@ -14,7 +14,7 @@ from PIL import Image
 from ccd_core.data import open_dataset
 from ccd_core.data.decoding.formats import FORMATS, format_of
 from ccd_core.data.decoding.images import image_size, read_image
-from ccd_core.data.listing.find import find_files, find_images
+from ccd_core.data.listing.find import find_files, find_images, stream_files
 from ccd_core.data.listing.names import as_name, as_text, shown, some
 from ccd_core.errors import ImageError, UserError
 from tests.make_datasets import PICTURE, photos
@@ -101,6 +101,15 @@ def test_linked_folders_are_followed_and_each_file_counts_once(folder, tmp_path_
     assert found.images == ["a.jpg", "deep/b.jpg", "gone.jpg", "into/y.jpg", "linked/x.jpg"]
     assert list(found.left_out) == ["also_a.jpg"]
     assert find_images(folder, follow_links=False) == ["a.jpg", "deep/b.jpg", "gone.jpg"]
+    left_out: dict[str, str] = {}
+    names = ["a.jpg", "deep/b.jpg", "into/y.jpg", "linked/x.jpg", "gone.jpg"]  # links to files come last
+    assert list(stream_files(folder, left_out)) == names and left_out == found.left_out
+
+
+def test_any_number_of_images_is_listed_in_the_order_of_their_names(folder):
+    photos(folder, "a/1.jpg", "a-b.jpg", "a/z/2.jpg", "a/b.jpg", "ab/3.jpg")
+    names = list(stream_files(folder, {}))
+    assert names == sorted(names) == find_images(folder)
 
 
 def test_images_without_a_suffix(folder):
