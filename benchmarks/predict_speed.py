@@ -2,10 +2,12 @@
 
     python benchmarks/predict_speed.py speed            # pairs, one after the other, and their ratios
     python benchmarks/predict_speed.py memory --files 5000 50000
+    python benchmarks/predict_speed.py size --files 5000 50000 200000
 
 The plain loop is what one writes first: a Dataset that opens each file with Pillow, a DataLoader with a
 worker process for each core, and one forward pass a batch. Both sides predict the same files with the same
-weights, and their scores are compared. Files of the second measurement are hard links to a few small scenes.
+weights, and their scores are compared. Files of the other measurements are hard links to a few small scenes.
+`size` kills a prediction after its first part, makes up all other parts but two, and lets it go on.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ccd_core.predict.plan import PART_IMAGES
 from ccd_core.toy.scenes import write_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,19 +122,20 @@ def cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
+def linked(sources: Sequence[Path], count: int, folder: Path) -> None:
+    """Make `count` files in folders of 1,000, as hard links to the sources."""
+    for number in range(count):
+        below = folder / f"{number // 1000:03d}"
+        below.mkdir(parents=True, exist_ok=True)
+        os.link(sources[number % len(sources)], below / f"{number:06d}.jpg")
+
+
 def memory(run_path: Path, sources: Sequence[Path], count: int) -> None:
     """Peak resident memory of `ccd predict` over `count` files, in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "photos"
-        for number in range(count):
-            below = folder / f"{number // 1000:03d}"
-            below.mkdir(parents=True, exist_ok=True)
-            os.link(sources[number % len(sources)], below / f"{number:06d}.jpg")
-        command = [sys.executable, "-m", "ccd_core.cli", "predict", str(run_path), str(folder)]
-        command += ["--csv", str(Path(name) / "out.csv"), "--parquet", str(Path(name) / "out.parquet")]
+        linked(sources, count, Path(name) / "photos")
         began = time.perf_counter()
-        process = subprocess.Popen([*command, "--device", "cpu"], stderr=subprocess.DEVNULL, cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
+        _, status, usage = os.wait4(command(run_path, Path(name)).pid, 0)
         assert status == 0, "ccd predict failed"
         seconds = time.perf_counter() - began
         print(
@@ -141,9 +145,51 @@ def memory(run_path: Path, sources: Sequence[Path], count: int) -> None:
         )
 
 
+def size(run_path: Path, sources: Sequence[Path], count: int) -> None:
+    """Peak memory until the first part of `count` files, and of going on with the last two and merging."""
+    import numpy as np
+
+    from ccd_core.predict.plan import Plan, Row, text_of
+    from ccd_core.runs.run import Run
+
+    classes = len(Run.open(run_path).classes)
+    with tempfile.TemporaryDirectory() as name:
+        linked(sources, count, Path(name) / "photos")
+        parts = Path(name) / "out.csv.parts"
+        first = command(run_path, Path(name))
+        while not list(parts.glob("part-*")):
+            assert first.poll() is None, "ccd predict failed"
+            time.sleep(0.05)
+        first.kill()
+        _, _, killed = os.wait4(first.pid, 0)
+        plan = Plan.open(parts)
+        scores = np.random.default_rng(0).random((PART_IMAGES, classes)).astype(np.float32).tolist()
+        for part in plan.open_parts()[:-2]:
+            paths = plan.paths_of(part)
+            rows = [Row(text_of(path), row, None, False, None) for path, row in zip(paths, scores)]
+            plan.write_part(part, rows)
+        _, status, usage = os.wait4(command(run_path, Path(name)).pid, 0)
+        assert status == 0, "ccd predict failed"
+        with open(Path(name) / "out.csv") as file:
+            assert sum(1 for _ in file) == count + 1, "images are missing"
+        print(
+            f"{count:,} files: peak {killed.ru_maxrss / 1024:,.0f} MiB until it was killed, "
+            f"{usage.ru_maxrss / 1024:,.0f} MiB of going on and merging",
+            flush=True,
+        )
+
+
+def command(run_path: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """`ccd predict` on the photos in a folder."""
+    words = [sys.executable, "-m", "ccd_core.cli", "predict", str(run_path), str(folder / "photos")]
+    for kind in ("csv", "parquet", "jsonl"):
+        words += [f"--{kind}", str(folder / f"out.{kind}")]
+    return subprocess.Popen([*words, "--device", "cpu"], stderr=subprocess.DEVNULL, cwd=ROOT)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["speed", "memory"])
+    parser.add_argument("what", choices=["speed", "memory", "size"])
     parser.add_argument("--run", type=Path, default=ROOT / "assets" / "demo_run")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=400, help="of each side of a pair")
@@ -166,7 +212,7 @@ def main() -> None:
                 with Image.open(path) as image:
                     image.resize((arguments.side, arguments.side)).save(path)
         for count in arguments.files:
-            memory(arguments.run, files, count)
+            (memory if arguments.what == "memory" else size)(arguments.run, files, count)
 
 
 if __name__ == "__main__":

@@ -242,7 +242,9 @@ def curves_part(run: Run) -> None:
     st.header("Learning curves", anchor=False)
     metrics = run.load_metrics()
     kept = run.load_json("checkpoints", "best.json")["epoch"] if run.has("checkpoints", "best.json") else None
-    if len(metrics):
+    if run.config.method.name in NO_TRAINING:
+        st.caption("This method uses CLIP as it is and trains nothing, so there are no learning curves.")
+    elif len(metrics):
         show_figure(learning_curves(metrics, kept, warm_up(run)), key="curves")
     else:
         text = "The curves appear after the first one."

@@ -66,7 +66,8 @@ def progress(run: Run, state: RunState) -> tuple[float, str]:
     if left:
         part = "epoch" if state.get("detail") else "stage"
         text += f" · {duration(left)} left in this {part}"
-    whole = estimates.time_left(run, expected_seconds(run))
+    expected = expected_seconds(run)
+    whole = estimates.time_left(run, expected, len(dataset(run).splits["train"])) if expected else None
     if whole:
         text += f", about {duration(whole)} until the run is over"
     return min(1.0, state["done"] / total), text

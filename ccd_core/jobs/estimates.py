@@ -104,13 +104,13 @@ def _rates(run: Run) -> dict[str, float]:
     }
 
 
-def time_left(run: Run, expected: dict[str, float] | None) -> float | None:
+def time_left(run: Run, expected: dict[str, float] | None, train: int) -> float | None:
     """Seconds until the whole run is over: the rest of this stage, and the stages after it.
 
-    expected: the estimated seconds of each stage. None if they or the state of the run do not tell.
+    expected: the estimated seconds of each stage. train: training images, which a run of few steps sees in
+    more epochs. None if the estimates or the state of the run do not tell.
     """
     state = run.state
-    settings = run.config.training
     stage = state.get("stage")
     eta = state.get("eta_seconds")
     if expected is None or stage not in expected or eta is None:
@@ -118,6 +118,7 @@ def time_left(run: Run, expected: dict[str, float] | None) -> float | None:
     stages = list(expected)
     left = eta + sum(expected[later] for later in stages[stages.index(stage) + 1 :])
     if stage in ("warm-up", "training"):
+        settings = fitted(run.config, train).training
         has_main_phase = run.config.labels.update
         last = settings.warmup_epochs if stage == "warm-up" and has_main_phase else settings.epochs
         epochs = last if stage == "warm-up" else settings.epochs - settings.warmup_epochs

@@ -41,7 +41,7 @@ def work(
     begun: deque[tuple[int, list[Path]]] = deque()  # the parts at work: number, and paths as they are listed
 
     def coming() -> Iterator[Path]:
-        """The images of all parts, one part after the other, so that decoding never waits for a part's end."""
+        """The images of all parts, one after the other, so that decoding never waits for a part's end."""
         for part in parts:
             if not plan.is_done(part):
                 begun.append((part, plan.paths_of(part)))

@@ -318,7 +318,8 @@ class Predictor:
     def _classifier(self, weights: dict[str, torch.Tensor]) -> CamClassifier:
         model = empty_model(self.run.config, len(self.classes), weights)
         set_kept_weights(model, weights, self.run)
-        return model.eval().to(self.accelerator.device, memory_format=torch.channels_last)
+        model.eval().to(self.accelerator.device)
+        return model.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def clip_views(

@@ -27,9 +27,18 @@ def test_time_left_counts_the_epochs_and_stages_to_come(tiny_run, tmp_path):
     run.update_state(status="running", stage="warm-up", eta_seconds=1.0, heartbeat=time.time())
     expected = {"images": 1.0, "global": 2.0, "warm-up": 6.0, "views": 5.0, "training": 8.0, "scores": 1.0}
     # Of 2 epochs the first is at work.
-    assert estimates.time_left(run, expected) == pytest.approx(1 + 3 + 5 + 8 + 1)
+    assert estimates.time_left(run, expected, 40) == pytest.approx(1 + 3 + 5 + 8 + 1)
     run.update_state(stage="starting")
-    assert estimates.time_left(run, expected) is None
+    assert estimates.time_left(run, expected, 40) is None
+
+
+def test_time_left_counts_the_epochs_that_few_images_get(tiny_run, tmp_path):
+    config = tiny_run.config.changed(training={"batch_size": 20, "warmup_steps": 12})  # 2 steps an epoch
+    run = Run.create(tmp_path / "run", config, tiny_run.classes)
+    run.update_state(status="running", stage="warm-up", eta_seconds=1.0, heartbeat=time.time())
+    expected = {"warm-up": 6.0, "training": 8.0}
+    # Of 6 epochs the first is at work, and each of the others takes a second.
+    assert estimates.time_left(run, expected, 40) == pytest.approx(1 + 5 + 8)
 
 
 def test_runs_that_cannot_be_read_are_left_out(copied_run, tiny_run):

@@ -9,7 +9,8 @@ import streamlit as st
 
 from app.components.files import component
 
-KEYS = "1234567890abcdefghijklmopqrstvwxyz"  # of the classes in order; n is next, u is back
+# Of the classes in order; n is next, u is back. A capital letter is a letter with Shift.
+KEYS = "1234567890abcdefghijklmopqrstvwxyzABCDEFGHIJKLMOPQRSTVWXYZ,.;:-_+=*/!?()[]{}<>@#%&"
 
 _component = component("mark_labels")
 

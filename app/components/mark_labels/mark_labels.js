@@ -18,7 +18,7 @@ export default function (component) {
   const buttons = data.classes.map(({ name, key }, index) => {
     const button = element("button", "class", name);
     button.type = "button";
-    if (key) button.append(element("kbd", "", key));
+    if (key) button.append(element("kbd", "", /[A-Z]/.test(key) ? `⇧${key}` : key));
     press(button, data.marked.includes(index));
     button.onclick = () => press(button, !isOn(button));
     return button;
@@ -48,7 +48,8 @@ export default function (component) {
     if (pressed === "n" || pressed === "arrowright" || (pressed === "enter" && !onClass)) next.click();
     else if (pressed === "u" || pressed === "arrowleft" || pressed === "backspace") back.click();
     else {
-      const index = data.classes.findIndex(({ key }) => key && key === pressed);
+      const named = (wanted) => data.classes.findIndex(({ key }) => key && key === wanted);
+      const index = named(event.key) < 0 ? named(pressed) : named(event.key);
       if (index < 0) return;
       buttons[index].click();
     }

@@ -9,7 +9,7 @@ from app.components.mark_labels import mark_labels
 from app.reading.cached import cached_by
 from app.reading.images import image_path
 from app.reading.runs import scores
-from app.reading.scores import SPLITS, thresholds_in_use
+from app.reading.scores import thresholds_in_use
 from app.routes import image_url
 from app.widgets import Metric, friendly_errors, literal, metric_row
 from ccd_core.errors import UserError
@@ -19,6 +19,7 @@ from ccd_core.runs.run import Run
 
 LARGE = 960  # pixels, longer side of the image
 STEP = 50  # further images that are offered once the sample is marked
+IMAGES = {"val": "validation images", "train": "training images"}
 MEANINGS = {
     "mAP": "how far images with a class are ranked above the others, mean over the classes",
     "F1": "of the labels at the run's thresholds, mean over the classes",
@@ -33,8 +34,9 @@ def marking_part(run: Run, split: str) -> None:
     """One image after the other to be marked, and what the marks tell. The split is chosen by the run."""
     split = marked.split_to_mark(run) or split
     st.caption(
-        f"Mark what is truly in a random sample of the {SPLITS[split]}: a key or a click for each class, "
-        "Enter for the next image, U to go back. An image with none of the classes has no mark. The marks "
+        f"Mark the classes that each image truly shows. They are a random sample of the {IMAGES[split]}. "
+        "Press or click a key for each class, "
+        "Enter for the next image, U to go back. Leave an image without a mark if it shows no class. The marks "
         f"measure the run and never train it. They are kept in {literal(run.name)}/{marked.FILE}."
     )
     marks = marked.load_marks(run)
@@ -135,5 +137,12 @@ def _measures(run: Run, available: int) -> None:
         text = f"Halving them needs {more:,} more images; {available - found.images:,} are left to be marked."
     st.caption(
         f"95 % confidence, from {marked.RESAMPLES:,} resamples of the images: {spans}. {text} "
-        f"{found.classes} of {len(run.classes)} classes occur in them; the others are left out."
+        f"{_classes_counted(found.classes, len(run.classes))}"
     )
+
+
+def _classes_counted(marked_classes: int, classes: int) -> str:
+    """Which classes the numbers are about."""
+    if marked_classes == classes:
+        return f"Each of the {classes} classes is marked at least once."
+    return f"The numbers are about the {marked_classes} of {classes} classes that are marked at least once."
