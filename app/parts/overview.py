@@ -16,6 +16,7 @@ from app.reading.cached import cached_by
 from app.reading.runs import global_arrays, image_ids, label_arrays, views, views_of
 from app.routes import image_url
 from app.widgets import Metric, empty_state, friendly_errors, show_error, show_figure
+from ccd_core.baselines.registry import METHODS
 from ccd_core.data.types import UnitBox
 from ccd_core.explore.summary import label_shares, top_class_shares
 from ccd_core.runs.run import Run
@@ -242,7 +243,7 @@ def curves_part(run: Run) -> None:
     st.header("Learning curves", anchor=False)
     metrics = run.load_metrics()
     kept = run.load_json("checkpoints", "best.json")["epoch"] if run.has("checkpoints", "best.json") else None
-    if run.config.method.name in NO_TRAINING:
+    if not METHODS[run.config.method.name].trains:
         st.caption("This method uses CLIP as it is and trains nothing, so there are no learning curves.")
     elif len(metrics):
         show_figure(learning_curves(metrics, kept, warm_up(run)), key="curves")

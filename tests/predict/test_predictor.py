@@ -49,3 +49,17 @@ def test_a_run_without_a_model_yet_is_one_sentence(tiny_run, tmp_path):
     run = Run.create(tmp_path / "young", tiny_run.config, tiny_run.classes)
     with pytest.raises(UserError, match="Run young has no trained model yet"):
         Predictor.open(run.path, device="cpu")
+
+
+def test_the_teachers_share_is_mixed_into_the_scores(tiny_run, images, monkeypatch):
+    predictor = Predictor(tiny_run, "cpu")
+    image = next(iter(images.values()))
+    alone = predictor.predict([image])[0].scores
+    p = np.linspace(0, 1, len(predictor.classes)).tolist()
+    monkeypatch.setattr(predictor, "_global_probabilities", lambda path: p)
+    predictor.blend = 0.25
+    np.testing.assert_allclose(
+        predictor.predict([image])[0].scores, 0.75 * alone + 0.25 * np.array(p), atol=1e-5
+    )
+    monkeypatch.setattr(predictor, "_global_probabilities", lambda path: None)  # CLIP's weights are not here
+    np.testing.assert_allclose(predictor.predict([image])[0].scores, alone, atol=1e-5)
