@@ -35,9 +35,9 @@ def marking_part(run: Run, split: str) -> None:
     split = marked.split_to_mark(run) or split
     st.caption(
         f"Mark the classes that each image truly shows. They are a random sample of the {IMAGES[split]}. "
-        "Press or click a key for each class, "
-        "Enter for the next image, U to go back. Leave an image without a mark if it shows no class. The marks "
-        f"measure the run and never train it. They are kept in {literal(run.name)}/{marked.FILE}."
+        "Press or click a key for each class, Enter for the next image, U to go back. Leave an image without "
+        "a mark if it shows no class. The marks measure the run and never train it. "
+        f"They are kept in {literal(run.name)}/{marked.FILE}."
     )
     marks = marked.load_marks(run)
     order = _order(run, split)

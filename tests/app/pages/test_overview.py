@@ -53,8 +53,7 @@ def test_views_that_say_nothing_new_are_warned_of(tiny_run, monkeypatch, large, 
 
 @pytest.mark.parametrize("keep", ["first_local_minimum", "last"])
 def test_an_early_stop_that_rests_on_few_labels_is_warned_of(tiny_run, monkeypatch, keep):
-    config = tiny_run.config.changed(training={"keep": keep})
-    monkeypatch.setattr(type(tiny_run), "config", property(lambda run: config))
+    monkeypatch.setattr(tiny_run, "config", tiny_run.config.changed(training={"keep": keep}))
     monkeypatch.setattr(overview, "_few_positives", lambda run: (3, 40))
     found = [text for text in overview.run_warnings(tiny_run) if "early stop rests on 40" in text]
     assert len(found) == (keep != "last")
