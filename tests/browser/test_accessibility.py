@@ -4,6 +4,8 @@ is, and what is shown has a name.
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.browser.waiting import script, settled
@@ -24,6 +26,7 @@ PAGES = [
     "predict",
     "train?job=tiny",
 ]
+BACKGROUND = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 MOST = 150  # presses of Tab, more than any page has controls
 
 # Where the focus is, through shadow roots; and how the element that it has just left looked with it and looks
@@ -46,20 +49,19 @@ def opened(browser, address: str, path: str, theme: str = "light"):
     return page
 
 
-@pytest.mark.parametrize(("path", "theme"), [*((path, "light") for path in PAGES), ("cam_boxes", "dark")])
-def test_tab_walks_the_page_the_focus_is_seen_and_everything_has_a_name(browser, address, path, theme):
-    page = opened(browser, address, path, theme)
+@pytest.mark.parametrize(
+    ("path", "then"), zip(PAGES, itertools.cycle([("dark", "light"), ("light", "dark")]), strict=False)
+)
+def test_tab_walks_the_page_the_focus_is_seen_and_everything_has_a_name(browser, address, path, then):
+    """The page is looked at in both colours, and walked in the second one."""
+    first, second = then
+    page = opened(browser, address, path, first)
     assert page.evaluate(UNNAMED) == [] and page.evaluate(FAINT) == []
-    if theme == "light":
-        page.emulate_media(color_scheme="dark")  # the app follows at once
-        page.wait_for_function(
-            "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor !== "
-            "'rgb(255, 255, 255)'"
-        )
-        settled(page)
-        assert page.evaluate(FAINT) == []
-        page.emulate_media(color_scheme="light")
-        settled(page)
+    background = page.evaluate(BACKGROUND)
+    page.emulate_media(color_scheme=second)  # the app follows at once
+    page.wait_for_function(f"before => ({BACKGROUND})() !== before", arg=background)
+    settled(page)
+    assert page.evaluate(FAINT) == []
     tiles = 0
     for _ in range(MOST):
         page.keyboard.press("Tab")

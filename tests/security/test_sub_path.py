@@ -14,13 +14,13 @@ from tests.support import ROOT
 TOKEN = "a-token-for-this-test"
 
 
-@pytest.fixture(params=["told", "stripped"])
-def site(request, tiny_run, tmp_path):
+@pytest.fixture(scope="module", params=["told", "stripped"])
+def site(request, tiny_run, tmp_path_factory):
     """The address of an app with a token, below /lab/ccd of a site."""
     stripped = request.param == "stripped"
     options = ["--token", TOKEN, *([] if stripped else ["--base-path", "/lab/ccd/"])]
     with (
-        app_on(tiny_run.path.parent, *options, log=tmp_path / "log.txt") as app,
+        app_on(tiny_run.path.parent, *options, log=tmp_path_factory.mktemp(request.param) / "log.txt") as app,
         proxy_to(app.port, "/lab/ccd", stripped) as port,
     ):
         yield f"http://127.0.0.1:{port}/lab/ccd"
