@@ -126,9 +126,9 @@ def _open_class_folders(spec: str, root: Path, classes: Path | None, progress: P
 
 
 def _open_hugging_face(spec: str, root: Path, classes: Path | None, progress: Progress | None) -> Dataset:
-    from ccd_core.data.kinds import hugging_face
+    from ccd_core.data.kinds.hugging_face.dataset import open_hugging_face
 
-    return hugging_face.open_hugging_face(spec, root, classes, progress)
+    return open_hugging_face(spec, root, classes, progress)
 
 
 KINDS: dict[str, Opener] = {
