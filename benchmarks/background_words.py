@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ccd_core.clip.teacher import PromptedClip, background_of, load_teacher
+from ccd_core.clip.teacher import PromptedClip, load_teacher
 from ccd_core.config import CCDConfig, load_config
 from ccd_core.data import open_dataset
 from ccd_core.evaluation.metrics import summary
@@ -54,10 +54,11 @@ def measure(config: CCDConfig) -> None:
     truth = dataset.ground_truth("train")
     assert truth is not None, "labels are measured against labels"
     images = dataset.splits["train"]
-    clip = load_teacher(config.clip, dataset.classes, make_accelerator(config.device, config.precision))
+    accelerator = make_accelerator(config.device, config.precision)
+    clip = load_teacher(config.clip, dataset.classes, accelerator)
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder, "run"), config, dataset.classes)
-        work = Work(config, make_accelerator(config.device, config.precision), run, Progress(run))
+        work = Work(config, accelerator, run, Progress(run))
         whole = grid_embeddings(clip, images, 1, work)[:, 0]
         tiles = grid_embeddings(clip, images, GRID, work)
     text = clip.text.cpu()
@@ -66,11 +67,10 @@ def measure(config: CCDConfig) -> None:
     initial = debias_as_set(p_whole, bias.value, config.bias, len(text))
     print("| background words | half | mAP | micro-AP | F1 at 0.5 |\n|---|---|---|---|---|")
     for label, words in WORDS.items():
-        background = background_of(
+        with_words = PromptedClip(
             clip.teacher, clip.text, config.clip.model_copy(update={"background": words})
         )
-        asked = text if background is None else torch.cat([text, background.cpu()])
-        local = probabilities(clip, tiles, asked)[..., : len(text)].max(1)
+        local = probabilities(clip, tiles, with_words.view_text.cpu())[..., : len(text)].max(1)
         local = debias_as_set(local, bias.value, config.bias, len(text))
         final = config.labels.alpha * initial + (1 - config.labels.alpha) * local
         for half, rows in (("first", slice(0, None, 2)), ("second", slice(1, None, 2))):

@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -224,7 +225,6 @@ class PromptedClip:
 
     teacher: the frozen CLIP. text: [C, D] unit-length float32 embeddings of the classes. measured: the batch
     size that `settings.batch_size: auto` stands for. limit: how many images the device's memory takes.
-    background: [K, D], the embeddings of `settings.background`, which take a share of a local view's softmax.
     """
 
     teacher: ClipTeacher
@@ -232,7 +232,6 @@ class PromptedClip:
     settings: ClipSettings
     measured: int = 1
     limit: Pass = field(default_factory=lambda: Pass("images in one pass of CLIP"))
-    background: Tensor | None = None
 
     @property
     def batch_size(self) -> int:
@@ -272,10 +271,13 @@ class PromptedClip:
 
         With background words the softmax is over them, too, so a row may sum to less than 1.
         """
-        if self.background is None:
-            return self.probabilities(pixels)
-        text = torch.cat([self.text, self.background])
-        return self.teacher.classify(self.embed(pixels), text)[:, : len(self.text)]
+        return self.teacher.classify(self.embed(pixels), self.view_text)[:, : len(self.text)]
+
+    @cached_property
+    def view_text(self) -> Tensor:
+        """[C + K, D] what local views are compared with: `text`, and the K background words in use."""
+        background = background_of(self.teacher, self.text, self.settings)
+        return self.text if background is None else torch.cat([self.text, background])
 
 
 def place_of(model: str, pretrained: str | None) -> tuple[str, str | None]:
@@ -301,8 +303,7 @@ def load_teacher(settings: ClipSettings, classes: Sequence[str], accelerator: Ac
         with accelerator.main_process_first():
             measured = remembered_batch_size(network, teacher.encode_image, side, accelerator.device)
     text = teacher.encode_text(classes, settings.prompt, settings.names)
-    background = background_of(teacher, text, settings)
-    return PromptedClip(teacher, text, settings, measured, background=background)
+    return PromptedClip(teacher, text, settings, measured)
 
 
 def background_of(teacher: ClipTeacher, text: Tensor, settings: ClipSettings) -> Tensor | None:
