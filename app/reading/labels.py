@@ -83,7 +83,7 @@ def _described(run: Run, final: np.ndarray) -> Labels:
     rows, of_class = truth
     scored = final if len(rows) == final.shape[1] else np.ascontiguousarray(final[:, rows])
     ranked = ranked_labels(scored)
-    return Labels(final, LabelStatistics.of_sorted(scored, ranked), quick_measures(scored, of_class, ranked))
+    return Labels(final, LabelStatistics.of(scored, ranked), quick_measures(scored, of_class, ranked))
 
 
 @cached_by("labels.npz", data_set=True, max_entries=1)

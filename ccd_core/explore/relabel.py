@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from ccd_core.config import CCDConfig
+from ccd_core.evaluation.metrics import ranked_labels
 from ccd_core.method.bias import Bias, bias_from_top, bias_in_use, debias_as_set, entropy_limit
 from ccd_core.method.labels import divided_local, local_probabilities, update_labels
 from ccd_core.settings.sections import BiasSettings
@@ -103,16 +104,13 @@ class LabelStatistics:
     histogram: np.ndarray
 
     @classmethod
-    def of(cls, labels: np.ndarray) -> LabelStatistics:
-        """Of labels [C, N] in [0, 1]."""
-        return cls.of_sorted(labels, np.sort(labels, axis=1))
-
-    @classmethod
-    def of_sorted(cls, labels: np.ndarray, ranked: Sequence[np.ndarray] | np.ndarray) -> LabelStatistics:
+    def of(cls, labels: np.ndarray, ranked: Sequence[np.ndarray] | None = None) -> LabelStatistics:
         """Of labels [C, N] in [0, 1].
 
-        ranked: the labels of each class in ascending order, in which counts are look-ups.
+        ranked: `ranked_labels` of them, where they are known already; in these, counts are look-ups.
         """
+        if ranked is None:
+            ranked = ranked_labels(labels)
         below = sum(np.searchsorted(row, HISTOGRAM_EDGES) for row in ranked)
         above_half = np.array([len(row) - np.searchsorted(row, np.float32(0.5), "right") for row in ranked])
         return cls(labels.mean(1), above_half, np.diff(below))
