@@ -79,8 +79,8 @@ def progress(run: Run, state: RunState) -> tuple[float, str]:
     if left:
         part = "epoch" if state.get("detail") else "stage"
         text += f" · {duration(left)} left in this {part}"
-    expected = expected_seconds(run)
-    whole = estimates.time_left(run, expected, len(dataset(run).splits["train"])) if expected else None
+    expected = _expected(run)
+    whole = estimates.time_left(run, *expected) if expected else None
     if whole:
         text += f", about {duration(whole)} until the run is over"
     return min(1.0, state["done"] / total), text
@@ -96,8 +96,11 @@ def warm_up(run: Run) -> int:
 
 
 @cached_by(copied=True, max_entries=16, ttl=600)
-def expected_seconds(run: Run) -> dict[str, float] | None:
-    """Seconds that each stage of a run will take, from finished runs like it; None where there is none."""
+def _expected(run: Run) -> tuple[dict[str, float], int] | None:
+    """Seconds that each stage of a run will take, from finished runs like it, and its training images.
+
+    None where there is no such run.
+    """
     try:
         splits = dataset(run).splits
     except UserError:
@@ -105,4 +108,5 @@ def expected_seconds(run: Run) -> dict[str, float] | None:
     train = len(splits["train"]) if "train" in splits else 0
     val = len(splits["val"]) if "val" in splits else 0
     earlier = [open_run(path) for path in known_runs().values()]
-    return estimates.estimate(run.config, train, val, len(run.classes), earlier).seconds
+    seconds = estimates.estimate(run.config, train, val, len(run.classes), earlier).seconds
+    return (seconds, train) if seconds else None
