@@ -34,11 +34,11 @@ class Campaign:
 # The first ones do without torch, so that their processes are forked quickly.
 CAMPAIGNS = {
     "settings": Campaign("settings", 45, 700, ("ccd_core.cli.commands",)),
-    "data": Campaign("datasets", 16, 240, ("ccd_core.cli.commands", "torch.utils.data")),
+    "data": Campaign("datasets", 24, 240, ("ccd_core.cli.commands", "torch.utils.data")),
     "runs": Campaign(
-        "run_folders", 8, 600, ("ccd_core.execution", "ccd_core.predict.predictor", "open_clip")
+        "run_folders", 13, 600, ("ccd_core.execution", "ccd_core.predict.predictor", "open_clip")
     ),
-    "weights": Campaign("weights", 12, 200, ("ccd_core.execution", "open_clip", "timm")),
+    "weights": Campaign("weights", 16, 200, ("ccd_core.execution", "open_clip", "timm")),
 }
 
 
