@@ -287,9 +287,11 @@ def load_config(
             preset = given["preset_name"]
     for change in changes or []:
         given = _merge(given, _parse_change(change))
-    place = {"spec": dataset} if dataset else {}
-    given = _merge(given, {"data": place | ({"classes": str(classes)} if classes else {})})
-    spec = given["data"].get("spec") if isinstance(given["data"], dict) else None
+    place = ({"spec": dataset} if dataset else {}) | ({"classes": str(classes)} if classes else {})
+    if place:
+        given = _merge(given, {"data": place})
+    data = given.get("data")
+    spec = data.get("spec") if isinstance(data, dict) else None
     base = CCDConfig.preset("paper" if preset is None else preset, spec if isinstance(spec, str) else None)
     chosen = given.get("method")
     if isinstance(chosen, dict) and chosen.get("recipe") == "own":
@@ -335,11 +337,16 @@ def _number(text: str) -> str | float:
 def _merge(
     base: dict[str, Any], changes: dict[str, Any], section: type[BaseModel] | None = CCDConfig
 ) -> dict[str, Any]:
-    """`base` with nested `changes`. Both are settings of `section`, or one setting's value if it is None."""
+    """`base` with nested `changes`. Both are settings of `section`, or one setting's value if it is None.
+
+    Raises UserError where `base` has one value in place of a section.
+    """
     merged = dict(base)
     for key, value in changes.items():
         field = section.model_fields.get(key) if section else None
         is_whole = field is not None and field.json_schema_extra == REPLACED_AS_A_WHOLE
+        if _section_of(field) and key in merged and not isinstance(merged[key], dict):
+            raise UserError(f"setting {key}: it has settings of its own below it (got {_shown(merged[key])})")
         if isinstance(value, dict) and isinstance(merged.get(key), dict) and not is_whole:
             merged[key] = _merge(merged[key], value, _section_of(field))
         else:

@@ -40,6 +40,7 @@ from ccd_core.machine.processes import (
     this_process,
 )
 from ccd_core.runs.files.documents import RunState
+from ccd_core.runs.files.logs import log_file
 from ccd_core.runs.heartbeat import GRACE_SECONDS
 from ccd_core.runs.run import ACTIVE, Run, list_runs
 from ccd_core.runs.slurm_state import waits_for
@@ -144,7 +145,7 @@ def launch_local(run: Run) -> None:
     The caller claims the run until both are written.
     """
     path = str(run.path.resolve())
-    with open(run.file("job.log"), "ab") as output:
+    with open(log_file(run.path, "job.log"), "ab") as output:
         process = subprocess.Popen(
             python_command("ccd_core.cli", "run", "--resume", "--queue", "--out", path),
             stdin=subprocess.DEVNULL,

@@ -23,6 +23,7 @@ from pydantic import Field, ValidationError, field_validator
 from ccd_core.errors import UserError
 from ccd_core.machine.processes import child_environment, is_recent, python_command
 from ccd_core.runs.files.documents import RunState
+from ccd_core.runs.files.logs import log_file
 from ccd_core.runs.run import Run
 from ccd_core.runs.slurm_state import JobState, job_number, needs_slurm, settle
 from ccd_core.settings.sections import Section
@@ -86,7 +87,7 @@ class RunJob:
     def __call__(self) -> None:
         device = ["--device", self.device] if self.device else []
         command = python_command("ccd_core.cli", "run", "--resume", "--out", self.path, *device)
-        with open(Path(self.path) / "job.log", "ab") as output:
+        with open(log_file(Path(self.path), "job.log"), "ab") as output:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

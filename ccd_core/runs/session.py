@@ -13,6 +13,7 @@ from ccd_core.errors import Stopped, UserError
 from ccd_core.machine.processes import this_process
 from ccd_core.machine.signals import stoppable
 from ccd_core.runs.files.digests import remove_digests, write_digests
+from ccd_core.runs.files.logs import log_file
 from ccd_core.runs.heartbeat import heartbeat
 from ccd_core.runs.run import Run
 
@@ -27,7 +28,10 @@ def session(run: Run, notes: Iterable[str] = ()) -> Iterator[None]:
     of another run.
     """
     with run.claimed(), logged(run), stoppable() as listening:
-        remove_digests(run.path)
+        for name in remove_digests(run.path):
+            log.warning(
+                "%s is gone, which this run wrote; it is made again, and what rests on it may change", name
+            )
         if run.lost:
             log.warning(
                 "config.yaml of this run lacks %s; the values are those of the preset %s",
@@ -61,8 +65,11 @@ def session(run: Run, notes: Iterable[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def logged(run: Run, level: int = logging.INFO) -> Iterator[None]:
-    """What the block logs, from `level` on, goes to the run's log.txt."""
-    handler = logging.FileHandler(run.file("log.txt"))
+    """What the block logs, from `level` on, goes to the run's log.txt.
+
+    Raises UserError where something else than an ordinary file stands in its place.
+    """
+    handler = logging.FileHandler(log_file(run.path, "log.txt"))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(level)

@@ -49,9 +49,10 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
     skipped = [
         {"id": image, "reason": reason} for reasons in found.values() for image, reason in reasons.items()
     ]
-    if not known:
+    if skipped and not known:
         for entry in skipped:
-            log.warning("skipped %s: %s", shown(entry["id"]), entry["reason"])
+            log.info("skipped %s: %s", shown(entry["id"]), entry["reason"])
+        log.warning("unusable files are left out: %d; log.txt says why", len(skipped))
     if work.team.first:
         run.update_state(skipped=skipped[:NAMED_IN_STATE], skipped_count=len(skipped))
     if not len(splits["train"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 from rich.console import Console
 
@@ -25,3 +26,13 @@ def test_in_a_terminal_a_bar_shows_how_far_it_is():
         bars.report("views", 1, 2, "")
         bars.progress.refresh()
     assert "views" in console.file.getvalue() and "1/2" in console.file.getvalue()
+
+
+def test_warnings_are_shown_as_they_are_and_other_lines_of_the_log_are_not():
+    console = Console(file=io.StringIO(), width=100)
+    log = logging.getLogger("ccd")
+    with StageBars(console):
+        log.warning("no image shows %s", "[red]cat[/red]")
+        log.info("a line of the log")
+    log.warning("after the last bar")
+    assert console.file.getvalue() == "Note: no image shows [red]cat[/red]\n"

@@ -13,6 +13,13 @@ def test_settings_are_printed_with_what_they_mean_and_taken_again(ccd, tmp_path)
     assert ccd("settings", "--config", tmp_path / "mine.yaml").out == printed
 
 
+def test_a_section_is_not_replaced_by_one_value(ccd):
+    for wrong in (["data=5"], ["clip=5"], ["clip=5", "clip.size=64"], ["data=5", "data.workers=1"]):
+        answer = ccd("settings", *[part for change in wrong for part in ("--set", change)])
+        assert answer.code == 2 and f"setting {wrong[0].partition('=')[0]}:" in answer.err, wrong
+    assert "setting data:" in ccd("settings", "--set", "data=5", "--dataset", "folder:photos").err
+
+
 def test_doctor_recommends_a_preset_and_says_how_long_a_folder_takes(ccd, tiny_scenes, tmp_path, monkeypatch):
     monkeypatch.setattr("ccd_core.speed.MOMENT", 0.02)
     folder = tmp_path / "photos"

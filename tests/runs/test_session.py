@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import signal
 
 import pytest
@@ -32,6 +33,25 @@ def test_a_request_to_stop_leaves_it_stopped(run):
         signal.raise_signal(signal.SIGTERM)
     assert run.status == "stopped" and run.state["error"] is None
     assert f"ccd run --resume --out {run.path}" in run.log_tail()[-1]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_a_log_that_is_no_ordinary_file_is_refused_at_once(run, make):
+    run.file("log.txt").unlink(missing_ok=True)
+    make(run.file("log.txt"))
+    with pytest.raises(UserError, match=r"log\.txt is a link, or no ordinary file; remove it"), session(run):
+        raise AssertionError("the session began")
+
+
+def test_a_result_that_is_gone_is_named_in_the_log(run):
+    with session(run):
+        run.write_metrics([{"epoch": 0}])
+    run.file("metrics.csv").unlink()
+    with session(run):
+        pass
+    assert any(
+        "metrics.csv is gone, which this run wrote; it is made again" in line for line in run.log_tail()
+    )
 
 
 def test_a_mistake_of_the_user_is_kept_as_a_sentence(run):

@@ -25,6 +25,7 @@ from ccd_core.cli.options import (
 )
 from ccd_core.cli.text import console, messages, say
 from ccd_core.errors import UserError
+from ccd_core.runs.files.shared_files import is_own_file
 
 if TYPE_CHECKING:
     from ccd_core.jobs.control import Job
@@ -177,10 +178,10 @@ def logs(
         print(line)
     if follow:
         path = job.run.file("log.txt")
-        at = path.stat().st_size if path.is_file() else 0
+        at = path.stat().st_size if is_own_file(job.run.path, "log.txt") else 0
         for latest in _until_it_ends(job.run.path, workspace):
             job = latest
-            if path.is_file() and path.stat().st_size > at:
+            if is_own_file(job.run.path, "log.txt") and path.stat().st_size > at:
                 with open(path, errors="replace") as file:
                     file.seek(at)
                     print(file.read(), end="", flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import time
 from contextlib import nullcontext
@@ -166,7 +165,6 @@ def _run(settings: CCDConfig, out: Path, queue: bool, same_images: bool, profile
     from ccd_core.jobs.control import device_queue
     from ccd_core.runs.run import Run
 
-    logging.getLogger("ccd").propagate = False  # the log goes to the run's log.txt; here there are bars
     with StageBars() as bars:
         try:
             with device_queue(Run.open(out), settings.device) if queue else nullcontext():

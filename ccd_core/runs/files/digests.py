@@ -43,12 +43,19 @@ def write_digests(folder: Path) -> None:
     write_json(folder / FILE, {name: _digest(folder / name) for name in RESULTS if (folder / name).is_file()})
 
 
-def remove_digests(folder: Path) -> None:
-    """Remove digests.json before the results change. Raises UserError if one of them is not the run's own."""
+def remove_digests(folder: Path) -> list[str]:
+    """Remove digests.json before the results change. Returns the names of results that are gone.
+
+    Raises UserError if a result is not the run's own.
+    """
+    gone = []
     for name in _recorded(folder):
         if os.path.lexists(folder / name):
             check_digest(folder, name)
+        else:
+            gone.append(name)
     (folder / FILE).unlink(missing_ok=True)
+    return gone
 
 
 def check_digest(folder: Path, name: str) -> None:
