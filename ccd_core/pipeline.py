@@ -24,7 +24,7 @@ from ccd_core.stages.labels import find_none_images, measure_bias, read_local_pr
 from ccd_core.stages.likeness import write_likeness_of
 from ccd_core.stages.local_views import find_views
 from ccd_core.stages.scores import validation, write_scores
-from ccd_core.stages.teacher_scores import teacher_of_validation
+from ccd_core.stages.teacher_scores import clip_shares, teacher_of_validation
 from ccd_core.training.schedule import fitted
 from ccd_core.training.trainer import Trainer
 
@@ -68,5 +68,7 @@ def learn(dataset: Dataset, work: Work) -> None:
         write_labels(work, train.ids, initial)
 
     teacher_of_validation(clip, val, work)  # for comparison: nothing above sees it
-    write_scores(trainer, {"train": train, "val": val}, scorer, global_clip.p, work)
+    splits = {"train": train, "val": val}
+    shares = clip_shares(clip, splits, global_clip.p, work)  # CLIP's part in predictions
+    write_scores(trainer, splits, scorer, global_clip.p, work, shares)
     write_likeness_of(trainer.plain_model, train, work)

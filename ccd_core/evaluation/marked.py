@@ -136,8 +136,11 @@ def measure(scores: np.ndarray, targets: np.ndarray, thresholds: np.ndarray) -> 
     return Measured(count, measures, int(targets.any(0).sum()))
 
 
-def measure_run(run: Run, thresholds: np.ndarray) -> Measured | None:
-    """`measure` of the images that were marked of a run. thresholds: [C]."""
+def measure_run(run: Run, thresholds: np.ndarray, alone: bool = False) -> Measured | None:
+    """`measure` of the images that were marked of a run.
+
+    thresholds: [C]. alone: of the classifier without CLIP's share in predictions.
+    """
     split = split_to_mark(run)
     if split is None:
         return None
@@ -147,7 +150,8 @@ def measure_run(run: Run, thresholds: np.ndarray) -> Measured | None:
     if not rows:
         return None
     targets = np.stack([marks[str(arrays["ids"][row])] for row in rows])
-    return measure(arrays["scores"][rows], targets, thresholds)
+    scores = arrays.get("classifier", arrays["scores"]) if alone else arrays["scores"]
+    return measure(scores[rows], targets, thresholds)
 
 
 def _weighted(

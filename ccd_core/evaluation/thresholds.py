@@ -222,15 +222,19 @@ def without_labels(
     )
 
 
-def choose_without_labels(run: Run) -> Thresholds | None:
-    """`without_labels` of a finished run. None if it has no scores or no labels of its training images."""
+def choose_without_labels(run: Run, alone: bool = False) -> Thresholds | None:
+    """`without_labels` of a finished run. None if it has no scores or no labels of its training images.
+
+    alone: for the scores of the classifier without CLIP's share, where the run's predictions are blended.
+    """
     if not (run.has("scores", "train.npz") and run.has("labels.npz")):
         return None
     scored = run.load_scores("train")
     arrays = run.load_labels()
     if not len(scored["ids"]) or not np.array_equal(scored["ids"], arrays["ids"]):
         return None
-    return without_labels(scored["scores"], PseudoLabels(arrays["initial"], arrays["final"]), run.classes)
+    scores = scored.get("classifier", scored["scores"]) if alone else scored["scores"]
+    return without_labels(scores, PseudoLabels(arrays["initial"], arrays["final"]), run.classes)
 
 
 def in_use(run: Run) -> Thresholds:

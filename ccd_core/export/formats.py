@@ -116,7 +116,7 @@ def export_run(
     # Links in the path are resolved, and so is "."; a folder has to have a name to be renamed.
     out = Path(os.path.realpath(Path(out).expanduser()))
     _refuse_taken(out, force)
-    export = Export(run, thresholds or thresholds_of(run), **options)
+    export = Export(run, thresholds or thresholds_of(run, chosen.of_labels), **options)
     with replacing_folder(out) as partial:
         importlib.import_module(chosen.module).write(export, partial)
         write_json(partial / RECORD, _record(export, to))

@@ -45,11 +45,3 @@ def agreement(scores: np.ndarray, p: np.ndarray) -> Agreement:
     sure = entropy(p) <= SURE * np.log(max(p.shape[1], 2))
     same = scores.argmax(1) == p.argmax(1)
     return Agreement(int(sure.sum()), float(same[sure].mean()) if sure.any() else float("nan"))
-
-
-def blended(scores: np.ndarray, p: np.ndarray, weight: float) -> np.ndarray:
-    """(1 - weight) * scores + weight * p, all [N, C] float32 in [0, 1].
-
-    The classifier knows the images of the data set, and CLIP the whole world. They err on different images.
-    """
-    return ((1 - weight) * scores + weight * p).astype(np.float32)

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +21,11 @@ from ccd_core.data.decoding.images import read_image, resize
 from ccd_core.errors import ImageError, UserError
 from ccd_core.evaluation.thresholds import Thresholds, in_use
 from ccd_core.machine.device import make_accelerator
+from ccd_core.method.blend import blended, cells, clip_share
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.likeness import Likeness
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
 from ccd_core.method.regions import peak_boxes_at
-from ccd_core.method.safeguard import blended
 from ccd_core.method.views import AxisMaxima, normalize_cam
 from ccd_core.runs.likeness import read_likeness
 from ccd_core.runs.run import Run
@@ -65,6 +65,13 @@ class Prediction:
         elif isinstance(thresholds, dict):
             thresholds = Thresholds(thresholds)
         return thresholds.labels(classes, self.scores)
+
+
+class Decoded(NamedTuple):
+    """An image as the models take it, uint8 [3, S, S]; `for_clip` is None where the classifier is alone."""
+
+    pixels: torch.Tensor
+    for_clip: torch.Tensor | None
 
 
 class Predictor:
@@ -153,48 +160,61 @@ class Predictor:
         read has an error and no scores.
         """
         count = min(16, os.cpu_count() or 1) if workers < 0 else max(1, workers)
-        waiting: deque[tuple[list[Path], list[Future[torch.Tensor | ImageError]]]] = deque()
+        clip = self._clip_of_blend()
+        waiting: deque[tuple[list[Path], list[Future[Decoded | ImageError]]]] = deque()
         coming = iter(paths)
         with ThreadPoolExecutor(count) as threads:
             try:
                 while True:
                     while len(waiting) < AHEAD and (batch := list(map(Path, islice(coming, batch_size)))):
-                        waiting.append((batch, [threads.submit(self._decode, path) for path in batch]))
+                        waiting.append((batch, [threads.submit(self._decode, path, clip) for path in batch]))
                     if not waiting:
                         return
                     batch, futures = waiting.popleft()
-                    answered = self._answered(batch, [future.result() for future in futures])
+                    answered = self._answered(batch, [future.result() for future in futures], clip)
                     yield self._with_boxes(answered, boxes_at) if boxes_at else answered
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
 
-    def _answered(self, batch: list[Path], decoded: Sequence[torch.Tensor | ImageError]) -> list[Prediction]:
-        readable = [pixels for pixels in decoded if isinstance(pixels, torch.Tensor)]
-        answers = iter(self._answers(torch.stack(readable)) if readable else [])
-        found = [
-            Prediction(path, None, str(pixels))
-            if isinstance(pixels, ImageError)
-            else Prediction(path, *next(answers))
-            for path, pixels in zip(batch, decoded, strict=True)
+    def _answered(
+        self, batch: list[Path], decoded: Sequence[Decoded | ImageError], clip: PromptedClip | None
+    ) -> list[Prediction]:
+        readable = [one for one in decoded if isinstance(one, Decoded)]
+        answers = list(self._answers(torch.stack([one.pixels for one in readable]))) if readable else []
+        if clip and readable:
+            scores = self._blended(np.stack([answer[0] for answer in answers]), readable, clip)
+            answers = [(row, *answer[1:]) for row, answer in zip(scores, answers, strict=True)]
+        coming = iter(answers)
+        return [
+            Prediction(path, None, str(one))
+            if isinstance(one, ImageError)
+            else Prediction(path, *next(coming))
+            for path, one in zip(batch, decoded, strict=True)
         ]
-        return [self._with_teacher(one) for one in found] if self.blend > 0 else found
 
-    def _with_teacher(self, one: Prediction) -> Prediction:
-        """The prediction with CLIP's share in its scores, as the setting predict.blend says."""
-        if one.scores is None:
-            return one
+    def _blended(self, scores: np.ndarray, images: Sequence[Decoded], clip: PromptedClip) -> np.ndarray:
+        """The classifier's scores [B, C] of `images`, blended with what CLIP says of them."""
+        settings = self.run.config.predict
+        parts = cells(
+            torch.stack([one.for_clip for one in images if one.for_clip is not None]), settings.grid
+        )
+        embeddings = torch.cat([clip.embed(part) for part in parts.split(clip.batch_size)]).cpu().numpy()
+        of_cells = embeddings.reshape(len(images), settings.grid**2, -1)
+        return blended(scores, clip_share(clip, of_cells), settings.blend)
+
+    def _clip_of_blend(self) -> PromptedClip | None:
+        """The CLIP that has a share in predictions. None if it has none, or if its weights are not here."""
+        if self.blend == 0:
+            return None
         try:
-            p = self._global_probabilities(Path(one.path))
-        except ImageError as error:  # the file has gone since it was decoded
-            return replace(one, scores=None, error=str(error))
-        if p is None:
+            return self._clip()
+        except UserError:
             log.warning(
                 "CLIP's weights are not on this machine, so predictions are the classifier's alone, without "
                 "the share of CLIP that predict.blend asks for"
             )
             self.blend = 0.0
-            return one
-        return replace(one, scores=blended(np.asarray(one.scores), np.array(p, np.float32), self.blend))
+            return None
 
     def _with_boxes(self, predictions: list[Prediction], limits: Thresholds) -> list[Prediction]:
         """The predictions with the CAM box of each of their labels."""
@@ -211,9 +231,12 @@ class Predictor:
             found.append(replace(one, boxes=boxes))
         return found
 
-    def _decode(self, path: Path) -> torch.Tensor | ImageError:
+    def _decode(self, path: Path, clip: PromptedClip | None) -> Decoded | ImageError:
+        """The image as the classifier takes it, and as `clip` does, if it has a share in predictions."""
         try:
-            return self._square(path, self.run.config.classifier.image_size)
+            pixels = self._square(path, self.run.config.classifier.image_size)
+            side = self.run.config.predict.grid * clip.side if clip else 0
+            return Decoded(pixels, self._square(path, side) if clip else None)
         except ImageError as error:
             return error
 

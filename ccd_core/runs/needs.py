@@ -23,10 +23,11 @@ def work(config: CCDConfig, train: int, val: int) -> dict[str, float]:
     epochs = config.training.epochs
     warm_up = min(config.training.warmup_epochs, epochs) if config.labels.update else epochs
     threshold = config.views.threshold
+    cells = config.predict.grid**2 if config.predict.blend > 0 and config.predict.grid > 1 else 0
     views = MEAN_VIEWS if isinstance(threshold, float) else threshold.mean_views
     counted = {
         "images": train + val,
-        "global": train,
+        "global": train + cells * (train + val),
         "warm-up": warm_up * train,
         "views": views * train if config.labels.update else 0,
         "training": (epochs - warm_up) * train,

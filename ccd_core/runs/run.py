@@ -263,7 +263,9 @@ class Run:
         return self._arrays("labels.npz")
 
     def load_scores(self, split: str) -> dict[str, np.ndarray]:
-        """ids [N] and scores [N, C], the kept model's probabilities."""
+        """ids [N] and scores [N, C], the kept model's probabilities; where these are blended with CLIP's,
+        classifier [N, C] are the kept model's alone.
+        """
         return self._arrays(f"scores/{split}.npz")
 
     def load_views(self) -> pd.DataFrame:

@@ -209,6 +209,7 @@ BEST: dict[str, Any] = {
     "training.positive_label": 0.5,  # no smooth label is exactly 1, which the paper's curve counts
     "training.keep": "last",  # the early stop fired on noise
     "predict.blend": 0.3,  # classifier and teacher err differently
+    "predict.grid": 3,  # and cells show the teacher what it overlooks in the whole image
     "training.jitter": 0.2,  # half the strength changed colours that tell classes apart
 }
 

@@ -528,6 +528,12 @@ class PredictSettings(Section):
         0.0,
         ge=0,
         le=1,
-        description="Weight of CLIP's own probabilities in CCD's predictions, which then cost a CLIP pass an "
-        "image; 0: the classifier alone.",
+        description="Weight of CLIP's own probabilities in CCD's predictions; 0: the classifier alone.",
+    )
+    grid: int = Field(
+        1,
+        ge=1,
+        le=6,
+        description="What CLIP is asked for that share: the whole image (1), or the cells of a grid with so "
+        "many on a side, of which the largest probability counts. A prediction costs a CLIP pass a cell.",
     )

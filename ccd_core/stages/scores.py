@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from ccd_core.data.loading import DecodedImages
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.files import write_arrays, write_json
+from ccd_core.method.blend import blended
 from ccd_core.method.classifier import CamClassifier
-from ccd_core.method.safeguard import blended
 from ccd_core.runs.team import Team
 from ccd_core.runs.work import Work
 from ccd_core.stages.images import count_from
@@ -38,12 +39,12 @@ def write_scores(
     scorer: Scorer,
     p_global: np.ndarray | None,
     work: Work,
+    shares: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
 
-    Predictions are blended with CLIP's if the setting predict.blend says so.
-
     p_global: [N, C] CLIP's probabilities of the whole training images; None for a method that does without.
+    shares: {split: [N, C]}, what predictions are blended with; the classifier's own scores are kept, too.
     ap.json has the APs of the predictions, of the labels, and of what CLIP itself says of the validation
     images. It is not written without ground truth.
     """
@@ -53,7 +54,7 @@ def write_scores(
     set_kept_weights(model, load_kept_weights(run), run)
     report: dict[str, Any] = {"epoch": best["epoch"]}
     found: dict[str, np.ndarray] = {}  # the classifier's own scores
-    weight = work.config.predict.blend if work.config.method.name == "ccd" else 0.0
+    shares = shares or {}
     with work.progress.stage("scores", sum(map(len, splits.values()))) as advance:
         done = 0
         for split, images in splits.items():
@@ -62,11 +63,12 @@ def write_scores(
             scores = predict_scores(model, images, work.accelerator, work.team, count_from(done, advance))
             done += len(images)
             found[split] = scores
-            p = p_global if split == "train" else teacher_probabilities(run, images.ids)
-            if p is not None and weight > 0:
-                scores = blended(scores, p, weight)
+            arrays = {"ids": np.array(images.ids), "scores": scores}
+            if split in shares:
+                scores = blended(scores, shares[split], work.config.predict.blend)
+                arrays |= {"scores": scores, "classifier": found[split]}
             if work.team.first:
-                write_arrays(run.file("scores", f"{split}.npz"), ids=np.array(images.ids), scores=scores)
+                write_arrays(run.file("scores", f"{split}.npz"), **arrays)
             report[split] = scorer.report(split, images.ids, scores)
     if not work.team.first:
         return
@@ -83,7 +85,7 @@ def write_scores(
         report["clip"] = {"val": scorer.report("val", splits["val"].ids, p_val)}
     of_split = "train" if p_val is None else "val"
     p = p_global if p_val is None else p_val
-    if weight > 0 and "val" in found:
+    if "val" in shares:
         report["classifier"] = {"val": scorer.report("val", splits["val"].ids, found["val"])}
     if p is not None:
         write_safeguard(run, found[of_split], p, of_split)

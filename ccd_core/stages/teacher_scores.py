@@ -1,4 +1,4 @@
-"""What CLIP says of the validation images by itself: the row to compare the classifier with."""
+"""What CLIP says by itself: of the validation images, to compare the classifier with, and in predictions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data.loading import DecodedImages
 from ccd_core.files import read_arrays, write_arrays, write_json
+from ccd_core.method.blend import clip_share
 from ccd_core.method.safeguard import agreement
 from ccd_core.runs.run import Run
 from ccd_core.runs.team import ALONE
 from ccd_core.runs.work import Work
-from ccd_core.stages.tiles import grid_embeddings, probabilities
+from ccd_core.stages.tiles import grid_embeddings, grid_parts, probabilities
 
 log = logging.getLogger("ccd")
 
@@ -38,6 +39,29 @@ def teacher_probabilities(run: Run, ids: tuple[str, ...]) -> np.ndarray | None:
         return None
     arrays = read_arrays(run.file("scores", "clip-val.npz"))
     return arrays["p"] if arrays["ids"].tolist() == list(ids) else None
+
+
+def clip_shares(
+    clip: PromptedClip, splits: dict[str, DecodedImages], p_global: np.ndarray, work: Work
+) -> dict[str, np.ndarray]:
+    """{split: [N, C]}, what predictions of each split's images are blended with (`method.blend`).
+
+    p_global: [N, C] CLIP's probabilities of the whole training images. Empty where the classifier predicts
+    alone. Called after `teacher_of_validation`.
+    """
+    settings = work.config.predict
+    filled = {split: images for split, images in splits.items() if len(images)}
+    if settings.blend == 0:
+        return {}
+    if settings.grid == 1:
+        of_val = teacher_probabilities(work.folder, filled["val"].ids) if "val" in filled else None
+        return {"train": p_global} | ({} if of_val is None else {"val": of_val})
+    return {
+        split: np.concatenate(
+            [clip_share(clip, part) for part in grid_parts(clip, images.images, settings.grid, work)]
+        )
+        for split, images in filled.items()
+    }
 
 
 def write_safeguard(run: Run, scores: np.ndarray, p: np.ndarray, split: str) -> None:

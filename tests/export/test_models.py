@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from ccd_core.data.decoding.images import read_image, resize
+from ccd_core.evaluation import thresholds
 from ccd_core.export import export_run
+from ccd_core.files import write_arrays
 from ccd_core.predict.predictor import Predictor
 from tests.support import ROOT
 
@@ -112,6 +114,26 @@ def test_the_hubs_own_library_reads_the_model_card(exported, tiny_run):
         assert weights.metadata() == {"format": "pt"}
     config = json.loads((folder / "config.json").read_text())
     assert config["id2label"]["0"] == tiny_run.classes[0]
+
+
+def test_a_model_without_clip_has_thresholds_and_scores_of_its_own(tiny_run, copied_run, tmp_path):
+    run = copied_run()
+    for split in ("train", "val"):
+        arrays = run.load_scores(split)
+        blended = 0.5 * arrays["scores"] + 0.5
+        write_arrays(
+            run.file("scores", f"{split}.npz"),
+            **arrays | {"scores": blended} | {"classifier": arrays["scores"]},
+        )
+    report = json.loads(run.file("scores", "ap.json").read_text())
+    own = report["val"] | {"mAP": 12.3}
+    run.file("scores", "ap.json").write_text(json.dumps(report | {"classifier": {"val": own}}))
+    run.file("thresholds.json").unlink()
+    folder = export_run(run, "huggingface", tmp_path / "out")
+    found = Predictor.from_pretrained(folder, "cpu").thresholds
+    assert found.values == thresholds.choose_without_labels(tiny_run).values
+    assert found.values != thresholds.in_use(run).values
+    assert "12.3 %" in (folder / "README.md").read_text()
 
 
 def test_a_folder_for_the_hub_tells_nothing_of_this_machine(exported, tiny_run, tiny_scenes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ccd_core.method.safeguard import FEWEST, agreement, blended
+from ccd_core.method.safeguard import FEWEST, agreement
 
 
 def sure_and_unsure(images: int) -> np.ndarray:
@@ -33,10 +33,3 @@ def test_few_sure_images_say_nothing():
     assert not agreement(1 - p, p).doubtful
     nothing = agreement(p[FEWEST:], p[FEWEST:])
     assert nothing.images == 0 and not nothing.doubtful
-
-
-def test_a_blend_lies_between_classifier_and_teacher():
-    scores = np.array([[0.2, 0.9]], np.float32)
-    p = np.array([[0.6, 0.1]], np.float32)
-    np.testing.assert_allclose(blended(scores, p, 0.5), [[0.4, 0.5]])
-    np.testing.assert_array_equal(blended(scores, p, 0.0), scores)

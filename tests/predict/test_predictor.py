@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+import yaml
 
+from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
+from ccd_core.execution import run_ccd
 from ccd_core.predict.predictor import Predictor
 from ccd_core.runs.run import Run
 
 
 @pytest.fixture(scope="module")
 def images(tiny_run):
-    split = open_dataset(tiny_run.config.data.spec).splits["train"]
-    return dict(zip(split.ids, split.paths, strict=True))
+    splits = open_dataset(tiny_run.config.data.spec).splits.values()
+    return {name: path for split in splits for name, path in zip(split.ids, split.paths, strict=True)}
 
 
 def test_answers_come_in_the_order_of_the_files_also_with_a_bad_one_among_them(tiny_run, images, tmp_path):
@@ -51,15 +56,29 @@ def test_a_run_without_a_model_yet_is_one_sentence(tiny_run, tmp_path):
         Predictor.open(run.path, device="cpu")
 
 
-def test_the_teachers_share_is_mixed_into_the_scores(tiny_run, images, monkeypatch):
-    predictor = Predictor(tiny_run, "cpu")
-    image = next(iter(images.values()))
-    alone = predictor.predict([image])[0].scores
-    p = np.linspace(0, 1, len(predictor.classes)).tolist()
-    monkeypatch.setattr(predictor, "_global_probabilities", lambda path: p)
-    predictor.blend = 0.25
-    np.testing.assert_allclose(
-        predictor.predict([image])[0].scores, 0.75 * alone + 0.25 * np.array(p), atol=1e-5
-    )
-    monkeypatch.setattr(predictor, "_global_probabilities", lambda path: None)  # CLIP's weights are not here
-    np.testing.assert_allclose(predictor.predict([image])[0].scores, alone, atol=1e-5)
+@pytest.mark.parametrize("grid", [1, 3])
+def test_predictions_are_blended_with_clip_as_those_of_the_run_are(copied_run, images, grid, monkeypatch):
+    run = copied_run()
+    settings = yaml.safe_load(run.file("config.yaml").read_text())
+    settings["predict"] = {"blend": 0.25, "grid": grid}
+    run.file("config.yaml").write_text(yaml.safe_dump(settings))
+    alone = Run.open(run.path).load_scores("val")["scores"]
+    shutil.rmtree(run.file("scores"))
+    run = run_ccd(Run.open(run.path).config, run.path)
+    stored = run.load_scores("val")
+    np.testing.assert_allclose(stored["classifier"], alone, atol=1e-5)
+    share = (stored["scores"] - 0.75 * alone) / 0.25
+    assert abs(share.sum(1) - 1).max() < 1e-3 if grid == 1 else share.sum(1).min() > 1.05
+    paths = [images[image] for image in stored["ids"].tolist()]
+    predictor = Predictor.open(run.path, "cpu")
+    found = predictor.predict([*paths, paths[0].parent / "nothing.jpg"], batch_size=5)
+    np.testing.assert_allclose(np.stack([one.scores for one in found[:-1]]), stored["scores"], atol=1e-3)
+    assert found[-1].scores is None and "nothing.jpg" in found[-1].error
+    # Where CLIP's weights are not, the classifier answers alone.
+    predictor = Predictor.open(run.path, "cpu")
+
+    def not_here() -> PromptedClip:
+        raise UserError("The weights are not here.")
+
+    monkeypatch.setattr(predictor, "_clip", not_here)
+    np.testing.assert_allclose(predictor.predict(paths[:1])[0].scores, alone[0], atol=1e-3)

@@ -10,6 +10,7 @@ import yaml
 from ccd_core.evaluation.marked import measure_run
 from ccd_core.export.formats import Export
 from ccd_core.export.thresholds import in_words
+from ccd_core.runs.files.documents import Scores
 from ccd_core.runs.provenance import own_version
 from ccd_core.runs.run import Run
 
@@ -114,8 +115,7 @@ def _settings(run: Run) -> str:
 def _metrics(export: Export) -> str:
     run = export.run
     head = "## Metrics\n\n" + _on_marked_images(export)
-    measured = {split: run.load_scores_of(split) for split in ("val", "train")}
-    found = {split: scores for split, scores in measured.items() if scores}
+    found = _scores_of_classifier(run)
     if not found:
         return head + (
             "There was no other ground truth to measure this model against. Label a small random sample of "
@@ -137,9 +137,19 @@ def _metrics(export: Export) -> str:
     return head + "\n".join(lines) + f"\n\n{text}\n\n" + "\n".join(table) + "\n"
 
 
+def _scores_of_classifier(run: Run) -> dict[str, Scores]:
+    """{split: scores} of the classifier alone, as it is exported; without ground truth empty."""
+    report = run.load_ap()
+    if "classifier" in report:  # the run's own predictions are blended with CLIP's
+        measured = report["classifier"]
+    else:
+        measured = {"val": report.get("val"), "train": report.get("train")}
+    return {split: scores for split, scores in measured.items() if scores}
+
+
 def _on_marked_images(export: Export) -> str:
     """What a person's marks on a random sample say; empty without enough of them."""
-    found = measure_run(export.run, export.thresholds.array(export.run.classes))
+    found = measure_run(export.run, export.thresholds.array(export.run.classes), alone=True)
     if found is None:
         return ""
     lines = ["| measure | value (95 % confidence) |", "|---|---|"]
@@ -166,6 +176,12 @@ def _limits(run: Run) -> str:
         "- Its maps show what speaks for a class. Their boxes are no measured outlines of objects.",
         "- Do not use it to decide about people.",
     ]
+    if run.config.predict.blend > 0:
+        lines.insert(
+            1,
+            "- In the run that made it, predictions are blended with CLIP's. This model is the classifier "
+            "alone, which may be worse.",
+        )
     if run.config.clip.model == "demo":
         lines.insert(
             0,

@@ -17,7 +17,8 @@ NEEDED = {  # the arrays without which a file is of no use
     "labels": ("ids", "initial", "local", "final", "n_views"),
     "scores": ("ids", "scores"),
 }
-PROBABILITIES = ("p_global", "final", "scores")
+SOMETIMES = {"scores": ("classifier",)}  # arrays that some runs have
+PROBABILITIES = ("p_global", "final", "scores", "classifier")
 ROUNDING = 1e-3  # by which a probability may leave the range from 0 to 1
 
 
@@ -29,7 +30,8 @@ def read_run_arrays(path: Path, kind: str, classes: int) -> Arrays:
     """
     arrays = read_arrays(path)
     with reading(path):
-        _check(arrays, NEEDED[kind], classes)
+        present = tuple(name for name in SOMETIMES.get(kind, ()) if name in arrays)
+        _check(arrays, NEEDED[kind] + present, classes)
     return arrays
 
 
