@@ -86,14 +86,13 @@ def measured_seconds(config: CCDConfig, dataset: Dataset) -> dict[str, float]:
         train = timed(lambda: _train(backbone, training), len(training))
 
     decode = _decoding(dataset, max(chosen.image_size, config.clip.size))
-    copies = 2 if config.training.beta > 0 else 1  # the weak and the strong one, in the main phase
     count = work(config, images, len(dataset.splits.get("val", ())))
     each = {
         "images": decode,
         "global": clip + decode,
         "warm-up": train,
         "views": VIEW_AREA * clip,
-        "training": copies * train,
+        "training": train,
         "scores": score,
     }
     seconds = {stage: number * each[stage] for stage, number in count.items()}

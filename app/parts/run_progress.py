@@ -6,12 +6,10 @@ from app.reading.cached import cached_by
 from app.reading.ground_truth import dataset
 from app.reading.runs import known_runs, open_run
 from app.widgets import literal
-from ccd_core.baselines.registry import METHODS
-from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
 from ccd_core.jobs import estimates
 from ccd_core.runs.files.documents import RunState
-from ccd_core.runs.progress import STAGES, Stage
+from ccd_core.runs.needs import stages_of
 from ccd_core.runs.run import Run
 
 COLOURS = {"finished": "green", "running": "blue", "queued": "orange", "failed": "red"}
@@ -23,19 +21,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def stages_of(config: CCDConfig) -> list[Stage]:
-    """The stages that a run with these settings has, in their order."""
-    name = config.method.name
-    left_out: set[Stage] = {"done"}
-    if not METHODS[name].trains:
-        left_out |= {"warm-up", "views", "training", "scores"}
-    elif name != "ccd":
-        left_out |= {"views"} if config.method.supervision == "none" else {"global", "views"}
-    elif not config.labels.update:
-        left_out |= {"views", "training"}
-    return [stage for stage in STAGES if stage not in left_out]
 
 
 def stages(run: Run, status: str, state: RunState) -> str:

@@ -14,7 +14,7 @@ from statistics import median
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.runs.needs import disk_bytes, work
+from ccd_core.runs.needs import copies, disk_bytes, warm_up_epochs, work
 from ccd_core.runs.run import Run
 from ccd_core.training.schedule import fitted
 
@@ -96,7 +96,8 @@ def _rates(run: Run) -> dict[str, float]:
     if "phase" not in metrics:
         return {}
     counted = work(fitted(run.config, train), train, val)
-    counted["training"] = float((metrics["phase"] == "main").sum() * train)  # an early stop may have come
+    # An early stop may have come.
+    counted["training"] = float((metrics["phase"] == "main").sum() * copies(run.config) * train)
     return {
         stage: seconds / counted[stage]
         for stage, seconds in run.state.get("seconds", {}).items()
@@ -118,10 +119,10 @@ def time_left(run: Run, expected: dict[str, float] | None, train: int) -> float 
     stages = list(expected)
     left = eta + sum(expected[later] for later in stages[stages.index(stage) + 1 :])
     if stage in ("warm-up", "training"):
-        settings = fitted(run.config, train).training
-        has_main_phase = run.config.labels.update
-        last = settings.warmup_epochs if stage == "warm-up" and has_main_phase else settings.epochs
-        epochs = last if stage == "warm-up" else settings.epochs - settings.warmup_epochs
+        settings = fitted(run.config, train)
+        warm_up = warm_up_epochs(settings)
+        last = warm_up if stage == "warm-up" else settings.training.epochs
+        epochs = last if stage == "warm-up" else last - warm_up
         begun = len(run.load_metrics()) + 1
         left += max(0, last - begun) * expected[stage] / max(1, epochs)
     return left

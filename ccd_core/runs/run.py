@@ -253,7 +253,11 @@ class Run:
         return read_run_arrays(self.file(name), kind, len(self.classes))
 
     def load_global(self) -> dict[str, np.ndarray]:
-        """ids [N] str, p_global [N, C] float32, entropy [N] float32, of the training images."""
+        """ids [N] str, p_global [N, C] float32, entropy [N] float32, of the training images.
+
+        p_global is what labels are made of. Where that comes from patches, p_clip [N, C] is CLIP's own, whose
+        entropy it is.
+        """
         return self._arrays("global.npz")
 
     def load_labels(self) -> dict[str, np.ndarray]:

@@ -102,7 +102,9 @@ class Work:
 
     def drop_chunks(self, name: str) -> None:
         """Remove the chunks that `chunks` kept under `name`."""
-        for path in self.folder.file("partial").glob(f"{name}-*.npz"):
+        if self.run is None:
+            return
+        for path in self.run.file("partial").glob(f"{name}-*.npz"):
             path.unlink()
 
 

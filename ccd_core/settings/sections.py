@@ -72,6 +72,8 @@ MethodName = Literal[
     "role",
     "cdul",
     "ccd",
+    "cdul_patch",
+    "ccd_patch",
     "clip_zero_shot",
     "clip_grid",
     "sparc",
@@ -95,7 +97,8 @@ class MethodSettings(Section):
         "ccd",
         description="ccd, or another method of Table 1, on the same data. With labels: bce and bce_ls (all), "
         "asl, sst and sarb (some), ll_r and g2netpl (one an image). Without: an, an_ls, wan, partial_bce, "
-        "role, cdul. Without training: clip_zero_shot, clip_grid, sparc.",
+        "role, cdul, and cdul_patch and ccd_patch, whose labels come from CLIP's patches. Without training: "
+        "clip_zero_shot, clip_grid, sparc.",
     )
     recipe: Literal["common", "own"] = Field(
         "common",
@@ -135,6 +138,21 @@ class MethodSettings(Section):
     def supervision(self) -> Literal["none", "full", "partial", "single"]:
         """Which labels of the training images the run is given: none, full, partial or single."""
         return SUPERVISION.get(self.name, "none")
+
+    @property
+    def trains(self) -> bool:
+        """Whether a classifier is trained; else CLIP alone scores the images."""
+        return self.name not in ("clip_zero_shot", "clip_grid", "sparc")
+
+    @property
+    def is_ccd(self) -> bool:
+        """Whether the run goes CCD's way, from warm-up over local views to the main phase."""
+        return self.name in ("ccd", "ccd_patch")
+
+    @property
+    def from_patches(self) -> bool:
+        """Whether the labels come from CLIP's patches, by PIAA's recipe, in place of whole images."""
+        return self.name in ("ccd_patch", "cdul_patch")
 
 
 class DataSettings(Section):

@@ -55,6 +55,7 @@ def test_a_run_with_labels_says_so_in_its_settings():
     for name, method in METHODS.items():
         config = base.with_method(name)
         assert method.uses_labels == (labels_used(config) is not None) == (name in SUPERVISION)
+        assert method.trains == config.method.trains
         assert f"supervision: {SUPERVISION.get(name, 'none')}" in config.to_yaml()
     assert set(METHODS) == set(MethodName.__args__)
 

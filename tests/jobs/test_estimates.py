@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from ccd_core.config import CCDConfig
 from ccd_core.jobs import estimates
+from ccd_core.runs.needs import work
 from ccd_core.runs.run import Run
 
 
@@ -20,6 +22,33 @@ def test_the_estimate_rests_on_a_finished_run_of_the_kind(tiny_run):
     assert 0.5 < same.disk / files < 2
     other = estimates.estimate(tiny_run.config.changed(classifier={"image_size": 96}), 40, 16, 16, [tiny_run])
     assert other.seconds is None and "No run of this kind" in other.basis
+
+
+def test_the_work_of_other_methods_is_counted_by_their_own_stages():
+    """Warm-up 2 of 4 epochs; CCD's main phase sees two copies, and CDUL's tiles are nine an image."""
+    base = CCDConfig.preset("demo").changed(
+        training={"epochs": 4, "warmup_epochs": 2, "warmup_steps": 0, "main_steps": 0},
+        views={"threshold": {"mean_views": 5.0}},
+    )
+
+    def of(name, **changes):
+        return work(base.with_method(name).changed(**changes), 100, 10)
+
+    main = {"images": 110, "warm-up": 200, "scores": 110}
+    assert of("ccd") == main | {"global": 110, "views": 500, "training": 400}
+    assert of("ccd", training={"beta": 0})["training"] == 200
+    assert of("ccd", labels={"update": False}) == {
+        "images": 110,
+        "global": 110,
+        "warm-up": 400,
+        "scores": 110,
+    }
+    assert of("ccd_patch")["global"] == 310
+    assert of("cdul", labels={"update": False}) == main | {"global": 1000, "training": 200}
+    assert of("cdul_patch")["global"] == 1200 and of("an")["global"] == 100
+    assert of("bce") == main | {"training": 200}
+    assert of("clip_zero_shot") == {"images": 110, "global": 210}
+    assert of("clip_grid")["global"] == 210 + 990
 
 
 def test_time_left_counts_the_epochs_and_stages_to_come(tiny_run, tmp_path):

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from app.parts import overview
-from app.parts.run_progress import stages_of
 from ccd_core.config import CCDConfig
 from ccd_core.files import write_json
+from ccd_core.runs.needs import stages_of
 
 
 @pytest.mark.parametrize(
