@@ -120,7 +120,7 @@ def require(run: Run, file: str, what: str) -> None:
         stage = run.state.get("stage", "created")
         text = f"It is {run.status}, in stage {stage}. This page fills when it gets there."
         empty_state(f"This run has no {what} yet", text, "train", "Watch, resume or start a run")
-    elif run.config.method.name != "ccd":
+    elif not run.config.method.is_ccd:
         title = literal(method_of(run.config).title)
         text = f"It is finished. Its method, {title}, makes none; a run of CCD has them."
         empty_state(f"This run has no {what}", text, "train", "Start such a run", icon=":material/block:")

@@ -54,7 +54,7 @@ def run_ccd(
             launch(run, devices, reporter)  # calls `learn` in one process for each device
         else:
             accelerator = make_accelerator(config.device, config.precision)
-            method = learn if config.method.name == "ccd" else learn_baseline
+            method = learn if config.method.is_ccd else learn_baseline
             with profiled(run, reporter) if profile else nullcontext(reporter) as listener:
                 method(dataset, Work(config, accelerator, run, Progress(run, listener)))
     return run

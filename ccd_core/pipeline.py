@@ -20,7 +20,13 @@ from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.images import usable_images
 from ccd_core.stages.inventory import same_dataset
-from ccd_core.stages.labels import find_none_images, measure_bias, read_local_probabilities, write_labels
+from ccd_core.stages.labels import (
+    bias_of_global,
+    find_none_images,
+    measure_bias,
+    read_local_probabilities,
+    write_labels,
+)
 from ccd_core.stages.likeness import write_likeness_of
 from ccd_core.stages.local_views import find_views
 from ccd_core.stages.scores import validation, write_scores
@@ -45,9 +51,10 @@ def learn(dataset: Dataset, work: Work) -> None:
     global_clip = global_outputs(clip, train.images, work)
 
     # Sec. 3.3: initial labels, debiased; images that show no class (supplement, Sec. 8)
-    bias = measure_bias(global_clip.p, work)
+    bias = measure_bias(global_clip.p_clip, work)
     none = find_none_images(global_clip, work)
-    initial = zero_none_images(initial_labels(global_clip.p, bias, config), none)
+    own_bias = bias_of_global(global_clip, bias, config)  # the same, but for labels from patches
+    initial = zero_none_images(initial_labels(global_clip.p, own_bias, config), none)
 
     # Sec. 3.4: warm-up
     work.progress.preparing("loading the classifier")
@@ -69,6 +76,6 @@ def learn(dataset: Dataset, work: Work) -> None:
 
     teacher_of_validation(clip, val, work)  # for comparison: nothing above sees it
     splits = {"train": train, "val": val}
-    shares = clip_shares(clip, splits, global_clip.p, work)  # CLIP's part in predictions
+    shares = clip_shares(clip, splits, global_clip.p_clip, work)  # CLIP's part in predictions
     write_scores(trainer, splits, scorer, global_clip.p, work, shares)
     write_likeness_of(trainer.plain_model, train, work)

@@ -74,6 +74,10 @@ def examine(config: CCDConfig, dataset: Dataset, out: str | Path) -> Findings:
         for device in devices_of(config.device):
             check_device(device)
 
+    def teacher() -> list[str]:
+        patches = config.method.from_patches
+        return check_teacher(config.clip, dataset.classes, config.labels.update, patches)
+
     def backbone() -> None:
         chosen = config.classifier
         sizes = (chosen.image_size, chosen.cam_size)
@@ -82,7 +86,7 @@ def examine(config: CCDConfig, dataset: Dataset, out: str | Path) -> Findings:
 
     look(devices)
     look(lambda: check_baseline(config))
-    look(lambda: notes.extend(check_teacher(config.clip, dataset.classes, config.labels.update)))
+    look(lambda: notes.extend(teacher()))
     look(backbone)
     look(lambda: _check_folder(config, dataset, Path(out), *parameters))
     look(lambda: _check_images(dataset))

@@ -12,8 +12,11 @@ from app.widgets import literal, page_header, require
 from ccd_core.baselines.registry import label_source, method_of
 
 run = current_run()
+maker = "CLIP's debiased probability for the whole image"
+if run.config.method.from_patches:
+    maker = "the debiased probability that PIAA's recipe makes of the image's patches"
 text = (
-    "The initial label is CLIP's debiased probability for the whole image. The local label is the highest "
+    f"The initial label is {maker}. The local label is the highest "
     "debiased probability over the image's local views. The final label, which the classifier is trained on, "
     "mixes both. "
 )
@@ -24,7 +27,7 @@ else:
 if run.config.none_images.filter != "off":
     text += " Images taken to show none of the classes have labels of 0."
 lead = "What does CLIP say of the whole image, of its local views, and what is trained on?"
-if run.config.method.name != "ccd":
+if not run.config.method.is_ccd:
     method = method_of(run.config)
     lead = f"What was {literal(method.title)} trained on, at first and at the end?"
     source = f"This run's method is trained on {literal(label_source(run.config))}."

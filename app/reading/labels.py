@@ -23,8 +23,9 @@ from ccd_core.runs.run import Run
 def clip_outputs(run: Run) -> ClipOutputs:
     """What CLIP said of the whole images; shared between sessions, not to be written to."""
     arrays = run.load_global()
-    none = none_images(arrays["p_global"], arrays.get("similarity"), run.config.none_images)
-    return ClipOutputs.of(arrays["p_global"], arrays["entropy"], none)
+    p = arrays.get("p_clip", arrays["p_global"])  # labels from patches have CLIP's own beside them
+    none = none_images(p, arrays.get("similarity"), run.config.none_images)
+    return ClipOutputs.of(p, arrays["entropy"], none)
 
 
 @cached_by("global.npz", data_set=True, max_entries=2)
@@ -53,7 +54,7 @@ def outputs_with_views(run: Run) -> ClipOutputs:
 
 def debiasing(run: Run) -> Callable[[np.ndarray], np.ndarray]:
     """From CLIP's probabilities [..., C] to labels, as the run makes them: debiased, or as they are."""
-    if run.config.method.name != "ccd":
+    if not run.config.method.is_ccd:
         return lambda p: p  # no other method measures a bias
     bias = np.array([run.load_bias()["classes"][name]["bias"] for name in run.classes], np.float32)
     divisor = bias_in_use(bias, run.config.bias.mode)

@@ -26,6 +26,7 @@ from ccd_core.errors import UserError
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.files import write_arrays, write_json
 from ccd_core.machine.gpus import devices_of
+from ccd_core.method.patch_labels import patch_options
 from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.images import usable_images
@@ -50,6 +51,8 @@ def check_baseline(config: CCDConfig) -> None:
             f"The method {config.method.name} runs on one device, not on {len(devices)}; name one, such as "
             f"{devices[0]}. `ccd table` gives each device a run of its own."
         )
+    if config.method.from_patches:
+        patch_options(config.method.options, others=not config.method.is_ccd)
 
 
 def learn_baseline(dataset: Dataset, work: Work) -> None:

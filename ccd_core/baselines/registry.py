@@ -14,6 +14,10 @@ from ccd_core.baselines.tables import USES_LABELS, Group
 from ccd_core.config import CCDConfig
 
 CLIP_TOP = "CLIP's most probable class of each image"
+PATCHES = (
+    "PIAA's recipe, as the specification says: a Gaussian classifier of CLIP's patch features, with one "
+    "setting for all data sets; no reproduction."
+)
 
 
 @dataclass(frozen=True)
@@ -21,9 +25,9 @@ class Method:
     """One method.
 
     title: its name in tables. group: what it is told of the training images. labels: where its training
-    labels come from. module: its file in `with_labels` or `without_labels`; None for CCD, which is
-    `ccd_core.pipeline`. own_head: whether it brings a head of its own. note: what a reader of a table must
-    know.
+    labels come from. module: its file in `with_labels` or `without_labels`; None for those that go CCD's way,
+    which is `ccd_core.pipeline`. own_head: whether it brings a head of its own. note: what a reader of a
+    table must know.
     """
 
     title: str
@@ -96,6 +100,20 @@ METHODS: dict[str, Method] = {
         note="Its schedule is not published; ours is in docs/methods.md.",
     ),
     "ccd": Method("CCD", "label_free", "CLIP's probabilities, debiased, with local views", None),
+    "cdul_patch": Method(
+        "CDUL, labels by PIAA's recipe",
+        "label_free",
+        "CLIP's patches, and its probabilities of 3 x 3 tiles",
+        "cdul_patch",
+        note=PATCHES,
+    ),
+    "ccd_patch": Method(
+        "CCD, labels by PIAA's recipe",
+        "label_free",
+        "CLIP's patches, debiased, with local views",
+        None,
+        note=PATCHES,
+    ),
     "clip_zero_shot": Method("CLIP zero-shot", "training_free", "none", "clip_zero_shot"),
     "clip_grid": Method("CLIP, maximum of 3 x 3 tiles", "training_free", "none", "clip_grid"),
     "sparc": Method(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from ccd_core.clip import photo_words
+from ccd_core.clip.patches import refuse_without_patches
 from ccd_core.clip.teacher import place_of
 from ccd_core.clip.towers import FixedTower, any_size
 from ccd_core.clip.weights import look_at_network
@@ -17,12 +18,15 @@ from ccd_core.weights.hub import NotHere
 log = logging.getLogger("ccd")
 
 
-def check_teacher(settings: ClipSettings, classes: Sequence[str], views: bool = True) -> list[str]:
+def check_teacher(
+    settings: ClipSettings, classes: Sequence[str], views: bool = True, patches: bool = False
+) -> list[str]:
     """What is to be known before a run with this CLIP begins, as sentences.
 
-    classes: the run's C classes. views: whether the run asks about local views. A file of weights is compared
+    classes: the run's C classes. views: whether the run asks about local views, and patches: about features
+    of patches. A file of weights is compared
     with its network. Raises UserError, one sentence, where the model or its weights cannot be had, the tower
-    does not take images of `settings.size`, or a prompt is wrong.
+    does not take images of `settings.size` or has no patches, or a prompt is wrong.
     """
     prompts_of(classes, settings.prompt, settings.names)
     if settings.model == photo_words.NAME:
@@ -41,6 +45,8 @@ def check_teacher(settings: ClipSettings, classes: Sequence[str], views: bool = 
             "SigLIP model."
         )
     tower = any_size(network.visual)
+    if patches:
+        refuse_without_patches(tower)
     if isinstance(tower, FixedTower):
         if tower.native_size != (settings.size, settings.size):
             raise UserError(tower.refusal(settings.size, settings.size))

@@ -68,8 +68,8 @@ AFTER_VIEWS = (
     "training.shared_flip",
     "training.keep",
 )
-# CLIP's outputs of whole images depend on these alone.
-BEFORE_CLIP = ("data.", "clip.", "precision")
+# What labels are made of, CLIP's outputs of whole images or of patches, depends on these alone.
+BEFORE_CLIP = ("data.", "clip.", "precision", "method.")
 SHARED = "shared.json"  # which stages a run was given, in its folder
 
 
@@ -124,9 +124,9 @@ def sweep_runs(base: CCDConfig, points: Sequence[Point], seeds: Sequence[int], o
 def share_stages(one: PlannedRun) -> None:
     """Give a run that has not begun the stages of a finished or running neighbour that it has in common.
 
-    This is for CCD. Runs of other methods begin at the beginning.
+    This is for CCD, with labels from patches too. Runs of other methods begin at the beginning.
     """
-    if (one.path / "config.yaml").is_file() or one.config.method.name != "ccd":
+    if (one.path / "config.yaml").is_file() or not one.config.method.is_ccd:
         return
     best: tuple[str, ...] = ()
     giver: Run | None = None
@@ -162,7 +162,7 @@ FILES: dict[str, tuple[tuple[str, str], ...]] = {
 
 def common_stages(other: Run, config: CCDConfig) -> tuple[str, ...]:
     """The stages that `other` has finished and that would be the same under `config`."""
-    if other.config.method.name != "ccd" or other.config.seed != config.seed:
+    if not other.config.method.is_ccd or other.config.seed != config.seed:
         # CLIP's outputs do not depend on the seed, but they are in the cache, which all runs share.
         return ()
     settings = differences(other.config, config.changed(device=other.config.device))

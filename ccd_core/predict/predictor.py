@@ -98,7 +98,7 @@ class Predictor:
         )
         self.likeness = self._fitting_likeness()
         # What was exported is the classifier alone: it has no CLIP beside it.
-        with_clip = run.has("global.npz") and run.config.method.name == "ccd"
+        with_clip = run.has("global.npz") and run.config.method.is_ccd
         self.blend = run.config.predict.blend if with_clip else 0.0
         self._prompted: PromptedClip | None = None
         self._warmed_up: CamClassifier | None = None

@@ -73,6 +73,8 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
+OWN["cdul_patch"] = OWN["cdul"]
+
 
 def own_recipe(method: str, dataset_kind: str) -> dict[str, Any]:
     """{"training": settings} of the method's authors; {} for CCD, whose recipe the presets have."""

@@ -16,26 +16,35 @@ from ccd_core.data.types import ImageList
 from ccd_core.method.bias import entropy
 from ccd_core.runs.progress import Advance
 from ccd_core.runs.work import Arrays, Work
+from ccd_core.stages.patch_labels import patch_probabilities
 
 log = logging.getLogger("ccd")
 CHUNK = 512  # images whose embeddings are written together; a killed run loses at most these
 
 
 class GlobalOutputs(NamedTuple):
-    """CLIP's outputs for N whole images and C classes."""
+    """CLIP's outputs for N whole images and C classes.
 
-    p: np.ndarray  # [N, C] float32, probabilities (Eq. 2)
-    similarity: np.ndarray | None  # [N] float32 of the best class (Eq. 1); None in old runs
+    p: [N, C] float32, the probabilities that labels are made of. p_clip: [N, C] float32, CLIP's own (Eq. 2):
+    the same, except with PIAA's recipe, which makes `p` from patches. similarity: [N] float32 of the best
+    class (Eq. 1); None in old runs.
+    """
+
+    p: np.ndarray
+    similarity: np.ndarray | None
+    p_clip: np.ndarray
 
 
 def global_outputs(clip: PromptedClip, images: ImageList, work: Work) -> GlobalOutputs:
     """CLIP's probabilities of each whole image, and its similarity to the best class (Eq. 1-3).
 
     Images are resized to a square; the aspect ratio is not kept. The result is written to the run's
-    global.npz, and the embeddings to the cache, which all runs share.
+    global.npz, and the embeddings to the cache, which all runs share. A method with labels from patches gets
+    those probabilities.
     """
     arrays = work.once("global.npz", lambda: _compute(clip, images, work), images.ids)
-    return GlobalOutputs(arrays["p_global"], arrays.get("similarity"))
+    p = arrays["p_global"]
+    return GlobalOutputs(p, arrays.get("similarity"), arrays.get("p_clip", p))
 
 
 def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
@@ -52,21 +61,28 @@ def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
         text = clip.text.cpu()
         p: list[np.ndarray] = []
         similarity: list[np.ndarray] = []
+        cosines: list[np.ndarray] = []
         for part in parts:
             embeddings = torch.from_numpy(np.array(part))
             p.append(clip.teacher.classify(embeddings, text).numpy())
-            similarity.append((embeddings @ text.T).amax(1).numpy())
+            cosines.append((embeddings @ text.T).numpy())
+            similarity.append(cosines[-1].max(1))
         if cached is None and work.run is not None:
             cache.store_embeddings(
                 path, (part["embeddings"] for part in work.read_chunks("global")), len(images)
             )
-    p_global = np.concatenate(p)
-    return {
+    p_clip = np.concatenate(p)
+    arrays: Arrays = {
         "ids": np.array(images.ids),
-        "p_global": p_global,
-        "entropy": entropy(p_global),
+        "p_global": p_clip,
+        "entropy": entropy(p_clip),
         "similarity": np.concatenate(similarity),
     }
+    if work.config.method.from_patches:
+        settings = embedding_settings(clip)
+        p_patches = patch_probabilities(clip, images, np.concatenate(cosines), settings, work)
+        arrays |= {"p_global": p_patches, "p_clip": p_clip}
+    return arrays
 
 
 def _embeddings(clip: PromptedClip, images: ImageList, work: Work, advance: Advance) -> Iterator[np.ndarray]:

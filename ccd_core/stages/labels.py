@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ccd_core.config import CCDConfig
 from ccd_core.files import write_arrays, write_json
 from ccd_core.method.bias import Bias, clip_bias, entropy_limit
 from ccd_core.method.labels import include_views
@@ -52,9 +53,20 @@ def measure_bias(p_global: np.ndarray, work: Work) -> Bias:
     return bias
 
 
+def bias_of_global(clip: GlobalOutputs, bias: Bias, config: CCDConfig) -> Bias:
+    """What the initial labels are debiased with: CLIP's `bias`, or that of the probabilities from patches.
+
+    The latter is measured in the same way on those probabilities, which are on a scale of their own. Local
+    views are asked of CLIP itself, so local labels keep CLIP's bias.
+    """
+    if not config.method.from_patches:
+        return bias
+    return clip_bias(clip.p, entropy_limit(config.bias, clip.p.shape[1]), config.bias.shrink)
+
+
 def find_none_images(clip: GlobalOutputs, work: Work) -> np.ndarray:
     """[N] bool, the images that are taken to show no class (supplement, Sec. 8). None without the filter."""
-    none = none_images(clip.p, clip.similarity, work.config.none_images)
+    none = none_images(clip.p_clip, clip.similarity, work.config.none_images)
     if work.config.none_images.filter != "off":
         log.info("%d of %d images are taken to show no class", none.sum(), len(none))
     return none

@@ -43,7 +43,8 @@ def write_scores(
 ) -> None:
     """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
 
-    p_global: [N, C] CLIP's probabilities of the whole training images; None for a method that does without.
+    p_global: [N, C] the probabilities that labels of the training images were made of; None for a method that
+    does without.
     shares: {split: [N, C]}, what predictions are blended with; the classifier's own scores are kept, too.
     ap.json has the APs of the predictions, of the labels, and of what CLIP itself says of the validation
     images. It is not written without ground truth.

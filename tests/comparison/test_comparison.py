@@ -16,6 +16,7 @@ from ccd_core.baselines.tables import read_examples, read_sweep, read_table
 from ccd_core.cli.commands import app
 from ccd_core.cli.verbs.sweep import parse_values
 from ccd_core.cli.verbs.table import chosen_methods, parse_seeds
+from ccd_core.clip.patches import NoPatches
 from ccd_core.comparison.compute import compute
 from ccd_core.comparison.plan import missing, table_runs
 from ccd_core.comparison.published import TABLE_1, published_map
@@ -67,6 +68,26 @@ def test_methods_and_groups_are_named_with_commas():
     assert parse_values("0,0.4,true,1e-4") == [0, 0.4, True, 1e-4]
     with pytest.raises(UserError, match="--values"):
         parse_values("1,,2")
+
+
+def test_a_clip_without_patches_leaves_those_rows_out_unless_they_are_named(
+    tiny_scenes, tmp_path, monkeypatch
+):
+    from ccd_core.cli.verbs import table
+    from ccd_core.clip import check
+
+    def none(*_, **__):
+        raise NoPatches("No patches.")
+
+    monkeypatch.setattr(check, "check_teacher", none)
+    computed = []
+    monkeypatch.setattr(table, "compute_with_bar", lambda planned, *_: computed.extend(planned) or [])
+    words = ["table", f"demo:{tiny_scenes}", "--out", str(tmp_path / "out"), "--seeds", "0", "--methods"]
+    result = CliRunner().invoke(app, [*words, "label_free"])
+    assert "Left out: cdul_patch, ccd_patch. No patches." in result.output
+    assert "ccd" in {one.row for one in computed} and "ccd_patch" not in {one.row for one in computed}
+    named = CliRunner().invoke(app, [*words, "ccd,ccd-patch"])
+    assert isinstance(named.exception, NoPatches)
 
 
 def test_published_numbers_are_those_of_table_1():

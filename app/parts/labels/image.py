@@ -46,7 +46,7 @@ def image_part(run: Run) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         marked_image(image_url(run.name, image, 640), image, boxes)
-        if run.config.method.name == "ccd":
+        if run.config.method.is_ccd:
             without = _final_without_views(run, row, len(boxes))
             st.caption(f"{literal(image)}: {len(boxes)} local views{without}.")
         else:
@@ -61,7 +61,7 @@ def image_part(run: Run) -> None:
         best_view = p_views.argmax(0) if len(p_views) else None
         class_figure(label_bars(run.classes, kinds, shown, best_view), "label_bars")
         st.caption(
-            (MEANINGS if run.config.method.name == "ccd" else MEANINGS_OF_OTHERS)
+            (MEANINGS if run.config.method.is_ccd else MEANINGS_OF_OTHERS)
             + (" ● and bold: truly in the image." if "ground truth" in kinds else "")
         )
     if views is not None and best_view is not None:
@@ -77,7 +77,7 @@ def _labels_of(run: Run, row: int, image: str) -> dict[str, np.ndarray]:
     kinds = {} if truth is None else {"ground truth": truth[0]}
     if run.has("global.npz") or run.config.method.supervision == "none":
         kinds["global"] = global_arrays(run)["p_global"][row]
-    made = ("initial", "local", "final") if run.config.method.name == "ccd" else ("initial", "final")
+    made = ("initial", "local", "final") if run.config.method.is_ccd else ("initial", "final")
     return kinds | {kind: labels[kind][row] for kind in made}
 
 

@@ -11,12 +11,15 @@ from rich.table import Column, Table
 
 from ccd_core.cli.options import DATASETS, Changes, ClassesFile, ConfigFile, Json
 from ccd_core.cli.standing import StandingBar
-from ccd_core.cli.text import console, say
+from ccd_core.cli.text import console, messages, say
 from ccd_core.errors import Stopped, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ccd_core.baselines.tables import TableFile
     from ccd_core.comparison.plan import PlannedRun
+    from ccd_core.config import CCDConfig
 
 Seeds = Annotated[str, typer.Option(help="Seeds of the runs, with commas.")]
 Out = Annotated[Path, typer.Option(help="The comparison's folder: its runs, table.json, sweep.json.")]
@@ -82,8 +85,10 @@ def table(
     quiet = as_json or as_csv or as_latex
     chosen_seeds = parse_seeds(seeds)
     base = load_config(preset_for(preset, config, dataset), config, changes, dataset, classes)
-    planned = table_runs(base, chosen_methods(methods), chosen_seeds, recipe, out)
-    check_scorable(open_dataset(base.data.spec, base.data.classes))
+    opened = open_dataset(base.data.spec, base.data.classes)
+    check_scorable(opened)
+    chosen = _that_the_clip_allows(chosen_methods(methods), methods, base, opened.classes, out, show_only)
+    planned = table_runs(base, chosen, chosen_seeds, recipe, out)
     failures: list[str] = []
     if not show_only and missing(planned):
         if not quiet:
@@ -122,6 +127,36 @@ def chosen_methods(text: str) -> list[str]:
     if not found:
         raise UserError("--methods names no method; write names with commas, such as cdul,ccd, or all.")
     return list(dict.fromkeys(found))
+
+
+def _that_the_clip_allows(
+    chosen: list[str], text: str, base: CCDConfig, classes: Sequence[str], out: Path, show_only: bool
+) -> list[str]:
+    """The chosen methods without those that need patch features, where the image tower gives none.
+
+    text: what was asked for. Where nothing is computed, those that have no run are left out. Raises UserError
+    if one was asked for by its name and cannot be.
+    """
+    from ccd_core.baselines.registry import METHODS
+    from ccd_core.clip.patches import NoPatches
+    from ccd_core.comparison.plan import RUNS
+
+    named = {word.strip().replace("-", "_") for word in text.split(",")}
+    patches = [name for name in chosen if name in METHODS and base.with_method(name).method.from_patches]
+    without: list[str] = []
+    if show_only:
+        without = [name for name in patches if name not in named and not any(out.glob(f"{RUNS}/{name}-*"))]
+    elif patches:
+        from ccd_core.clip.check import check_teacher
+
+        try:
+            check_teacher(base.clip, classes, patches=True)
+        except NoPatches as error:
+            if named & set(patches):
+                raise
+            without = patches
+            say("[yellow]Left out:[/] {}. {}", ", ".join(without), error, to=messages)
+    return [name for name in chosen if name not in without]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -165,8 +200,6 @@ def _say_labels(planned: list[PlannedRun]) -> None:
 
 def say_failures(failures: list[str]) -> None:
     """Say which runs failed. Exit code 1 if any did."""
-    from ccd_core.cli.text import messages
-
     for failure in failures:
         say("[red]Failed:[/] {}", failure, to=messages)
     if failures:
