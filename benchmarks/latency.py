@@ -17,16 +17,13 @@ import argparse
 import itertools
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
-from app_process import app_command, free_port, open_browser
+from app_process import App, open_browser
 from playwright.sync_api import Page, sync_playwright
 
 PAGES = {
@@ -87,51 +84,6 @@ REDRAWN = """
   });
 }
 """
-
-
-class App:
-    """The app in a process of its own, on a run."""
-
-    def __init__(self, run: Path):
-        self.run = run
-        self.others_ms = 0.0  # what apps that an interaction started beside this one have worked
-        self.port = free_port()
-        environment = os.environ | {"CCD_OPEN_RUN": str(run)}
-        self.process = subprocess.Popen(
-            app_command(self.port, run.parent),
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self.process.poll() is not None:
-                sys.exit("The app did not start.")
-            time.sleep(0.02)
-
-    def address(self, page: str = "", **query: str) -> str:
-        asked = "&".join(f"{key}={value}" for key, value in ({"run": self.run.name} | query).items())
-        return f"http://127.0.0.1:{self.port}/{page}?{asked}"
-
-    def worked_ms(self) -> float:
-        """Processor time of the app's process so far, and of those an interaction measured in its place."""
-        clock = ~self.process.pid << 3 | 2  # Linux: the process's own clock
-        return self.others_ms + 1000 * time.clock_gettime(clock)
-
-    def held(self) -> dict[str, object]:
-        """Memory of the app's process, without the predictor's, and whether torch is loaded in it."""
-        process = psutil.Process(self.process.pid)
-        return {
-            "rss_mib": round(process.memory_info().rss / 2**20),
-            "torch": any("libtorch" in file.path for file in process.memory_maps()),
-        }
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
 
 
 Interaction = Callable[[App, Page], Iterator[float]]
