@@ -44,6 +44,7 @@ THINKING = (1.0, 7.0)  # seconds between two gestures of a person
 AWAY = (1.0, 20.0)  # seconds without a page open
 PATIENCE = 120  # seconds after which an answer counts as missing
 IMAGES_LOADED = 6  # of those that an answer names; a browser loads what is in sight
+KEPT = httpx.Limits(keepalive_expiry=2.0)  # seconds; the server closes a quiet connection after five
 LARGEST_MESSAGE = 2**28  # bytes
 
 
@@ -78,6 +79,7 @@ class Visitor:
         self.widgets: dict[str, tuple[str, Any, str]] = {}  # id -> kind, element, fragment
         self.chosen: dict[str, WidgetState] = {}
         self.repeating: dict[str, float] = {}  # fragment -> seconds after which it asks to be run again
+        self.gesture = ""  # the last one, for the sentence about what went wrong
         self.named: set[str] = set()  # addresses of images and of questions to CLIP in the last answer
 
     @asynccontextmanager
@@ -95,6 +97,7 @@ class Visitor:
         """Open a page by its address or, where one is open, by its link in the sidebar."""
         self.page = page
         self.query = ""
+        self.gesture = "opened"
         self.chosen.clear()
         await self.rerun(line)
 
@@ -174,6 +177,7 @@ class Visitor:
             soonest = min(self.repeating.items(), key=lambda one: one[1], default=("", left))
             await asyncio.sleep(min(left, max(0.5, soonest[1])))
             if soonest[0] and soonest[1] < left:
+                self.gesture = "run again by itself"
                 await self.rerun(line, soonest[0], unasked=True)
 
     async def move(self, line: ClientConnection) -> None:
@@ -188,6 +192,7 @@ class Visitor:
         kind, shown, fragment = self.chance.choice(movable)
         state = WidgetState(id=shown.id)
         MOVES[kind](state, shown, self.chance)
+        self.gesture = " ".join(f"{shown.label} {state}".split())
         self.chosen[shown.id] = state
         await self.rerun(line, fragment)
 
@@ -289,7 +294,8 @@ def picture(chance: random.Random) -> bytes:
 async def person(app: App, tally: Tally, chance: random.Random, until: float) -> None:
     """Visits of one person, until the clock says `until`."""
     while time.monotonic() < until:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{app.port}", timeout=PATIENCE) as http:
+        address = f"http://127.0.0.1:{app.port}"
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE, limits=KEPT) as http:
             (await http.get("/_stcore/health")).raise_for_status()
             visitor = Visitor(app, http, tally, chance)
             try:
@@ -297,7 +303,8 @@ async def person(app: App, tally: Tally, chance: random.Random, until: float) ->
                 while chance.random() < 0.5:  # the connection was lost, and the browser takes it up again
                     await visit(visitor, until)
             except (Trouble, ConnectionClosed, httpx.HTTPError, OSError, TimeoutError) as error:
-                tally.trouble(f"{visitor.page or 'overview'}: {type(error).__name__}: {error}"[:300])
+                place = visitor.page or "overview"
+                tally.trouble(f"{place}, {visitor.gesture}: {type(error).__name__}: {error}"[:300])
         await asyncio.sleep(min(chance.uniform(*AWAY), max(0.0, until - time.monotonic())))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ccd_core.cli.text import console as standard_output
 from ccd_core.cli.text import say
 
 log = logging.getLogger("ccd")
@@ -46,7 +47,7 @@ class StageBars:
             TextColumn("ETA"),
             TimeRemainingColumn(),
         ]
-        self.console = console or Console()
+        self.console = console or standard_output
         self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
         self.tasks: dict[str, Any] = {}
         self.warnings = Warnings(self.console)

@@ -6,9 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
-from ccd_core.cli.text import messages
+from ccd_core.cli.text import escape, messages
 
 if TYPE_CHECKING:
     from ccd_core.comparison.compute import Standing

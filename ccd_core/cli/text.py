@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 
-console = Console()
-messages = Console(stderr=True)  # for what must not mix with a command's output
+# `:cat:` in a name stays these five letters.
+console = Console(emoji=False)
+messages = Console(stderr=True, emoji=False)  # for what must not mix with a command's output
+
+# What a terminal obeys instead of showing it: control characters, and those that turn the direction of text.
+OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def escape(text: str) -> str:
+    """`text` for a Console that shows it as it is, whatever marks and control characters are in it."""
+    return markup.escape(OBEYED.sub(lambda found: ascii(found[0])[1:-1], text))
 
 
 def say(text: str, *names: object, to: Console = console) -> None:

@@ -48,6 +48,18 @@ def test_names_with_brackets_are_shown_as_they_are_by_the_bars():
     assert ODD in terminal.getvalue()
 
 
+def test_lists_and_sentences_show_a_name_as_it_is_and_a_terminal_obeys_none(ccd, copied_run, tmp_path):
+    for name in ("[red]x", "[bold] [", "a :cat: b", "a\x1b[2Jb", "gpj\u202e.x"):
+        copied_run(f"runs/{name}")
+    refused = ccd("eval", "[/red] :cat: \x1b[2J")
+    listed = ccd("runs", "--workspace", tmp_path / "runs")
+    assert listed.code == 0 and refused.code == 2
+    for shown in ("[red]x", "[bold] [", "a :cat: b", r"a\x1b[2Jb", r"gpj\u202e.x"):
+        assert f" {shown} " in listed.out
+    assert r"[/red] :cat: \x1b[2J is not a run" in refused.err
+    assert not {"\x1b", "\u202e"} & set(listed.out + refused.err)
+
+
 def test_a_name_of_thousands_of_letters_is_a_short_sentence(ccd):
     refused = ccd("eval", "a" * 5000)
     assert refused.code == 2 and len(refused.err) < 400 and "aaa..." in refused.err

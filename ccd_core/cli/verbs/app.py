@@ -12,15 +12,13 @@ from typing import Annotated
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
 
 from ccd_core.cli.options import AllowedHosts, Workspace, name_hosts
+from ccd_core.cli.text import say
 from ccd_core.errors import UserError
 from ccd_core.machine.host_names import ANY_ADDRESS, LOOPBACK, given_name, own_names
 from ccd_core.machine.users import other_people
 from ccd_core.paths import ROOT
-
-console = Console()
 
 LEAST_TOKEN = 16  # characters
 # A rerun is a thread. With an arena for each, large arrays come and go in more memory than they need.
@@ -134,33 +132,33 @@ def _guard(address: str, token: str | None, proxied: bool) -> None:
 
 def _say_who_reaches_it(address: str, port: int, base: str, names: list[str]) -> None:
     """Print the link with the token, and what somebody should know about who else can open the app."""
-
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
     token = os.environ.get("CCD_TOKEN")
     if token:
         host = socket.gethostname() if address in ANY_ADDRESS else address
         place = f"{base}/" if base else ""
         say(
-            f"Open http://{f'[{host}]' if ':' in host else host}:{port}/{place}?token={quote(token, safe='')}"
+            "{}",
+            f"Open http://{f'[{host}]' if ':' in host else host}:{port}/{place}?token={quote(token, safe='')}",
         )
     if names and token:
-        say(f"Through the proxy, put ?token={quote(token, safe='')} behind its own address.")
+        say("Through the proxy, put ?token={} behind its own address.", quote(token, safe=""))
     elif names:
         say(
+            "{}",
             f"Whoever reaches {', '.join(names)} can start, stop and delete runs: the proxy has to ask who "
-            "it is, or add --token auto."
+            "it is, or add --token auto.",
         )
     if address not in LOOPBACK:
         say(
+            "{}",
             f"Who has {'this link' if token else 'access'} can start, stop and delete runs and read the "
             "workspace, the data sets of its runs and the folders of --data. What is sent is not encrypted: "
-            "outside of a network that you trust, use an SSH tunnel or a proxy with TLS (docs/security.md)."
+            "outside of a network that you trust, use an SSH tunnel or a proxy with TLS (docs/security.md).",
         )
     elif not token and not names and (people := other_people()):
         say(
+            "{}",
             f"Other people have accounts on this machine ({', '.join(people[:5])}"
             f"{', ...' if len(people) > 5 else ''}). They can open this app too, and it reads what you can "
-            "read. To keep it to yourself, start it with --token auto."
+            "read. To keep it to yourself, start it with --token auto.",
         )

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.options import Changes, ClassesFile, ConfigFile, Json
-from ccd_core.cli.text import console, say
+from ccd_core.cli.text import console, escape, say
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.options import DATASETS, ClassesFile, Json
-from ccd_core.cli.text import console, say
+from ccd_core.cli.text import console, escape, messages, say
 from ccd_core.data.listing.names import shown
 
 if TYPE_CHECKING:
@@ -106,8 +104,7 @@ def _bars(unit: str) -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("ETA"),
         TimeRemainingColumn(),
     ]
-    stderr = Console(stderr=True)
-    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
+    with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, total: int) -> None:

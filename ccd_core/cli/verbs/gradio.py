@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from ccd_core.cli.options import AllowedHosts, RunPath, name_hosts
+from ccd_core.cli.text import say
 from ccd_core.errors import UserError
 from ccd_core.paths import ROOT
 
 if TYPE_CHECKING:
     from ccd_core.runs.run import Run
-
-console = Console()
 
 OF_RUN = ("checkpoints/best.safetensors", "checkpoints/best.json", "thresholds.json")
 OF_APP = ("app/gradio_app.py", "app/gradio_inputs.py", "app/hosts.py")
@@ -120,7 +118,7 @@ def space(
         said += f" {links} of its examples were left out, because they are links."
     if examples is None:
         said += f" Images to try may go into {folder / 'run' / 'examples'}."
-    console.print(said, soft_wrap=True, highlight=False, markup=False)
+    say("{}", said)
 
 
 def _is_there(run: Run, name: str) -> bool:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.options import (
@@ -23,7 +22,7 @@ from ccd_core.cli.options import (
     Workspace,
     with_method,
 )
-from ccd_core.cli.text import console, messages, say
+from ccd_core.cli.text import console, escape, messages, say
 from ccd_core.errors import UserError
 from ccd_core.runs.files.shared_files import is_own_file
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.bars import StageBars
 from ccd_core.cli.many_images import MOST_NAMED, Request, predict_into_files, warn_of_unlike
 from ccd_core.cli.options import Json, RunPath
-from ccd_core.cli.text import console, messages, say
+from ccd_core.cli.text import console, escape, messages, say
 from ccd_core.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from ccd_core.cli.options import Json, RunPath, Workspace
-from ccd_core.cli.text import console, say
+from ccd_core.cli.text import console, escape, say
 from ccd_core.errors import UserError
 
 runs_app = typer.Typer(help="List, show and delete the runs of a workspace; `ccd runs` alone lists them.")

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from ccd_core.cli.bars import StageBars
 from ccd_core.cli.options import Json
-
-console = Console()
+from ccd_core.cli.text import console
 
 
 def study(

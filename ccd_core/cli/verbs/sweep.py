@@ -6,11 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from ccd_core.cli.options import DATASETS, Changes, ClassesFile, ConfigFile, Json
-from ccd_core.cli.text import console, say
+from ccd_core.cli.text import console, escape, say
 from ccd_core.cli.verbs.table import (
     Csv,
     Device,

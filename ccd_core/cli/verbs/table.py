@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from ccd_core.cli.options import DATASETS, Changes, ClassesFile, ConfigFile, Json
 from ccd_core.cli.standing import StandingBar
-from ccd_core.cli.text import console, messages, say
+from ccd_core.cli.text import console, escape, messages, say
 from ccd_core.errors import Stopped, UserError
 
 if TYPE_CHECKING:
