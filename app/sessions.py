@@ -1,4 +1,4 @@
-"""Sessions of pages that were closed are forgotten in time, and what they hold is given back.
+"""What is over is forgotten in time, and what it holds is given back: closed pages, and jobs that have ended.
 
 Streamlit keeps a session for a while after its page is gone, so that a lost connection loses nothing. Each
 one holds an event loop, which is three open files, and all that its page remembers. Streamlit drops a session
@@ -21,7 +21,7 @@ SWEEP_SECONDS = 5
 
 @asynccontextmanager
 async def forgetting(app: st.App) -> AsyncGenerator[None]:
-    """While the app runs, drop sessions whose time is over."""
+    """While the app runs, drop sessions whose time is over, and the zombies of ended jobs."""
     task = asyncio.create_task(_sweep_again_and_again())
     try:
         yield
@@ -32,9 +32,16 @@ async def forgetting(app: st.App) -> AsyncGenerator[None]:
 async def _sweep_again_and_again() -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.to_thread(_let_ended_jobs_go)
         if sweep():
             # Sessions refer to themselves, and Streamlit's own collection after every rerun is off.
             await asyncio.to_thread(gc.collect)
+
+
+def _let_ended_jobs_go() -> None:
+    from ccd_core.jobs.control import reap_ended  # here: it loads pandas, and the first page comes first
+
+    reap_ended()
 
 
 def sweep() -> int:

@@ -15,9 +15,14 @@ messages = Console(stderr=True, emoji=False)  # for what must not mix with a com
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+def harmless(text: str) -> str:
+    """`text` with every control character as its code, such as \\x1b."""
+    return OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def escape(text: str) -> str:
     """`text` for a Console that shows it as it is, whatever marks and control characters are in it."""
-    return markup.escape(OBEYED.sub(lambda found: ascii(found[0])[1:-1], text))
+    return markup.escape(harmless(text))
 
 
 def say(text: str, *names: object, to: Console = console) -> None:

@@ -7,6 +7,7 @@ server's ETag.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,6 +154,11 @@ def find_base(kind: str, root: Path, names: tuple[str, ...]) -> Path | None:
             if (root / place / name).exists():
                 return root / place
     return None
+
+
+def fetch_command(kind: str, root: Path) -> str:
+    """The command that fetches a data set to `root`, to be pasted into a terminal."""
+    return f"`{shlex.join(['ccd', 'data', 'fetch', kind, str(root)])}`"
 
 
 def archives_in_words(kind: str) -> str:

@@ -159,9 +159,12 @@ def launch_local(run: Run) -> None:
     _started.append(process)
 
 
-def _reap_started() -> None:
+def reap_ended() -> None:
     """Forget the jobs of this process that have ended. Asking for its exit code lets a zombie go."""
-    _started[:] = [process for process in _started if process.poll() is None]
+    for process in list(_started):
+        if process.poll() is not None:
+            with suppress(ValueError):  # another thread was here
+                _started.remove(process)
 
 
 def launch_slurm(run: Run) -> None:
@@ -253,7 +256,7 @@ def look(run: Run, line: list[queue.Ticket] | None = None) -> Job:
 
     line: the tickets of this machine, if the caller has them already.
     """
-    _reap_started()
+    reap_ended()
     state = run.state
     asked = run.stop_asked(state)
     local = is_local(state)

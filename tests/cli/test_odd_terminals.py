@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from io import StringIO
 from pathlib import Path
 
@@ -79,3 +81,12 @@ def test_an_empty_preset_and_a_place_that_is_taken_are_refused_before_torch_is_l
     photos = ROOT / "tests" / "old_run" / "photos"
     refused = ccd("run", "--preset=demo", f"--dataset=folder:{photos}", "--out", tmp_path / "taken")
     assert refused.code == 2 and "is not a run; choose another --out" in refused.err
+
+
+@pytest.mark.parametrize("kind", ["voc2012", "coco2014", "nuswide"])
+def test_a_command_that_is_shown_can_be_pasted(ccd, tmp_path, kind):
+    folder = tmp_path / "it's; echo $(id)"
+    folder.mkdir()
+    refused = ccd("data", "check", f"{kind}:{folder}")
+    shown = re.search(r"`(ccd data fetch .*?)`", " ".join((refused.out + refused.err).split()))
+    assert shown and shlex.split(shown[1]) == ["ccd", "data", "fetch", kind, str(folder)]

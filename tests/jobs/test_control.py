@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -88,6 +89,19 @@ def test_a_job_that_does_not_listen_is_ended_with_all_it_started(workspace, tiny
     monkeypatch.setattr(control, "GRACE_SECONDS", 0.5)
     control.stop(run.path)
     assert run.status == "stopped" and is_gone(child)
+
+
+def test_a_job_that_has_ended_leaves_no_zombie(workspace, copied_run, monkeypatch):
+    """Also where nobody looks at a job again: the app asks now and then (app/sessions.py)."""
+    from app.sessions import _let_ended_jobs_go
+
+    monkeypatch.setattr(control, "python_command", lambda *words: [sys.executable, "-c", ""])
+    run = copied_run("runs/done")
+    control.launch_local(run)
+    job = psutil.Process(int(run.state["pid"] or 0))
+    wait_for(lambda: job.status() == psutil.STATUS_ZOMBIE)
+    _let_ended_jobs_go()
+    assert not psutil.pid_exists(job.pid)
 
 
 def test_two_who_press_resume_at_once_start_one_process(workspace, tiny_scenes, tiny_run):

@@ -136,10 +136,8 @@ def _say_who_reaches_it(address: str, port: int, base: str, names: list[str]) ->
     if token:
         host = socket.gethostname() if address in ANY_ADDRESS else address
         place = f"{base}/" if base else ""
-        say(
-            "{}",
-            f"Open http://{f'[{host}]' if ':' in host else host}:{port}/{place}?token={quote(token, safe='')}",
-        )
+        named = f"[{host}]" if ":" in host else host
+        say("Open http://{}:{}/{}?token={}", named, port, place, quote(token, safe=""))
     if names and token:
         say("Through the proxy, put ?token={} behind its own address.", quote(token, safe=""))
     elif names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,7 @@ def fetch(
 
     with _bars("bytes") as report:
         fetch_dataset(kind, folder, mirror, keep, report)
-    say("{} is in {}. Look at it: ccd data check {}:{}", kind, folder, kind, folder)
+    say("{} is in {}. Look at it: ccd data check {}", kind, folder, shlex.quote(f"{kind}:{folder}"))
 
 
 @contextmanager

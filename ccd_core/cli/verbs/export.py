@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -112,7 +113,7 @@ def _list_formats(path: Path) -> None:
     for name, one in FORMATS.items():
         table.add_row(name, one.title, "labels" if one.of_labels else "model")
     console.print(table)
-    say("`ccd export {} --to FORMAT` writes one of them.", path)
+    say("`ccd export {} --to FORMAT` writes one of them.", shlex.quote(str(path)))
 
 
 def _say_what_is_there(folder: Path, to: str) -> None:

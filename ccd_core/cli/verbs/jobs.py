@@ -22,7 +22,7 @@ from ccd_core.cli.options import (
     Workspace,
     with_method,
 )
-from ccd_core.cli.text import console, escape, messages, say
+from ccd_core.cli.text import console, escape, harmless, messages, say
 from ccd_core.errors import UserError
 from ccd_core.runs.files.shared_files import is_own_file
 
@@ -174,7 +174,7 @@ def logs(
 
     job = _look(run, workspace)
     for line in output_tail(job.run, lines):
-        print(line)
+        print(harmless(line))
     if follow:
         path = job.run.file("log.txt")
         at = path.stat().st_size if is_own_file(job.run.path, "log.txt") else 0
@@ -183,7 +183,7 @@ def logs(
             if is_own_file(job.run.path, "log.txt") and path.stat().st_size > at:
                 with open(path, errors="replace") as file:
                     file.seek(at)
-                    print(file.read(), end="", flush=True)
+                    print(harmless(file.read()), end="", flush=True)
                     at = file.tell()
         _exit(job)
 

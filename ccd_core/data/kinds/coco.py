@@ -18,7 +18,7 @@ from ccd_core.data.kinds.coco_file import EDITION, CocoFile, read_coco
 from ccd_core.data.listing.find import find_images
 from ccd_core.data.listing.image_finder import ImageFinder
 from ccd_core.data.listing.names import as_text, shown
-from ccd_core.data.sources import archives_in_words, find_base
+from ccd_core.data.sources import archives_in_words, fetch_command, find_base
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
@@ -51,7 +51,7 @@ def open_coco(spec: str, root: Path) -> Dataset:
     if base is None:
         raise UserError(
             f"There is no COCO 2014 in {root}: unpack {archives_in_words('coco2014')} there, so that "
-            f"{root}/annotations and {root}/train2014 exist; `ccd data fetch coco2014 {root}` does it."
+            f"{root}/annotations and {root}/train2014 exist; {fetch_command('coco2014', root)} does it."
         )
     splits = {}
     for split in FOLDERS:

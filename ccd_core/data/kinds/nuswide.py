@@ -20,7 +20,7 @@ import numpy as np
 
 from ccd_core.data.listing.names import as_name, as_text
 from ccd_core.data.listing.text_files import clean, read_bytes, read_text
-from ccd_core.data.sources import find_base
+from ccd_core.data.sources import fetch_command, find_base
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
@@ -49,8 +49,8 @@ def open_nuswide(spec: str, root: Path) -> Dataset:
     folder = next((base / name for name in IMAGE_FOLDERS if (base / name).is_dir()), None)
     if folder is None:
         raise UserError(
-            f"The folder of images {base / 'Flickr'} is missing; `ccd data fetch nuswide {base}` says whom "
-            "to ask for it."
+            f"The folder of images {base / 'Flickr'} is missing; "
+            f"{fetch_command('nuswide', base)} says whom to ask for it."
         )
     read_ids = _benchmark_ids if _is_benchmark(base) else _official_ids
     read_targets = _benchmark_targets if _is_benchmark(base) else _official_targets
@@ -81,7 +81,7 @@ def find_lists(root: Path) -> Path:
     raise UserError(
         f"There is no NUS-WIDE in {root}: neither formatted_train_images.npy (the paper's split) nor "
         "ImageList/TrainImagelist.txt (the official one) is there; "
-        f"`ccd data fetch nuswide {root}` says where to get them."
+        f"{fetch_command('nuswide', root)} says where to get them."
     )
 
 

@@ -19,7 +19,7 @@ from ccd_core.data.kinds.voc_file import read_objects
 from ccd_core.data.listing.image_finder import ImageFinder
 from ccd_core.data.listing.names import shown
 from ccd_core.data.listing.text_files import clean, read_text
-from ccd_core.data.sources import archives_in_words, find_base
+from ccd_core.data.sources import archives_in_words, fetch_command, find_base
 from ccd_core.data.truth_cache import cached_truth
 from ccd_core.data.types import Box, Boxes, Dataset, GroundTruth, ImageList, Paths
 from ccd_core.errors import UserError
@@ -40,7 +40,7 @@ def open_voc(spec: str, root: Path, year: int) -> Dataset:
     if base is None:
         raise UserError(
             f"There is no VOC {year} in {root}: unpack {archives_in_words(f'voc{year}')} so that "
-            f"{root}/VOCdevkit/VOC{year}/ImageSets/Main exists; `ccd data fetch voc{year} {root}` does it."
+            f"{root}/VOCdevkit/VOC{year}/ImageSets/Main exists; {fetch_command(f'voc{year}', root)} does it."
         )
     return voc_dataset(spec, base, LISTS[year], CLASSES)
 
