@@ -42,7 +42,8 @@ PAGES = ("", "clip_bias", "cam_boxes", "labels", "view_lab", "results", "compare
 WITH_UPLOADS = ("predict", "view_lab")
 THINKING = (1.0, 7.0)  # seconds between two gestures of a person
 AWAY = (1.0, 20.0)  # seconds without a page open
-PATIENCE = 120  # seconds after which an answer counts as missing
+PATIENCE = 300  # seconds after which an answer counts as missing
+UNASKED_PATIENCE = 20  # the same for a fragment that asks to be run again, for which nobody waits
 IMAGES_LOADED = 6  # of those that an answer names; a browser loads what is in sight
 KEPT = httpx.Limits(keepalive_expiry=2.0)  # seconds; the server closes a quiet connection after five
 LARGEST_MESSAGE = 2**28  # bytes
@@ -80,6 +81,7 @@ class Visitor:
         self.chosen: dict[str, WidgetState] = {}
         self.repeating: dict[str, float] = {}  # fragment -> seconds after which it asks to be run again
         self.gesture = ""  # the last one, for the sentence about what went wrong
+        self.begun: set[str] = set()  # runs of the script that began after the last question
         self.named: set[str] = set()  # addresses of images and of questions to CLIP in the last answer
 
     @asynccontextmanager
@@ -116,13 +118,18 @@ class Visitor:
         state.widget_states.widgets.extend(self.chosen.values())
         state.context_info.url = f"http://127.0.0.1:{self.app.port}/{self.page}"
         state.context_info.timezone = "UTC"
+        self.begun.clear()
         await line.send(asked.SerializeToString())
-        await self._answer(line)
+        try:
+            await self._answer(line, UNASKED_PATIENCE if unasked else PATIENCE)
+        except TimeoutError:
+            if not unasked:  # the app may leave out what nobody waits for
+                raise
         await self._load()
 
-    async def _answer(self, line: ClientConnection) -> None:
+    async def _answer(self, line: ClientConnection, patience: float) -> None:
         self.named.clear()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while True:
                 received = await line.recv()
                 assert isinstance(received, bytes)
@@ -136,6 +143,7 @@ class Visitor:
         """Keep what the message says of the page; whether it is the last one of an answer."""
         kind = message.WhichOneof("type")
         if kind == "new_session":
+            self.begun.add(message.metadata.run.script_run_id)
             self.session = message.new_session.initialize.session_id or self.session
         elif kind == "navigation":
             self.pages = {
@@ -158,7 +166,7 @@ class Visitor:
             finished = ForwardMsg.ScriptFinishedStatus.Name(message.script_finished)
             if "ERROR" in finished:
                 raise Trouble(f"{finished}")
-            if "EARLY" not in finished:
+            if "EARLY" not in finished and message.metadata.run.script_run_id in self.begun:
                 self.tally.answers["pages"] += 1
                 return True
         return False
