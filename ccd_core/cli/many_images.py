@@ -45,6 +45,7 @@ class Request:
     boxes: bool
     batch_size: int
     workers: int
+    alone: bool  # without CLIP's share in predictions
 
     @property
     def first(self) -> Path:
@@ -74,6 +75,7 @@ class Request:
             "boxes": self.boxes,
             "batch_size": self.batch_size,
             "workers": self.workers,
+            "alone": self.alone,
         }
 
 
@@ -175,11 +177,12 @@ def _check_same(plan: Plan, asked: dict[str, Any]) -> None:
         "images": "other images",
         "cwd": "images as seen from another folder",
         "boxes": "other boxes",
+        "alone": "the classifier alone" if plan.asked.get("alone") else "CLIP's share",
     }
     if asked["boxes"]:
         words["thresholds"] = "other thresholds"  # the boxes belong to labels at these thresholds
     for key, what in words.items():
-        if plan.asked.get(key) != asked[key]:
+        if ({"alone": False} | plan.asked).get(key) != asked[key]:  # plans of before do not say
             raise UserError(
                 f"{plan.folder} holds the beginning of a prediction with {what}; add --restart to begin "
                 "again, or name another output file."

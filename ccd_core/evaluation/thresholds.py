@@ -237,13 +237,18 @@ def choose_without_labels(run: Run, alone: bool = False) -> Thresholds | None:
     return without_labels(scores, PseudoLabels(arrays["initial"], arrays["final"]), run.classes)
 
 
-def in_use(run: Run) -> Thresholds:
+def in_use(run: Run, alone: bool = False) -> Thresholds:
     """The thresholds that turn the run's scores into labels everywhere.
 
     They are those of thresholds.json. Without that file they are chosen without labels, and nothing is
     written. A run that is not finished has 0.5. Raises UserError if the file is damaged.
+
+    alone: for the classifier without CLIP's share. Its scores are others than the run's blended ones, so
+    thresholds that were chosen without labels are chosen for them.
     """
-    chosen = of_run(run) or choose_without_labels(run)
+    chosen = of_run(run)
+    if chosen is None or (alone and chosen.method in WAYS):
+        chosen = choose_without_labels(run, alone) or chosen
     return chosen or Thresholds.same(run.classes, DEFAULT)
 
 

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from ccd_core.data.listing.names import shown
 from ccd_core.errors import UserError
-from ccd_core.evaluation.thresholds import Thresholds
-from ccd_core.export.thresholds import in_words, thresholds_of
+from ccd_core.evaluation.thresholds import Thresholds, in_use
+from ccd_core.export.thresholds import in_words
 from ccd_core.files import write_json
 from ccd_core.runs.provenance import own_version
 from ccd_core.runs.run import Run
@@ -116,7 +116,8 @@ def export_run(
     # Links in the path are resolved, and so is "."; a folder has to have a name to be renamed.
     out = Path(os.path.realpath(Path(out).expanduser()))
     _refuse_taken(out, force)
-    export = Export(run, thresholds or thresholds_of(run, chosen.of_labels), **options)
+    # A model has no CLIP beside it, so its scores are the classifier's alone.
+    export = Export(run, thresholds or in_use(run, alone=not chosen.of_labels), **options)
     with replacing_folder(out) as partial:
         importlib.import_module(chosen.module).write(export, partial)
         write_json(partial / RECORD, _record(export, to))

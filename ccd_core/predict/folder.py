@@ -34,7 +34,7 @@ def work(
     from ccd_core.predict.predictor import Predictor
 
     asked = plan.asked
-    predictor = Predictor.open(asked["run"], device)
+    predictor = Predictor.open(asked["run"], device, alone=asked.get("alone", False))
     on_gpu = predictor.accelerator.device.type == "cuda"
     batch_size = asked["batch_size"] or (64 if on_gpu else 32)
     boxes_at = thresholds_of(plan) if asked["boxes"] else None

@@ -83,7 +83,8 @@ class Predictor:
     ['house', 'tree']
     """
 
-    def __init__(self, run: Run, device: str = "auto", precision: str = "fp32"):
+    def __init__(self, run: Run, device: str = "auto", precision: str = "fp32", alone: bool = False):
+        """alone: without CLIP's share in predictions, which the setting predict.blend gives."""
         path = run.file("checkpoints", "best.safetensors")
         if not path.is_file():
             raise UserError(
@@ -99,14 +100,19 @@ class Predictor:
         self.likeness = self._fitting_likeness()
         # What was exported is the classifier alone: it has no CLIP beside it.
         with_clip = run.has("global.npz") and run.config.method.is_ccd
-        self.blend = run.config.predict.blend if with_clip else 0.0
+        self.blend = run.config.predict.blend if with_clip and not alone else 0.0
         self._prompted: PromptedClip | None = None
         self._warmed_up: CamClassifier | None = None
 
     @classmethod
-    def open(cls, path: str | Path, device: str = "auto", precision: str = "fp32") -> Predictor:
-        """Open the run in the folder `path`. Raises UserError if it is no run or has no trained model."""
-        return cls(Run.open(path), device, precision)
+    def open(
+        cls, path: str | Path, device: str = "auto", precision: str = "fp32", alone: bool = False
+    ) -> Predictor:
+        """Open the run in the folder `path`. Raises UserError if it is no run or has no trained model.
+
+        alone: without CLIP's share in predictions, which the setting predict.blend gives.
+        """
+        return cls(Run.open(path), device, precision, alone)
 
     @classmethod
     def from_pretrained(
@@ -128,7 +134,7 @@ class Predictor:
     @property
     def thresholds(self) -> Thresholds:
         """The thresholds that lie with the run or the exported model, or those that the run gives itself."""
-        return in_use(self.run)
+        return in_use(self.run, alone=self.blend == 0)
 
     @torch.inference_mode()
     def predict(

@@ -7,6 +7,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from tests.support import ccd_process
 
@@ -34,6 +35,19 @@ def test_predict_prints_json_for_other_programs(ccd, tiny_run, tiny_scenes):
     stored = tiny_run.load_scores("val")
     scores = stored["scores"][stored["ids"].tolist().index(image.stem)]
     assert answer["scores"] == pytest.approx(dict(zip(tiny_run.classes, scores.tolist())), abs=1e-4)
+
+
+def test_the_classifier_can_predict_alone_where_a_run_blends(ccd, copied_run, tiny_scenes):
+    run = copied_run()
+    settings = yaml.safe_load(run.file("config.yaml").read_text())
+    run.file("config.yaml").write_text(yaml.safe_dump(settings | {"predict": {"blend": 0.5, "grid": 3}}))
+    image = min((tiny_scenes / "JPEGImages").glob("val*.jpg"))
+    stored = run.load_scores("val")
+    of_classifier = stored["scores"][stored["ids"].tolist().index(image.stem)].tolist()
+    (alone,) = json.loads(ccd("predict", run.path, image, "--json", "--alone").out)
+    assert list(alone["scores"].values()) == pytest.approx(of_classifier, abs=1e-4)
+    (blended,) = json.loads(ccd("predict", run.path, image, "--json").out)
+    assert list(blended["scores"].values()) != pytest.approx(of_classifier, abs=0.05)
 
 
 def test_predict_takes_folders_and_the_thresholds_saved_with_the_run(ccd, copied_run, tiny_scenes, tmp_path):

@@ -111,6 +111,13 @@ def predict(
             "--boxes", help="Also write the CAM box of every label, in fractions of width and height."
         ),
     ] = False,
+    alone: Annotated[
+        bool,
+        typer.Option(
+            "--alone",
+            help="The classifier alone, without the share that predict.blend of the run gives CLIP: quicker.",
+        ),
+    ] = False,
     device: Annotated[
         str,
         typer.Option(help="auto, cpu, cuda, cuda:N, or several that share the images: cuda:0,1, cuda:all."),
@@ -162,12 +169,12 @@ def predict(
     if thresholds and threshold is not None:
         raise UserError("--thresholds and --threshold say the same thing twice; leave one out.")
     run = Run.open(path)
-    limits = _limits(run, thresholds, threshold)
+    limits = _limits(run, thresholds, threshold, alone)
     outputs = {"csv": csv, "jsonl": jsonl, "parquet": parquet}
     files = {kind: file for kind, file in outputs.items() if file is not None}
+    request = Request(run, images, files, errors, limits, boxes, batch_size, workers, alone)
     if files:
         cluster = _cluster(partition, gpus, cpus, memory, hours, more) if slurm else None
-        request = Request(run, images, files, errors, limits, boxes, batch_size, workers)
         predict_into_files(request, device, shard, restart, as_json, slurm, cluster)
         return
     needs_file = {"--shard": shard, "--slurm": slurm, "--restart": restart, "--errors": errors}
@@ -175,36 +182,28 @@ def predict(
         raise UserError(f"{given[0]} goes with an output file: --csv, --jsonl or --parquet.")
     if boxes and not as_json:
         raise UserError("--boxes goes with --json, or with an output file: --csv, --jsonl or --parquet.")
-    _print(run, images, limits, device, batch_size, workers, boxes, as_json)
+    _print(request, device, as_json)
 
 
-def _print(
-    run: Run,
-    images: list[Path],
-    limits: Thresholds,
-    device: str,
-    batch_size: int,
-    workers: int,
-    boxes: bool,
-    as_json: bool,
-) -> None:
+def _print(request: Request, device: str, as_json: bool) -> None:
     """Print the labels of each image, or one JSON list of all."""
     from ccd_core.predict.plan import listed, text_of
     from ccd_core.predict.predictor import Predictor
     from ccd_core.predict.tables import as_records
 
     left_out: dict[str, str] = {}
-    paths = list(listed(images, left_out))
+    paths = list(listed(request.images, left_out))
     if not paths:
-        raise UserError(f"There are no images in {', '.join(map(str, images))}.")
-    predictor = Predictor(run, device)
+        raise UserError(f"There are no images in {', '.join(map(str, request.images))}.")
+    predictor = Predictor(request.run, device, alone=request.alone)
+    boxes_at = request.limits if request.boxes else None
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
     done = 0
     unlike: list[str] = []
     with StageBars(messages) as bars:
         bars.report("predict", 0, len(paths), "")
-        for batch in predictor.stream(paths, batch_size or 32, workers, limits if boxes else None):
+        for batch in predictor.stream(paths, request.batch_size or 32, request.workers, boxes_at):
             for one in batch:
                 name = text_of(one.path)
                 if one.scores is None:
@@ -213,9 +212,9 @@ def _print(
                     continue
                 known = None if predictor.likeness is None else [name] * one.unlike
                 unlike += known or []
-                (record,) = as_records([(name, one.scores)], run.classes, limits, known)
+                (record,) = as_records([(name, one.scores)], predictor.classes, request.limits, known)
                 if as_json:
-                    records.append(record | ({"boxes": one.boxes} if boxes else {}))
+                    records.append(record | ({"boxes": one.boxes} if request.boxes else {}))
                 else:
                     scores = record["scores"]
                     shown = ", ".join(f"{label} {scores[label]:.2f}" for label in record["labels"])
@@ -245,11 +244,11 @@ def _cluster(
         raise UserError(f"SLURM option {first_mistake(error)}.") from None
 
 
-def _limits(opened: Run, file: Path | None, threshold: float | None) -> Thresholds:
+def _limits(opened: Run, file: Path | None, threshold: float | None, alone: bool) -> Thresholds:
     from ccd_core.evaluation import thresholds
 
     if threshold is not None:
         return thresholds.Thresholds.same(opened.classes, threshold)
     if file:
         return thresholds.load(file, opened.classes)
-    return thresholds.in_use(opened)
+    return thresholds.in_use(opened, alone)
