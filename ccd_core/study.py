@@ -4,13 +4,18 @@ This is a measurement, apart from the pipeline. Policies that need ground-truth 
 setting of a run can name them, and nothing that trains imports this module. With `train`, a classifier is
 trained on the labels of each policy, as in the paper, and thrown away when it is measured. `cam` and `moved`
 take the views of a run. All other policies take nine views an image, as in the paper.
+
+What is computed lies in a folder of the cache until the study is over, so a stopped one goes on.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +31,14 @@ from ccd_core.data.loading import DecodedImages, read_batches
 from ccd_core.data.types import Box, Dataset, GroundTruth, ImageList
 from ccd_core.errors import UserError
 from ccd_core.evaluation.scorer import Scorer
+from ccd_core.files import read_arrays, write_arrays, write_json
 from ccd_core.machine.device import make_accelerator
 from ccd_core.method.bias import clip_bias, entropy_limit
 from ccd_core.method.classifier import make_classifier
 from ccd_core.method.labels import debiased_local, final_labels, initial_labels
 from ccd_core.method.local_views import clip_probabilities
 from ccd_core.method.views import moved_boxes, random_boxes
+from ccd_core.paths import home, private_folder
 from ccd_core.runs.progress import Progress, Reporter
 from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
@@ -39,6 +46,7 @@ from ccd_core.stages.global_labels import global_outputs
 from ccd_core.stages.labels import read_local_probabilities
 from ccd_core.training.checkpoint import load_kept_weights, set_kept_weights
 from ccd_core.training.inference import predict_scores
+from ccd_core.training.schedule import fitted
 from ccd_core.training.trainer import Trainer
 
 VIEWS = 9  # an image (Sec. 3.2)
@@ -46,6 +54,7 @@ VIEWS = 9  # an image (Sec. 3.2)
 # 2).
 RESIZED = (1.0, 0.75, 0.5)
 BATCH = 8  # images that are read together
+ABANDONED_SECONDS = 7 * 86_400  # after which a stopped study is taken to be given up
 POLICIES = {
     "cam": "CAM boxes ± offset, the run's own",
     "around_boxes": "around ground-truth boxes",
@@ -122,6 +131,7 @@ def study(
     p_global = global_outputs(clip, images, Work(config, accelerator, progress=Progress(reporter=report))).p
     bias = clip_bias(p_global, entropy_limit(config.bias, len(dataset.classes)), config.bias.shrink)
     initial = initial_labels(p_global, bias, config)
+    place = _place(config, run, images, truth)
     results: dict[str, Any] = {
         "initial": {"views": 0.0, "local": None, "final": _measures(scorer, images, initial)}
     }
@@ -133,8 +143,14 @@ def study(
             p_local = p_local[: len(images)]
             n_views = n_views[: len(images)]
         else:
-            views = PolicyViews(policy, config, truth, images, run)
-            p_local, n_views = local_probabilities_of(views, clip, images, config, report)
+            kept = place / f"{policy}.npz"
+            if not kept.is_file():
+                views = PolicyViews(policy, config, truth, images, run)
+                p_local, n_views = local_probabilities_of(views, clip, images, config, report)
+                write_arrays(kept, p_local=p_local, n_views=n_views)
+            arrays = read_arrays(kept)
+            p_local = arrays["p_local"]
+            n_views = arrays["n_views"]
         local = debiased_local(p_local, bias, config)
         finals[policy] = final_labels(initial, local, config)
         results[policy] = {
@@ -143,9 +159,26 @@ def study(
             "final": _measures(scorer, images, finals[policy]),
         }
     if train:
-        for policy, measures in _classifiers(finals, dataset, images, config, report).items():
+        for policy, measures in _classifiers(finals, dataset, images, config, place, report).items():
             results[policy]["classifier"] = measures
+    shutil.rmtree(place, ignore_errors=True)
     return results
+
+
+def _place(config: CCDConfig, run: Run | None, images: ImageList, truth: GroundTruth) -> Path:
+    """The folder of the cache in which this study keeps what is computed. Those of long ago are removed."""
+    studies = private_folder(home() / "study")
+    for folder in studies.glob("*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+    digest = hashlib.blake2b(config.to_yaml().encode(), digest_size=16)
+    digest.update("\0".join(images.ids).encode(errors="surrogateescape"))
+    digest.update(truth.targets.tobytes())
+    if run is not None:
+        views = run.file("views.parquet")
+        digest.update(f"{run.path.resolve()} {views.stat().st_mtime_ns if views.is_file() else 0}".encode())
+    return private_folder(studies / digest.hexdigest())
 
 
 def _classifiers(
@@ -153,13 +186,16 @@ def _classifiers(
     dataset: Dataset,
     images: ImageList,
     config: CCDConfig,
+    place: Path,
     report: Reporter | None,
 ) -> dict[str, dict[str, Any]]:
     """{policy: measures} of a classifier trained on the labels of each policy, on the validation images.
 
     finals: {policy: final labels [N, C] of the images}, with the initial labels under `initial`. All
-    classifiers share one warm-up on the initial labels. They are trained in a temporary folder, which goes.
+    classifiers share one warm-up on the initial labels. Each is trained in `place` and removed when it is
+    measured; its measures stay there, and a stopped training goes on at its checkpoint.
     """
+    config = fitted(config, len(images))
     scorer = Scorer(dataset)
     if dataset.ground_truth("val") is None:
         raise UserError(f"The data set {dataset.spec} has no labelled validation images to measure on.")
@@ -171,25 +207,29 @@ def _classifiers(
         if decoded[split].check(lambda done: None):
             raise UserError(f"Some {split} images cannot be read; leave them out of the data set.")
     found: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory(prefix="ccd-study-") as folder:
-        warm = Path(folder) / "warmup.safetensors"
-        for policy, labels in finals.items():
-            run = Run.create(Path(folder) / policy, config, dataset.classes)
-            if warm.is_file():
-                run.file("checkpoints").mkdir()
-                shutil.copy2(warm, run.file("checkpoints", "last.safetensors"))
+    warm = place / "warmup.safetensors"
+    for policy, labels in finals.items():
+        measured = place / f"{policy}.json"
+        if not measured.is_file():
+            run = Run.create(place / policy, config, dataset.classes)
+            start = run.file("checkpoints", "last.safetensors")
+            if warm.is_file() and not start.is_file():
+                start.parent.mkdir(exist_ok=True)
+                shutil.copy2(warm, start)
             torch.manual_seed(config.seed)
             work = Work(config, accelerator, run, Progress(reporter=report))
             trainer = Trainer(make_classifier(config.classifier, len(dataset.classes)), work)
             if config.labels.update:
                 trainer.warm_up(decoded["train"], finals["initial"])
-                if not warm.is_file() and run.has("checkpoints", "last.safetensors"):
-                    shutil.copy2(run.file("checkpoints", "last.safetensors"), warm)
+                if not warm.is_file() and run.has("checkpoints", "warmup.safetensors"):
+                    shutil.copy2(run.file("checkpoints", "warmup.safetensors"), warm)
             trainer.train(decoded["train"], labels)
             set_kept_weights(trainer.plain_model, load_kept_weights(run), run)
             scores = predict_scores(trainer.plain_model, decoded["val"], accelerator)
             measures = scorer.report("val", decoded["val"].ids, scores) or {}
-            found[policy] = {name: measures[name] for name in ("mAP", "micro_AP", "F1")}
+            write_json(measured, {name: measures[name] for name in ("mAP", "micro_AP", "F1")})
+            shutil.rmtree(run.path)
+        found[policy] = json.loads(measured.read_text())
     return found
 
 

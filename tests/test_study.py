@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ccd_core import study as module
 from ccd_core.config import load_config
 from ccd_core.errors import UserError
 from ccd_core.study import around_boxes, grid_boxes, in_frame, study
+from ccd_core.training.trainer import Trainer
 
 
 def test_policies_cut_the_grid_the_boxes_and_what_is_around_them():
@@ -36,6 +38,34 @@ def test_a_policy_without_its_run_or_its_ground_truth_is_refused(tiny_run, tmp_p
     (tmp_path / "a.jpg").write_bytes(picture.read_bytes())
     with pytest.raises(UserError, match="no ground truth"):
         study(tiny_run.config.changed(data={"spec": f"folder:{tmp_path}"}), ["grid"])
+
+
+def test_a_stopped_study_goes_on_with_what_it_has(tiny_run, home, monkeypatch):
+    policies = ["grid", "random"]
+    whole = study(tiny_run.config, policies, limit=24, train=True)
+    assert not list((home / "study").iterdir())
+    cut = []
+    trained = []
+    cut_views = module.local_probabilities_of
+    fit = Trainer.train
+
+    def counted(views, *rest):
+        cut.append(views.policy)
+        return cut_views(views, *rest)
+
+    def killed_at_the_second(trainer, *rest):
+        trained.append(trainer.run.name)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        fit(trainer, *rest)
+
+    monkeypatch.setattr(module, "local_probabilities_of", counted)
+    monkeypatch.setattr(Trainer, "train", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        study(tiny_run.config, policies, limit=24, train=True)
+    again = study(tiny_run.config, policies, limit=24, train=True)
+    assert cut == policies and trained == ["initial", "grid", "grid", "random"]
+    assert again == whole and not list((home / "study").iterdir())
 
 
 def test_a_classifier_is_trained_on_the_labels_of_a_policy(tiny_run):

@@ -11,7 +11,9 @@ from rich.table import Column, Table
 
 from ccd_core.cli.bars import StageBars
 from ccd_core.cli.options import Json
-from ccd_core.cli.text import console
+from ccd_core.cli.text import console, messages, say
+from ccd_core.errors import Stopped
+from ccd_core.machine.signals import stoppable
 
 
 def study(
@@ -35,7 +37,7 @@ def study(
 ) -> None:
     """How good labels are by where the local views are cut (Fig. 3). A measurement: ground-truth boxes reach
     no run. With --train, classifiers are trained on the labels, measured on the validation images, and
-    thrown away.
+    thrown away. Stopped or killed, the same command goes on.
 
     ccd study runs/first
 
@@ -51,10 +53,13 @@ def study(
         run.config if run else CCDConfig.preset("demo" if what.partition(":")[0] == "demo" else preset, what)
     )
     chosen = policies or [name for name in POLICIES if run or name not in NEEDS_RUN]
-    with StageBars() as bars:
-        results = measure(
-            config.changed(device=device), chosen, run, images, None if as_json else bars.report, train
-        )
+    config = config.changed(device=device)
+    try:
+        with StageBars() as bars, stoppable():
+            results = measure(config, chosen, run, images, None if as_json else bars.report, train)
+    except (Stopped, KeyboardInterrupt):
+        say("[yellow]Stopped.[/] The same command goes on from here.", to=messages)
+        raise typer.Exit(1) from None
     if as_json:
         print(json.dumps(results))
         return
