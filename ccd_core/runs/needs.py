@@ -73,7 +73,7 @@ def _clip_passes(config: CCDConfig, train: int, val: int) -> float:
         return train + patches + (TILES * train if method.name.startswith("cdul") else 0)
     predict = config.predict
     cells = predict.grid**2 if predict.blend > 0 and predict.grid > 1 else 0
-    return train + val + patches + cells * (train + val)
+    return train + val + patches + cells * val
 
 
 def disk_bytes(

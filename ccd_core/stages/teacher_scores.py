@@ -16,6 +16,7 @@ from ccd_core.method.safeguard import agreement
 from ccd_core.runs.run import Run
 from ccd_core.runs.team import ALONE
 from ccd_core.runs.work import Work
+from ccd_core.stages.labels import read_local_probabilities
 from ccd_core.stages.tiles import grid_embeddings, grid_parts, probabilities
 
 log = logging.getLogger("ccd")
@@ -47,21 +48,23 @@ def clip_shares(
     """{split: [N, C]}, what predictions of each split's images are blended with (`method.blend`).
 
     p_global: [N, C] CLIP's probabilities of the whole training images. Empty where the classifier predicts
-    alone. Called after `teacher_of_validation`.
+    alone. Called after `teacher_of_validation`. Where CLIP is asked of cells, training images have in place of
+    them their local views, of which it was asked already.
     """
     settings = work.config.predict
-    filled = {split: images for split, images in splits.items() if len(images)}
     if settings.blend == 0:
         return {}
-    if settings.grid == 1:
-        of_val = teacher_probabilities(work.folder, filled["val"].ids) if "val" in filled else None
-        return {"train": p_global} | ({} if of_val is None else {"val": of_val})
-    return {
-        split: np.concatenate(
-            [clip_share(clip, part) for part in grid_parts(clip, images.images, settings.grid, work)]
-        )
-        for split, images in filled.items()
-    }
+    shares = {"train": p_global}
+    if settings.grid > 1 and work.has("views.parquet"):
+        p_local, _ = read_local_probabilities(work.folder, splits["train"].ids)
+        shares["train"] = np.where(np.isnan(p_local), p_global, p_local)
+    val = splits["val"]
+    if len(val) and settings.grid > 1:
+        parts = grid_parts(clip, val.images, settings.grid, work)
+        shares["val"] = np.concatenate([clip_share(clip, part) for part in parts])
+    elif (of_val := teacher_probabilities(work.folder, val.ids)) is not None:
+        shares["val"] = of_val
+    return shares
 
 
 def write_safeguard(run: Run, scores: np.ndarray, p: np.ndarray, split: str) -> None:

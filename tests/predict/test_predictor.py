@@ -68,6 +68,9 @@ def test_predictions_are_blended_with_clip_as_those_of_the_run_are(copied_run, i
     stored = run.load_scores("val")
     np.testing.assert_allclose(stored["classifier"], alone, atol=1e-5)
     share = (stored["scores"] - 0.75 * alone) / 0.25
+    trained = run.load_scores("train")
+    of_train = (trained["scores"] - 0.75 * trained["classifier"]) / 0.25
+    assert (of_train.sum(1).max() < 1.01) == (grid == 1)  # otherwise the largest of several local views
     assert abs(share.sum(1) - 1).max() < 1e-3 if grid == 1 else share.sum(1).min() > 1.05
     paths = [images[image] for image in stored["ids"].tolist()]
     predictor = Predictor.open(run.path, "cpu")
