@@ -48,8 +48,8 @@ def clip_shares(
     """{split: [N, C]}, what predictions of each split's images are blended with (`method.blend`).
 
     p_global: [N, C] CLIP's probabilities of the whole training images. Empty where the classifier predicts
-    alone. Called after `teacher_of_validation`. Where CLIP is asked of cells, training images have in place of
-    them their local views, of which it was asked already.
+    alone. Called after `teacher_of_validation`. Where CLIP is asked of cells, training images have their
+    local views instead, of which it was asked already.
     """
     settings = work.config.predict
     if settings.blend == 0:
