@@ -158,9 +158,16 @@ def run_numbers(run: Run) -> list[Metric]:
         gain = validation["mAP"] - of_clip["mAP"]
         meaning = (
             "mAP of CLIP's own scores of the validation images, without training. "
-            f"The classifier has {validation['mAP']:.1f} %, {gain:+.1f} points."
+            f"The run has {validation['mAP']:.1f} %, {gain:+.1f} points."
         )
         numbers.append(("Zero-shot CLIP, validation", f"{of_clip['mAP']:.1f} %", meaning))
+    alone = (report.get("classifier") or {}).get("val")
+    if validation and alone:
+        meaning = (
+            f"mAP of the classifier without CLIP. The run's scores are {run.config.predict.in_words}; "
+            f"they have {validation['mAP']:.1f} %."
+        )
+        numbers.append(("Classifier alone, validation", f"{alone['mAP']:.1f} %", meaning))
     if run.has("checkpoints", "best.json"):
         best = run.load_json("checkpoints", "best.json")
         planned = fitted(run.config, len(image_ids(run)[0])).training.epochs

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from ccd_core.baselines.models import empty_model
+from ccd_core.clip.blend import blended, cells, clip_share
 from ccd_core.clip.teacher import PromptedClip, load_teacher, normalise
 from ccd_core.data.decoding.images import read_image, resize
 from ccd_core.errors import ImageError, UserError
 from ccd_core.evaluation.thresholds import Thresholds, in_use
 from ccd_core.machine.device import make_accelerator
-from ccd_core.method.blend import blended, cells, clip_share
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.likeness import Likeness
 from ccd_core.method.local_views import class_maps_of, clip_probabilities

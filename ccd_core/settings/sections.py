@@ -555,3 +555,11 @@ class PredictSettings(Section):
         description="What CLIP is asked for that share: the whole image (1), or the cells of a grid with so "
         "many on a side, of which the largest probability counts. A prediction costs a CLIP pass a cell.",
     )
+
+    @property
+    def in_words(self) -> str | None:
+        """How a score comes about, as the end of a sentence; None where it is the classifier's alone."""
+        if self.blend == 0:
+            return None
+        seen = "the whole image" if self.grid == 1 else f"{self.grid} x {self.grid} cells of the image"
+        return f"{1 - self.blend:.0%} the classifier's and {self.blend:.0%} CLIP's, asked of {seen}"

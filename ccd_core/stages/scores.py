@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ccd_core.clip.blend import blended
 from ccd_core.data.loading import DecodedImages
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.files import write_arrays, write_json
-from ccd_core.method.blend import blended
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.runs.team import Team
 from ccd_core.runs.work import Work

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ccd_core.clip.blend import clip_share
 from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data.loading import DecodedImages
 from ccd_core.files import read_arrays, write_arrays, write_json
-from ccd_core.method.blend import clip_share
 from ccd_core.method.safeguard import agreement
 from ccd_core.runs.run import Run
 from ccd_core.runs.team import ALONE
@@ -45,7 +45,7 @@ def teacher_probabilities(run: Run, ids: tuple[str, ...]) -> np.ndarray | None:
 def clip_shares(
     clip: PromptedClip, splits: dict[str, DecodedImages], p_global: np.ndarray, work: Work
 ) -> dict[str, np.ndarray]:
-    """{split: [N, C]}, what predictions of each split's images are blended with (`method.blend`).
+    """{split: [N, C]}, what predictions of each split's images are blended with (`clip.blend`).
 
     p_global: [N, C] CLIP's probabilities of the whole training images. Empty where the classifier predicts
     alone. Called after `teacher_of_validation`. Where CLIP is asked of cells, training images have their

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ccd_core.clip.blend import cells
 from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data import cache
 from ccd_core.data.loading import in_batches, read_usable
 from ccd_core.data.types import ImageList
-from ccd_core.method.blend import cells
 from ccd_core.runs.work import Arrays, Work
 from ccd_core.stages.global_labels import embedding_settings
 

@@ -130,9 +130,9 @@ def _large(run: Run, image: Predicted, limits: Thresholds) -> None:
     )
     text = "CLIP's weights are not on this machine, so its probabilities are missing."
     if clip:
-        text = (
-            "CLIP's probabilities add up to 1 over the classes, so it favours one; "
-            "the classifier's scores stand alone."
+        mixed = run.config.predict.in_words
+        text = "CLIP's probabilities add up to 1 over the classes, so it favours one; " + (
+            f"scores are {mixed}." if mixed else "the classifier's scores stand alone."
         )
     with right:
         show_figure(figure, key="classifier_and_clip")

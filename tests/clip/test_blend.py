@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from ccd_core.clip.blend import blended, cells, clip_share
 from ccd_core.clip.teacher import load_teacher
 from ccd_core.machine.device import make_accelerator
-from ccd_core.method.blend import blended, cells, clip_share
 
 
 def test_cells_are_those_of_each_image_row_by_row():
