@@ -44,6 +44,7 @@ def kind(config: CCDConfig) -> tuple[object, ...]:
         config.classifier.image_size,
         config.classifier.cam_size,
         config.classifier.frozen,
+        config.classifier.learns,
         config.classifier.frozen_below,
         device,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ from torch import Tensor, nn
 from ccd_core.method.backbones import make_backbone, refuse_options
 from ccd_core.settings.sections import ClassifierSettings
 
+TO_LAST_STAGE = "to_last_stage"
+# Where the number of a stage stands in the names of a network's layers: layer4.2.conv1, blocks.6.0, stages.3.
+STAGE = re.compile(r"(?:^|\.)(?:layer|(?:blocks|stages|layers|features)\.)(?P<number>\d+)\.")
+LAST_STAGE = 0.25  # of the layers, where no name tells
+
 
 class CamClassifier(nn.Module):
     """Multi-label classifier with class activation maps.
@@ -19,8 +25,9 @@ class CamClassifier(nn.Module):
     "clip:demo", the demo CLIP's own image tower, which comes with its weights. weights: "imagenet", the path
     of a file of weights (safetensors, or tensors saved by torch), or None for random ones. cam_boost: factor
     of the maps' positive entries. frozen: the share of the backbone's layers that keeps its weights, from the
-    image on. sizes: the sides in pixels of the images to come, at which the
-    backbone is tried. Further keyword arguments go to the backbone's constructor.
+    image on; or `TO_LAST_STAGE` for all before the last stage, such as layer4 of a ResNet. sizes: the sides
+    in pixels of the images to come, at which the backbone is tried. Further keyword arguments go to the
+    backbone's constructor.
 
     Raises UserError where there is no such backbone, its weights cannot be had or do not fit, or it gives no
     feature map of images of these sizes.
@@ -37,7 +44,7 @@ class CamClassifier(nn.Module):
         num_classes: int,
         weights: str | None = None,
         cam_boost: float = 1.0,
-        frozen: float = 0.0,
+        frozen: float | str = 0.0,
         *,
         sizes: Sequence[int] = (),
         **options: Any,
@@ -78,21 +85,29 @@ def make_classifier(settings: ClassifierSettings, classes: int) -> CamClassifier
         classes,
         settings.weights,
         settings.cam_boost,
-        settings.frozen,
+        TO_LAST_STAGE if settings.learns == "last_stage" and settings.frozen < 1 else settings.frozen,
         sizes=(settings.image_size, settings.cam_size),
         **settings.backbone_options,
     )
 
 
-def frozen_layers(backbone: nn.Module, share: float) -> list[nn.Module]:
-    """The first `share` of the backbone's layers that hold weights or statistics of their own."""
-    layers = [
-        module
-        for module in backbone.modules()
+def frozen_layers(backbone: nn.Module, share: float | str) -> list[nn.Module]:
+    """The first `share` of the backbone's layers that hold weights or statistics of their own.
+
+    share: in [0, 1], or `TO_LAST_STAGE`. The last stage is layer4 of a ResNet, or the last of the numbered
+    stages or blocks of another network; of one without, it is the last quarter of the layers.
+    """
+    layers = {
+        name: module
+        for name, module in backbone.named_modules()
         if any(True for _ in module.parameters(recurse=False))
         or any(True for _ in module.buffers(recurse=False))
-    ]
-    return layers[: round(share * len(layers))]
+    }
+    if isinstance(share, str):
+        stages = [int(found["number"]) if (found := STAGE.search(name)) else -1 for name in layers]
+        last = max(stages, default=-1)
+        share = stages.index(last) / len(layers) if last > 0 else 1 - LAST_STAGE
+    return list(layers.values())[: round(share * len(layers))]
 
 
 def class_maps(features: Tensor, weight: Tensor, bias: Tensor | None, boost: float = 1.0) -> Tensor:

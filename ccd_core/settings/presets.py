@@ -72,6 +72,7 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ),
     ("classifier.frozen", 0.0, "not said: all layers learn", AS_PAPER, "train.py: all parameters"),
     ("classifier.frozen_below", 0, "not there", AS_PAPER, "not there"),
+    ("classifier.learns", "all", "not said: all layers learn", AS_PAPER, "train.py: all parameters"),
     (
         "classifier.cam_boost",
         1.0,
@@ -128,6 +129,12 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("training.head_factor", 10.0, "not said: the code's", AS_PAPER, "config.py: lr_mult"),
     ("training.weight_decay", 0.0, "not said: the code's", AS_PAPER, "train.py: Adam's default"),
     ("training.schedule", "constant", "not said: the code's", AS_PAPER, "train.py"),
+    ("training.schedule_epochs", None, "not there: no schedule", AS_PAPER, "not there"),
+    ("training.decay", "all", "not said", AS_PAPER, "not there: no decay"),
+    ("training.average", 0.0, "not there", AS_PAPER, "not there"),
+    ("training.crop", 1.0, "3.4: weak augmentation, flips", AS_PAPER, "datasets.py: flips"),
+    ("training.rand_augment", 0, "not there", AS_PAPER, "not there"),
+    ("training.cutout", 0.0, "not there", AS_PAPER, "not there"),
     ("training.beta", 1.0, "3.4: 0 during warm-up, then 1", AS_PAPER, "config.py: use_consist"),
     (
         "training.jitter",

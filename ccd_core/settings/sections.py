@@ -347,6 +347,12 @@ class ClassifierSettings(Section):
         description="With fewer training images than this, only the head learns, as with frozen: 1.",
     )
 
+    learns: Literal["all", "last_stage"] = Field(
+        "all",
+        description="Which layers of the backbone learn, where frozen is below 1. last_stage: its last stage "
+        "alone, such as layer4 of a ResNet (SST's and SARB's own recipe).",
+    )
+
     @field_validator("backbone_options")
     @classmethod
     def _load_no_files(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -511,6 +517,37 @@ class TrainingSettings(Section):
         "constant",
         description="Learning rate over the epochs; step: a tenth in the second half; one_cycle: up for a "
         "fifth of the steps, then down.",
+    )
+    schedule_epochs: int | None = Field(
+        None,
+        ge=1,
+        le=10**6,
+        description="For how many epochs the schedule is laid out; null: for those that are trained.",
+    )
+    decay: Literal["all", "matrices"] = Field(
+        "all",
+        description="What weight_decay decays: all parameters, or matrices alone, without biases and norms.",
+    )
+    average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Decay of the moving average of the weights, which is then kept; 0: no average.",
+    )
+    crop: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Least side of a random crop as a share of the image; 1: no crops.",
+    )
+    rand_augment: int = Field(
+        0, ge=0, le=10, description="Random changes of colour and geometry an image (RandAugment)."
+    )
+    cutout: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Side of a square that is painted over, as a share of the image (Cutout).",
     )
     beta: float = Field(
         1.0, ge=0, le=1e6, description="Weight of the consistency loss after warm-up (Eq. 8)."

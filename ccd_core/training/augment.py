@@ -8,6 +8,7 @@ from torch import Tensor
 from ccd_core.clip.teacher import normalise
 from ccd_core.settings.sections import TrainingSettings
 from ccd_core.training.jitter import draw_jitter, jittered
+from ccd_core.training.stronger import strengthened
 
 
 def augment(
@@ -19,11 +20,14 @@ def augment(
 ) -> tuple[Tensor, Tensor | None]:
     """The weak copy of images, randomly flipped, and the strong copy, with jittered colours too (Sec. 3.4).
 
+    Both are of the same crop, if the settings have such changes (`stronger`).
+
     pixels: uint8 [B, 3, S, S]. Returns normalised float32 tensors of the same shape; the strong copy is None
     without `with_strong`. `pixels` may be the images `part` of a batch of `batch` images. Each is then
     augmented exactly as in the whole batch.
     """
     count = len(pixels) if batch is None else batch
+    pixels = strengthened(pixels, settings, count, part)
     flip = torch.rand(count) < 0.5
     weak = _flip(pixels, flip[part])
     if not with_strong:

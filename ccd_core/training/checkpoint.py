@@ -43,6 +43,7 @@ class Checkpoint:
     optimizer: dict[int, dict[str, Tensor]]
     inside: EpochState | None = None  # set within an epoch
     method: dict[str, Tensor] = field(default_factory=dict)  # the state of a method other than CCD
+    average: dict[str, Tensor] = field(default_factory=dict)  # the averaged weights, where there are any
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -51,6 +52,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     for index, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
     tensors |= {f"method.{name}": value for name, value in checkpoint.method.items()}
+    tensors |= {f"average.{name}": value for name, value in checkpoint.average.items()}
     header = {"epoch": str(checkpoint.epoch), "rows": json.dumps(checkpoint.rows)}
     if checkpoint.inside:
         inside = checkpoint.inside
@@ -84,7 +86,8 @@ def _checkpoint(path: Path) -> Checkpoint:
         inside = EpochState(step, scores, losses, tensors["midway.random"], float(header["seconds"]))
     rows = json.loads(header["rows"])
     method = _without_prefix(tensors, "method.")
-    return Checkpoint(int(header["epoch"]), rows, model_weights(tensors), optimizer, inside, method)
+    average = _without_prefix(tensors, "average.")
+    return Checkpoint(int(header["epoch"]), rows, model_weights(tensors), optimizer, inside, method, average)
 
 
 def load_model_weights(path: Path) -> dict[str, Tensor]:

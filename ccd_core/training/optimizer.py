@@ -28,14 +28,24 @@ def make_optimizer(
     groups: list[dict[str, Any]] = [
         {"params": model.backbone.parameters(), "lr": rate},
         {"params": model.head.parameters(), "lr": rate * settings.head_factor},
-        *more,
     ]
+    if settings.decay == "matrices":
+        groups = [part for group in groups for part in _by_decay(group)]
+    groups += more
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
             groups, momentum=MOMENTUM, weight_decay=settings.weight_decay, fused=fused or None
         )
     optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     return optimizer_class(groups, weight_decay=settings.weight_decay, fused=fused or None)
+
+
+def _by_decay(group: dict[str, Any]) -> list[dict[str, Any]]:
+    """A group's matrices and kernels, which decay, and its biases and factors of norms, which do not."""
+    parameters = list(group["params"])
+    decaying = [value for value in parameters if value.ndim > 1]
+    others = [value for value in parameters if value.ndim <= 1]
+    return [group | {"params": decaying}, group | {"params": others, "weight_decay": 0.0}]
 
 
 def rate_factor(settings: TrainingSettings, progress: float) -> float:

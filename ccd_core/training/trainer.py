@@ -29,6 +29,7 @@ from ccd_core.runs.progress import Phase, Stage
 from ccd_core.runs.team import ALONE, Team
 from ccd_core.runs.work import Work
 from ccd_core.training.augment import augment
+from ccd_core.training.averaging import AveragedWeights
 from ccd_core.training.checkpoint import (
     Checkpoint,
     EpochState,
@@ -77,6 +78,7 @@ class Trainer:
         self.plain_model: CamClassifier = self.accelerator.prepare_model(channels_last, evaluation_mode=True)
         self.optimizer = self.accelerator.prepare_optimizer(optimizer)
         self.model: torch.nn.Module = self.plain_model
+        self.average = AveragedWeights(self.plain_model, self.settings.average)
         self.team = ALONE  # the processes that share the batches of the present phase
         self.epoch = 0  # the index of the next epoch
         self.inside: EpochState | None = None  # set if the last checkpoint was written within that epoch
@@ -134,7 +136,8 @@ class Trainer:
         while self.epoch < until and not self._stopped(phase):
             began = time.time() - (self.inside.seconds if self.inside else 0)
             loss, train_map = self._one_epoch(images, labels, phase)
-            score = validate(self.plain_model, self.team) if validate else None
+            with self.average.applied(self.plain_model):
+                score = validate(self.plain_model, self.team) if validate else None
             row: Row = {
                 "epoch": self.epoch,
                 "phase": phase,
@@ -204,6 +207,7 @@ class Trainer:
                 self._set_rate((self.epoch + step / steps) / settings.epochs)
                 target = to_device(torch.from_numpy(labels[indices]), device)
                 loss, logits = self._step(to_device(pixels, device), indices, target, phase, len(batch), part)
+                self.average.update(self.plain_model)
                 losses.append(loss)
                 if len(batch) >= team.size or team.first:
                     predicted.append((indices, torch.sigmoid(logits).float()))
@@ -301,7 +305,8 @@ class Trainer:
 
     def _set_rate(self, progress: float) -> None:
         """Set the learning rate for `progress` in [0, 1], the part of all epochs that is done."""
-        factor = rate_factor(self.settings, progress)
+        epochs = self.settings.epochs
+        factor = rate_factor(self.settings, progress * epochs / (self.settings.schedule_epochs or epochs))
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
@@ -328,7 +333,8 @@ class Trainer:
         """Write the present model as the final one, after the early stop or the last epoch."""
         stopped = self._stopped("main")
         reason = "first local minimum of the gain in train-label mAP" if stopped else "last epoch"
-        write_tensors(self.run.file("checkpoints", "best.safetensors"), self.plain_model.state_dict())
+        weights = self.average.values or self.plain_model.state_dict()
+        write_tensors(self.run.file("checkpoints", "best.safetensors"), weights)
         record = {"epoch": self.epoch - 1, "kept_because": reason}
         write_json(self.run.file("checkpoints", "best.json"), record)
         log.info("kept the model of epoch %d: %s", self.epoch - 1, reason)
@@ -341,7 +347,8 @@ class Trainer:
         optimizer = self.optimizer.state_dict()["state"]
         method = self.objective.state() if self.objective else {}
         weights = self.plain_model.state_dict()
-        checkpoint = Checkpoint(self.epoch, self.rows, weights, optimizer, inside, method)
+        average = self.average.state()
+        checkpoint = Checkpoint(self.epoch, self.rows, weights, optimizer, inside, method, average)
         save_checkpoint(self.run.file("checkpoints", "last.safetensors"), checkpoint)
         self.run.write_metrics(self.rows)
         self.events.write(self.rows)
@@ -354,6 +361,7 @@ class Trainer:
         self.epoch = checkpoint.epoch
         self.rows = checkpoint.rows
         self.plain_model.load_state_dict(checkpoint.model)
+        self.average.load_state(checkpoint.average)
         if self.objective:
             self.objective.load_state(checkpoint.method)
         groups = self.optimizer.state_dict()["param_groups"]

@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ccd_core.baselines.learn import check_baseline
 from ccd_core.baselines.without_labels import an
@@ -45,6 +46,32 @@ def test_stopped_inside_of_an_epoch_a_methods_state_of_each_image_goes_on(name, 
     assert same_result(whole, run_ccd(config, tmp_path / "run"))
     labels = whole.load_labels()
     assert not np.allclose(labels["initial"], labels["final"])
+
+
+def test_stopped_inside_of_an_epoch_a_recipe_of_its_own_goes_on(tiny_scenes, tmp_path):
+    """ASL's own: changed images, averaged weights, a cycle that is laid out for more epochs."""
+    config = (
+        tiny_config(tiny_scenes)
+        .with_method("asl", "own")
+        .changed(training={"epochs": 2, "warmup_epochs": 0, "batch_size": 16, "average": 0.5, "crop": 0.5})
+    )
+    left = [("training", 32, "epoch 2 of 2")]
+
+    def reporter(stage: str, done: int, total: int, detail: str) -> None:
+        if (stage, done, detail) in left:
+            left.clear()
+            signal.raise_signal(signal.SIGTERM)
+
+    whole = run_ccd(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        run_ccd(config, tmp_path / "run", reporter)
+    last = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")
+    assert last.inside is not None and last.average["steps"] == 5
+    assert same_result(whole, run_ccd(config, tmp_path / "run"))
+    kept = load_file(whole.file("checkpoints", "best.safetensors"))
+    last = load_checkpoint(whole.file("checkpoints", "last.safetensors"))
+    assert torch.equal(kept["head.weight"], last.average["head.weight"])
+    assert not torch.equal(kept["head.weight"], last.model["head.weight"])
 
 
 def test_a_loss_of_its_own_trains_as_ccd_does(tiny_scenes, tmp_path, monkeypatch):
@@ -113,5 +140,9 @@ def test_own_recipes_are_settings_like_others():
     coco = load_config("paper", changes=own, dataset="coco2014:COCO")
     assert (coco.training.optimizer, coco.training.learning_rate) == ("adam", 1e-5)
     assert CCDConfig.preset("paper").with_method("cdul", "own").training.epochs == 20
+    best = CCDConfig.preset("best").with_method("sst", "own")  # epochs as they are, whatever the preset adds
+    assert (best.training.main_steps, best.training.rate_steps, best.classifier.frozen_below) == (0, None, 0)
+    assert (best.classifier.learns, best.training.crop) == ("last_stage", 0.5)
+    assert CCDConfig.preset("paper").with_method("asl", "own").training.schedule_epochs == 80
     common = CCDConfig.preset("paper").with_method("cdul")
     assert common.training == CCDConfig.preset("paper").training

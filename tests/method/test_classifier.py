@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
-from ccd_core.method.classifier import CamClassifier
+from ccd_core.method.classifier import CamClassifier, make_classifier
+from ccd_core.settings.sections import ClassifierSettings
 
 
 def test_the_demo_classifier_starts_from_the_demo_clip():
@@ -88,6 +89,20 @@ def test_weights_of_another_network_are_refused_with_what_differs(tmp_path, chan
 def test_what_is_no_backbone_is_one_sentence(name, weights, sentence):
     with pytest.raises(UserError, match=sentence):
         CamClassifier(name, 3, weights)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm:test_resnet", "timm:test_efficientnet", "clip:demo"])
+def test_the_last_stage_alone_learns(name):
+    settings = ClassifierSettings(
+        backbone=name, weights=None, learns="last_stage", image_size=64, cam_size=64
+    )
+    model = make_classifier(settings, 3)
+    parameters = list(model.backbone.named_parameters())
+    learning = [name for name, value in parameters if value.requires_grad]
+    assert 0 < len(learning) < len(parameters)
+    if "resnet" in name or name == "clip:demo":
+        assert all("layer4" in name for name in learning)
+        assert all("layer4" not in name for name, value in parameters if not value.requires_grad)
 
 
 @pytest.mark.parametrize(("share", "learns"), [(0.0, True), (0.5, True), (1.0, False)])

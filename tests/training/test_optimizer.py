@@ -27,6 +27,16 @@ def test_adamw_decays_the_weights_of_both_groups(model):
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.05, 0.05]
 
 
+def test_biases_and_norms_do_not_decay_where_the_settings_say_so(model):
+    settings = TrainingSettings(optimizer="adamw", weight_decay=0.05, decay="matrices")
+    groups = make_optimizer(model, settings).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.05, 0, 0.05, 0]
+    assert all(
+        (value.ndim > 1) == (group["weight_decay"] > 0) for group in groups for value in group["params"]
+    )
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
 def test_the_head_learns_faster_and_all_parameters_are_trained(model):
     optimizer = make_optimizer(model, TrainingSettings(learning_rate=1e-4, head_factor=5))
     backbone, head = optimizer.param_groups
