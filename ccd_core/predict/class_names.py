@@ -62,7 +62,7 @@ class NamedSample:
             pixels = []
             for row in rows[begin : begin + BATCH].tolist():
                 try:
-                    pixels.append(_square(str(images.paths[row]), self.clip.side))
+                    pixels.append(_square(str(images.paths[row]), self.clip.side, images.bits))
                 except ImageError:
                     continue
                 self.ids.append(images.ids[row])
@@ -109,8 +109,8 @@ class NamedSample:
         return self.clip.teacher.encode_text(self.classes, settings.prompt, {**settings.names, **names})
 
 
-def _square(path: str, side: int) -> torch.Tensor:
-    pixels = np.array(resize(read_image(path, at_least=side), side, side))
+def _square(path: str, side: int, bits: int | None = None) -> torch.Tensor:
+    pixels = np.array(resize(read_image(path, at_least=side, bits=bits), side, side))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 

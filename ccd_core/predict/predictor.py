@@ -92,6 +92,7 @@ class Predictor:
             )
         self.run = run
         self.classes = run.classes
+        self.bits = run.picture_bits
         self.accelerator = make_accelerator(device, precision)
         weights = load_kept_weights(run)
         self.model = self._classifier(
@@ -394,8 +395,7 @@ class Predictor:
             return None
         return clip.probabilities(self._square(path, clip.side)[None])[0].tolist()
 
-    @staticmethod
-    def _square(path: Path, size: int) -> torch.Tensor:
+    def _square(self, path: Path, size: int) -> torch.Tensor:
         """The image resized to a square as in training, uint8 [3, size, size]."""
-        pixels = resize(read_image(path, at_least=size), size, size)
+        pixels = resize(read_image(path, at_least=size, bits=self.bits), size, size)
         return torch.from_numpy(pixels).permute(2, 0, 1)

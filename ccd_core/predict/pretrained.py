@@ -11,7 +11,7 @@ from typing import Any
 from ccd_core.config import build_recorded
 from ccd_core.errors import UserError
 from ccd_core.files import PARSER_ERRORS
-from ccd_core.runs.run import Run
+from ccd_core.runs.run import BITS, Run
 
 log = logging.getLogger("ccd")
 CONFIG = "config.json"
@@ -24,6 +24,12 @@ HUB_SECONDS = 5  # how long the hub may take to answer
 
 class PretrainedRun(Run):
     """An exported classifier: a `Run` that has settings, classes, thresholds and weights, and no more."""
+
+    bits: object = None  # as config.json has it
+
+    @property
+    def picture_bits(self) -> int | None:
+        return self.bits if isinstance(self.bits, int) and 1 <= self.bits <= 16 else None
 
     def file(self, *parts: str) -> Path:
         return self.path / WEIGHTS if parts == KEPT_WEIGHTS else super().file(*parts)
@@ -59,7 +65,9 @@ def open_pretrained(place: str | Path, revision: str | None = None) -> Pretraine
         known, lost = build_recorded(settings)
     except UserError as error:
         raise UserError(f"{place} cannot be opened: {error}") from None
-    return PretrainedRun(folder, known, classes, lost)
+    opened = PretrainedRun(folder, known, classes, lost)
+    opened.bits = config["ccd"].get(BITS)
+    return opened
 
 
 def _read(path: Path, place: str | Path) -> dict[str, Any]:

@@ -51,6 +51,7 @@ ACTIVE = ("running", "queued")
 DAMAGED_STATE = "Its state.json is damaged; resume the run and it is written anew."
 AP = ("scores", "ap.json")
 BEST = ("checkpoints", "best.json")
+BITS = "bits"  # in images.json
 CORNERS = ("x0", "y0", "x1", "y1")
 VIEW_COLUMNS = {"image", "class", "score", *CORNERS, *(f"cam_{corner}" for corner in CORNERS)}
 
@@ -345,6 +346,15 @@ class Run:
     def load_safeguard(self) -> SafeguardFile | None:
         """safeguard.json: how far the classifier agrees with CLIP; None in runs without it."""
         return self._document(SafeguardFile, "safeguard.json") if self.has("safeguard.json") else None
+
+    @property
+    def picture_bits(self) -> int | None:
+        """The bits, 1 to 16, that the data set's pictures of 16 bits use, for `read_image`.
+
+        None if it has no such pictures, and of older runs, which did not keep the number.
+        """
+        bits = self.load_json("images.json").get(BITS) if self.has("images.json") else None
+        return bits if bits in range(1, 17) else None
 
     def load_json(self, *parts: str) -> dict[str, Any]:
         """A JSON file of the run. Raises UserError if it is not there, is damaged, or holds no mapping."""

@@ -11,6 +11,7 @@ from ccd_core.errors import UserError
 from ccd_core.files import write_json
 from ccd_core.machine.device import describe
 from ccd_core.runs.progress import Advance
+from ccd_core.runs.run import BITS
 from ccd_core.runs.work import Work
 
 log = logging.getLogger("ccd")
@@ -22,8 +23,8 @@ NAMED_IN_STATE = 1000
 def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedImages]:
     """The training and the validation images that can be read.
 
-    The others are left out. They are logged and listed in images.json with the reason. Raises UserError if no
-    training image can be read.
+    The others are left out. They are logged and listed in images.json with the reason, and beside them the
+    bits that the data set's pictures of 16 bits use. Raises UserError if no training image can be read.
     """
     settings = work.config.data
     log.info("%s: %d classes, on %s", settings.spec, len(dataset.classes), describe(work.accelerator))
@@ -36,6 +37,7 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
         images = dataset.splits.get(name, ImageList((), ()))
         splits[name] = DecodedImages(images, size, settings.cache_gb, settings.workers)
     found: dict[str, dict[str, str]] = {}
+    bits = dataset.splits["train"].bits
     total = sum(map(len, splits.values()))
     with work.team.main_process_first(), work.progress.stage("images", total) as advance:
         known = run.load_json("images.json") if run.has("images.json") else {}
@@ -45,7 +47,7 @@ def usable_images(dataset: Dataset, work: Work) -> tuple[DecodedImages, DecodedI
             found[name] = decoded.check(count_from(done, advance), known.get(name))
             done += count
         if work.team.first:
-            write_json(run.file("images.json"), found)
+            write_json(run.file("images.json"), found if bits is None else {**found, BITS: bits})
     skipped = [
         {"id": image, "reason": reason} for reasons in found.values() for image, reason in reasons.items()
     ]

@@ -7,11 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
 from ccd_core.execution import run_ccd
+from ccd_core.export import export_run
+from ccd_core.files import write_json
 from ccd_core.predict.predictor import Predictor
 from ccd_core.runs.run import Run
 
@@ -36,6 +39,22 @@ def test_answers_come_in_the_order_of_the_files_also_with_a_bad_one_among_them(t
         mine = answers[paths.index(path)].scores
         np.testing.assert_allclose(mine, stored["scores"][stored["ids"].tolist().index(image)], atol=1e-4)
     assert predictor.predict([]) == []
+
+
+def test_dark_pictures_of_16_bits_are_scaled_as_the_runs_own_were(copied_run, images, tmp_path):
+    """Also by what was exported."""
+    run = copied_run()
+    write_json(run.file("images.json"), run.load_json("images.json") | {"bits": 12})
+    grey = np.asarray(Image.open(next(iter(images.values()))).convert("L")) // 8
+    Image.fromarray(grey).save(tmp_path / "8.png")
+    Image.fromarray(grey.astype(np.uint16) << 4).save(tmp_path / "12.png")
+    paths = [tmp_path / "8.png", tmp_path / "12.png"]
+    exported = export_run(run, "huggingface", tmp_path / "exported")
+    for predictor in (Predictor(run, "cpu"), Predictor.from_pretrained(exported, "cpu")):
+        plain, deep = predictor.predict(paths)
+        np.testing.assert_array_equal(plain.scores, deep.scores)
+    plain, deep = Predictor(copied_run("older"), "cpu").predict(paths)  # a picture's own values tell
+    assert not np.array_equal(plain.scores, deep.scores)
 
 
 def test_thresholds_are_one_number_or_one_for_each_class(tiny_run, images):

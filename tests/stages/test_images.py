@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
@@ -20,6 +21,8 @@ def test_one_class_and_broken_files(tmp_path, tiny_scenes):
     (folder / "deep").mkdir(parents=True)
     for number, path in enumerate(sorted((tiny_scenes / "JPEGImages").glob("*.jpg"))[:12]):
         (folder / "deep" / f"{number}.jpg").write_bytes(path.read_bytes())
+    thermal = np.linspace(0, 4000, 64 * 64).astype(np.uint16).reshape(64, 64)
+    Image.fromarray(thermal).save(folder / "deep" / "thermal.png")
     (folder / "broken").mkdir()
     broken = broken_files(folder / "broken")
     (folder / "classes.txt").write_text("house\n")
@@ -32,7 +35,8 @@ def test_one_class_and_broken_files(tmp_path, tiny_scenes):
     run = run_ccd(config, tmp_path / "run")
     assert {entry["id"] for entry in run.state["skipped"]} == {f"broken/{path.name}" for path in broken}
     assert all(Path(entry["id"]).name in entry["reason"] for entry in run.state["skipped"])
-    assert len(run.load_labels()["ids"]) == 12 and run.load_ap() == {}
+    assert run.picture_bits == 12  # for Predict
+    assert len(run.load_labels()["ids"]) == 13 and run.load_ap() == {}
     assert np.isfinite(run.load_scores("train")["scores"]).all()
 
 

@@ -18,7 +18,7 @@ from ccd_core.files import write_json
 from ccd_core.predict.pretrained import CONFIG, WEIGHTS
 from ccd_core.runs.files.shared_files import require_own_file
 from ccd_core.runs.provenance import own_version
-from ccd_core.runs.run import Run
+from ccd_core.runs.run import BITS, Run
 from ccd_core.settings.versions import VERSION
 
 PILLOW_BILINEAR = 2
@@ -72,6 +72,7 @@ def _config(export: Export) -> dict[str, Any]:
                     "run": run.name,
                     "settings": settings,
                     "recorded": recorded,
+                    BITS: run.picture_bits,
                 },
             },
             default=str,
