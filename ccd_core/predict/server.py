@@ -1,25 +1,35 @@
 """A predictor in a process of its own, so that the app needs no torch and gives a GPU back when it is idle.
 
 `PredictorClient` starts the process for its first question, or earlier through `wake`. The two exchange lines
-of JSON over pipes. The process ends after `IDLE_SECONDS` without a question, or when its client ends.
+of JSON over pipes. The process ends after `IDLE_SECONDS` without a question, or when its client ends. It is
+ended if it owes an answer and does not work on it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import queue
 import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
+
+import psutil
 
 from ccd_core.errors import UserError
 
 IDLE_SECONDS = 600
+# A process that owes an answer and has used no processor time for so long is stopped or stuck. One that
+# works may take as long as it needs.
+STUCK_SECONDS = 60.0
+LOOK_SECONDS = 1.0
+END_SECONDS = 10.0  # what a process has to end by itself
 # Waiting threads sleep and do not spin. While a browser draws on the same cores, spinning makes a short
 # question 20 times slower.
 ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
@@ -40,7 +50,7 @@ class PredictorClient:
         """Send one of `QUESTIONS` with its arguments, and wait for the answer.
 
         Arguments and answers must be serialisable as JSON, so paths are strings. Raises UserError with the
-        sentence of the predictor, or if its process has ended.
+        sentence of the predictor, or if its process has ended or does not work.
         """
         return self._exchange({"ask": question, **arguments})
 
@@ -72,20 +82,18 @@ class PredictorClient:
                 self._timer.cancel()
             if self._process and self._process.poll() is None:
                 self._process.terminate()
-                self._process.wait(timeout=10)
+                try:
+                    self._process.wait(timeout=END_SECONDS)
+                except subprocess.TimeoutExpired:  # one that is stopped does not hear of it
+                    self._process.kill()
+                    self._process.wait()
             self._process = None
 
     def _exchange(self, question: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
             for _ in range(2):  # an idle process may have ended since the last question, so try a new one
                 process = self._running()
-                try:
-                    assert process.stdin and process.stdout
-                    process.stdin.write(json.dumps(question) + "\n")
-                    process.stdin.flush()
-                    line = process.stdout.readline()
-                except (BrokenPipeError, OSError):
-                    line = ""
+                line = self._line_of(process, json.dumps(question) + "\n")
                 if line:
                     self._ready_process = process
                     answer = json.loads(line)
@@ -97,6 +105,31 @@ class PredictorClient:
             "The predictor process ended unexpectedly; its message is in the terminal that runs the app."
         )
 
+    def _line_of(self, process: subprocess.Popen[str], question: str) -> str:
+        """The answer of the process to a line; empty if it has ended.
+
+        Raises UserError, and ends the process, if it does not work for `STUCK_SECONDS`.
+        """
+        told: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=_talk, args=(process, question, told), daemon=True).start()
+        worked = -1.0
+        since = time.monotonic()
+        while True:
+            with suppress(queue.Empty):
+                return told.get(timeout=LOOK_SECONDS)
+            now = _processor_seconds(process.pid)
+            if now != worked:
+                worked = now
+                since = time.monotonic()
+            elif time.monotonic() - since > STUCK_SECONDS:
+                process.kill()
+                process.wait()
+                self._process = None
+                raise UserError(
+                    f"The predictor process has not worked for {STUCK_SECONDS:g} seconds, as if somebody had "
+                    "stopped it. It was ended, and the next question starts a new one."
+                )
+
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
@@ -107,6 +140,27 @@ class PredictorClient:
                 env=ENVIRONMENT | os.environ,
             )
         return self._process
+
+
+def _talk(process: subprocess.Popen[str], question: str, told: queue.Queue[str]) -> None:
+    """Write a line to the process, and put its answer into `told`; an empty one if it has ended.
+
+    On a thread of its own, because either may wait for ever for a process that is stopped.
+    """
+    assert process.stdin and process.stdout
+    try:
+        process.stdin.write(question)
+        process.stdin.flush()
+        told.put(process.stdout.readline())
+    except (OSError, ValueError):  # ValueError: the pipes were closed
+        told.put("")
+
+
+def _processor_seconds(pid: int) -> float:
+    """Processor time of a process so far, with what it waits for on disks; 0 if it has ended."""
+    with suppress(psutil.Error):
+        return sum(psutil.Process(pid).cpu_times())
+    return 0.0
 
 
 class NamesClient(PredictorClient):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -11,9 +12,17 @@ import pytest
 
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
+from ccd_core.predict import server
 from ccd_core.predict.predictor import SHOWN_THRESHOLD
 from ccd_core.predict.server import PredictorClient
 from tests.support import is_gone, wait_for
+
+# A process that answers every line at once, without a model.
+ANSWERING = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({"said": 1}), flush=True)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +87,37 @@ def test_a_predictor_that_was_killed_is_started_again_by_the_next_question(copie
     wait_for(lambda: not client.ready)
     assert client.ask("predict", paths=[])["scores"] == []
     client.close()
+
+
+@pytest.fixture
+def stopped():
+    """A client whose process somebody has stopped, and the process. It has no model."""
+    client = PredictorClient("")
+    client.command = [sys.executable, "-c", ANSWERING]
+    assert client.ask("first") == {"said": 1} and client._process
+    process = psutil.Process(client._process.pid)
+    process.suspend()
+    yield client, process
+    client.close()
+
+
+@pytest.mark.parametrize("letters", [1, 10**6])  # more than a pipe holds
+def test_a_predictor_that_was_stopped_blocks_its_askers_for_a_time_only(stopped, letters, monkeypatch):
+    client, process = stopped
+    with monkeypatch.context() as quick:
+        quick.setattr(server, "STUCK_SECONDS", 0.2)
+        quick.setattr(server, "LOOK_SECONDS", 0.1)
+        with pytest.raises(UserError, match=r"has not worked for 0\.2 seconds"):
+            client.ask("next", more="x" * letters)
+    assert is_gone(process)
+    assert client.ask("next") == {"said": 1}  # by a new process
+
+
+def test_a_predictor_that_was_stopped_can_be_closed(stopped, monkeypatch):
+    client, process = stopped
+    monkeypatch.setattr(server, "END_SECONDS", 0.2)
+    client.close()
+    assert is_gone(process)
 
 
 def test_a_thin_box_is_answered_and_one_without_area_is_a_sentence(client, images):
