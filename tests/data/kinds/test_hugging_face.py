@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ccd_core.data import open_dataset
+from ccd_core.data.kinds.hugging_face import unpacking
 from ccd_core.errors import UserError
 
 LABELS = {"_type": "ClassLabel", "names": ["cat", "dog"]}
@@ -95,4 +96,28 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path, content, sentence):
 def test_numbers_without_names_ask_for_the_names(tmp_path):
     pq.write_table(table(2, [0, 1], None), tmp_path / "train.parquet")
     with pytest.raises(UserError, match="numbers, and nothing tells their names; write the names"):
+        open_dataset(f"hf:{tmp_path}")
+
+
+def test_pictures_that_are_far_larger_than_their_table_are_not_unpacked(tmp_path, monkeypatch):
+    same = [{"bytes": jpeg(1) + bytes(100_000), "path": None}] * 2000
+    pq.write_table(pa.table({"image": same, "label": ["cat"] * 2000}), tmp_path / "train.parquet")
+    assert (tmp_path / "train.parquet").stat().st_size < 1_000_000
+    monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(unpacking, "ALWAYS", 0)
+    with pytest.raises(UserError, match=r"more than 50 times their tables, as in a file .* use folder:DIR"):
+        open_dataset(f"hf:{tmp_path}")
+    left = [path for path in (tmp_path / "home").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert not left
+
+
+def test_a_picture_of_unusual_size_is_left_out_and_a_disk_is_not_filled(tmp_path, monkeypatch):
+    rows = [{"bytes": jpeg(1), "path": None}, {"bytes": jpeg(2) + bytes(9000), "path": None}]
+    pq.write_table(pa.table({"image": rows, "label": ["cat", "dog"]}), tmp_path / "train.parquet")
+    monkeypatch.setattr(unpacking, "MOST_OF_ONE", 5000)
+    dataset = open_dataset(f"hf:{tmp_path}")
+    assert len(dataset.splits["train"]) == 1 and "more than 0 MB" in " ".join(dataset.notes)
+    monkeypatch.setenv("CCD_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(unpacking, "KEPT_FREE", 2**60)
+    with pytest.raises(UserError, match="MiB free, of which .* are left to others"):
         open_dataset(f"hf:{tmp_path}")

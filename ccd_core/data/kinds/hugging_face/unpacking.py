@@ -23,11 +23,51 @@ from ccd_core.files import write_json
 from ccd_core.paths import home, private_folder
 
 VERSION = 1  # of what is unpacked
+MOST_OF_ONE = 500_000_000  # bytes of a picture
+# Tables shrink: one of a megabyte can hold a picture a million times. Photos hardly shrink, plain TIFFs may
+# by ten times.
+MOST_TIMES = 50  # bytes of the pictures for each byte of the tables
+ALWAYS = 1_000_000_000  # bytes that pictures may take however small their tables are
+KEPT_FREE = 500_000_000  # bytes of the disk that are left to others
 NO_BYTES = "its row names a file and does not hold the picture"
 NO_PICTURE = "its bytes are no picture"
 SUFFIX_OF = {name: suffixes[0] for name, suffixes in SUFFIXES.items()} | {
     "JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "GIF": ".gif",
 }  # fmt: skip
+
+
+class Room:
+    """How many bytes all pictures of a data set may take in a folder."""
+
+    def __init__(self, place: Path, tables: int):
+        """tables: bytes of the tables that the pictures come from. Raises UserError where they do not fit."""
+        self.place = place
+        self.most = MOST_TIMES * tables + ALWAYS
+        self.taken = 0
+        self._check_disk(tables)
+
+    def take(self, count: int) -> None:
+        """Raises UserError if `count` more bytes are too many."""
+        self.taken += count
+        if self.taken > self.most:
+            raise UserError(
+                f"The pictures take more than {self.most / 2**20:,.0f} MiB unpacked, which is more than "
+                f"{MOST_TIMES} times their tables, as in a file that is made to fill a disk. If they are "
+                "right, unpack them yourself and use folder:DIR."
+            )
+
+    def check(self) -> None:
+        """Raises UserError if the disk is nearly full."""
+        self._check_disk(0)
+
+    def _check_disk(self, coming: int) -> None:
+        free = shutil.disk_usage(self.place).free
+        if coming + KEPT_FREE > free:
+            raise UserError(
+                f"The pictures take about {(self.taken + coming) / 2**20:,.0f} MiB unpacked, but "
+                f"{shown(self.place)} has only {free / 2**20:,.0f} MiB free, of which "
+                f"{KEPT_FREE / 2**20:,.0f} MiB are left to others; name another folder with CCD_HOME."
+            )
 
 
 @dataclass
@@ -49,7 +89,11 @@ def unpacked(
         with FileLock(place.with_suffix(".lock")):
             known = _read_index(place)
             if known is None:
-                known = _unpack(place, shards, columns, progress)
+                try:
+                    known = _unpack(place, shards, columns, progress)
+                except BaseException:
+                    shutil.rmtree(place, ignore_errors=True)
+                    raise
     except OSError as error:
         raise UserError(
             f"The pictures of {shown(root)} cannot be unpacked into {shown(place)}: "
@@ -81,12 +125,7 @@ def _unpack(
     place: Path, shards: dict[str, Shards], columns: Columns, progress: Progress | None
 ) -> dict[str, Unpacked]:
     needed = sum(path.stat().st_size for one in shards.values() for path in one.files)
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise UserError(
-            f"The pictures take about {needed / 2**20:,.0f} MiB unpacked, but {shown(place)} has only "
-            f"{free / 2**20:,.0f} MiB free; name another folder with CCD_HOME."
-        )
+    room = Room(place, needed)
     done = 0
     result = {}
     for split, one in shards.items():
@@ -95,7 +134,8 @@ def _unpack(
         row = 0
         for path in one.files:
             for batch in rows_of(path, [columns.image, *columns.path[:1]]):
-                row = _unpack_rows(place, split, row, batch, columns, path, result[split])
+                row = _unpack_rows(room, split, row, batch, columns, path, result[split])
+                room.check()
             done += path.stat().st_size
             if progress:
                 progress(done, needed)
@@ -105,7 +145,7 @@ def _unpack(
 
 
 def _unpack_rows(
-    place: Path, split: str, row: int, batch: pa.RecordBatch, columns: Columns, table: Path, into: Unpacked
+    room: Room, split: str, row: int, batch: pa.RecordBatch, columns: Columns, table: Path, into: Unpacked
 ) -> int:
     """Write the pictures of some rows, the first of which is number `row`. Returns the next number."""
     changed = table.stat().st_mtime_ns  # a run tells by the time whether a picture is still the same
@@ -121,9 +161,13 @@ def _unpack_rows(
         if kind is None or kind not in FORMATS:
             into.left_out[name] = NO_PICTURE if kind is None else why_left_out(kind)
             continue
+        if len(content) > MOST_OF_ONE:
+            into.left_out[name] = f"it has more than {MOST_OF_ONE // 10**6} MB"
+            continue
+        room.take(len(content))
         name += SUFFIX_OF[kind]
-        (place / name).write_bytes(content)
-        os.utime(place / name, ns=(changed, changed))
+        (room.place / name).write_bytes(content)
+        os.utime(room.place / name, ns=(changed, changed))
         into.files.append(name)
         into.labels.append(_values(labels[number], columns.path[1:]) if columns.path else None)
     return row + batch.num_rows
