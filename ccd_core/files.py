@@ -1,17 +1,19 @@
 """Files are written completely or not at all: under a temporary name, then synced to the disk and renamed.
 
 So a reader never sees a half-written file. Content can be streamed to the file and need not be in memory at
-once.
+once. All files have the permissions that the user's umask gives; what is private lies in a folder of
+`paths.private_folder`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +44,19 @@ PARSER_ERRORS = (
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to.
 
-    It takes the place of `path` when the block ends, and is removed if the block fails.
+    It takes the place of `path` when the block ends, and is removed if the block fails. Who may read the file
+    is as the user's umask says, whatever the library that writes it thinks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        with open(partial, "wb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         yield partial
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
+        with suppress(OSError):  # on a disk without permissions
+            partial.chmod(mode)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 import numpy as np
 import pytest
+import torch
 
 from ccd_core.errors import UserError
 from ccd_core.files import read_arrays, replacing, write_arrays, write_atomic, write_json
+from ccd_core.training.checkpoint import write_tensors
 
 
 def test_a_file_is_replaced_when_it_is_whole_and_not_before(tmp_path):
@@ -27,6 +32,18 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         partial.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == '{\n "stage": "views"\n}\n' and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_every_kind_of_file_has_the_permissions_of_the_users_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "state.json", {})
+        write_arrays(tmp_path / "labels.npz", ids=np.arange(2))
+        write_tensors(tmp_path / "best.safetensors", {"weight": torch.ones(2)})
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o666 & ~umask}
 
 
 def test_arrays_come_back_as_they_were(tmp_path):

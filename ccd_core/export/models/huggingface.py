@@ -30,9 +30,7 @@ def write(export: Export, folder: Path) -> None:
     Paths and the name of the machine are left out, because such a folder is made to be shared. Raises
     UserError where the run has no trained classifier.
     """
-    from safetensors.torch import save_file
-
-    from ccd_core.training.checkpoint import load_kept_weights
+    from ccd_core.training.checkpoint import load_kept_weights, write_tensors
 
     run = export.run
     if not run.has("checkpoints", "best.safetensors"):
@@ -41,7 +39,7 @@ def write(export: Export, folder: Path) -> None:
         )
     require_own_file(run.path, "checkpoints/best.safetensors")
     weights = load_kept_weights(run)
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    write_tensors(folder / WEIGHTS, weights, {"format": "pt"})
     write_json(folder / CONFIG, _config(export))
     write_json(folder / "preprocessor_config.json", _preprocessor(run))
     thresholds.save(Run(folder, run.config, run.classes), export.thresholds)
