@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from annotated_types import Le, Lt
+from pydantic import BaseModel
 
 from ccd_core.config import PRESETS, CCDConfig, build_recorded, load_config
 from ccd_core.errors import UserError
@@ -83,3 +87,18 @@ def test_a_run_without_the_setting_of_folded_norms_did_not_fold_them():
     assert build_recorded(values)[0].clip.fold_norms
     del values["clip"]["fold_norms"]
     assert not build_recorded(values)[0].clip.fold_norms
+
+
+def test_every_number_has_a_largest_value():
+    def unbounded(section: type[BaseModel], above: str = "") -> Iterator[str]:
+        for name, field in section.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from unbounded(field.annotation, f"{above}{name}.")
+            elif field.annotation in (int, float) and not any(
+                isinstance(bound, Le | Lt) for bound in field.metadata
+            ):
+                yield above + name
+
+    assert list(unbounded(CCDConfig)) == []
+    with pytest.raises(UserError, match=r"frozen_below: input should be less than or equal to 1000000000"):
+        CCDConfig.preset("demo").changed(classifier={"frozen_below": 10**17})

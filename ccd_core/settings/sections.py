@@ -344,6 +344,7 @@ class ClassifierSettings(Section):
     frozen_below: int = Field(
         0,
         ge=0,
+        le=10**9,
         description="With fewer training images than this, only the head learns, as with frozen: 1.",
     )
 
