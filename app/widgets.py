@@ -141,9 +141,10 @@ Metric = tuple[str, str] | tuple[str, str, str]  # (what, value) or (what, value
 
 
 def metric_row(metrics: Sequence[Metric]) -> None:
-    """Numbers side by side."""
-    for column, (label, value, *meaning) in zip(st.columns(len(metrics)), metrics, strict=True):
-        column.metric(label, value, border=True, help=meaning[0] if meaning else None)
+    """Numbers side by side, as wide as their words; those without room go to the next line."""
+    with st.container(horizontal=True):
+        for label, value, *meaning in metrics:
+            st.metric(label, value, border=True, width="content", help=meaning[0] if meaning else None)
 
 
 def show_figure(figure: go.Figure, key: str, **options: Any) -> Any:

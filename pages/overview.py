@@ -10,6 +10,7 @@ from app.parts.overview import (
     curves_part,
     details_part,
     links_part,
+    measures_caption,
     measures_part,
     pipeline_steps,
     run_numbers,
@@ -43,11 +44,7 @@ with left:
 with right:
     scored = measures_part(run)
 if scored:
-    st.caption(
-        "Bars: against ground truth, which labels and training never see. Dividing a class by its bias keeps "
-        "its ranking; the floor and the cap at 1 make ties, which cost mAP. What debiasing gives shows in F1 "
-        "at 0.5."
-    )
+    st.caption(measures_caption(run))
 take_away_part(run)
 links_part(run)
 details_part(run)

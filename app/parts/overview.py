@@ -141,6 +141,17 @@ def _classifier(run: Run) -> Step:
     return Step("Classifier", f"epoch {epoch}", "kept", "results", bars=bars)
 
 
+def measures_caption(run: Run) -> str:
+    """What the bars of `measures_part` compare, and how debiasing shows in them."""
+    text = "Bars: against ground truth, which labels and training never see."
+    if run.config.method.is_ccd and run.config.bias.mode != "none" and run.config.bias.form == "divide":
+        text += (
+            " Dividing a class by its bias keeps its ranking; the floor and the cap at 1 make ties, which "
+            "cost mAP. What debiasing gives shows in F1 at 0.5."
+        )
+    return text
+
+
 def run_numbers(run: Run) -> list[Metric]:
     """Numbers that no step of the pipeline says."""
     report = run.load_ap()
@@ -149,10 +160,10 @@ def run_numbers(run: Run) -> list[Metric]:
     if "global" in labels and "final" in labels:
         gain = labels["final"]["mAP"] - labels["global"]["mAP"]
         meaning = "Final labels' mAP less that of CLIP's global labels, in points."
-        numbers.append(("Labels against CLIP alone", f"{gain:+.1f} mAP", meaning))
+        numbers.append(("Labels against CLIP", f"{gain:+.1f} mAP", meaning))
     if validation := report.get("val"):
-        meaning = "Mean over the classes, every score from 0.5 on a label."
-        numbers.append(("F1 at 0.5, validation", f"{validation['F1']:.1f} %", meaning))
+        meaning = "On validation, mean over the classes; every score from 0.5 on is a label."
+        numbers.append(("F1 at 0.5", f"{validation['F1']:.1f} %", meaning))
     of_clip = (report.get("clip") or {}).get("val")
     if validation and of_clip:
         gain = validation["mAP"] - of_clip["mAP"]
@@ -160,14 +171,14 @@ def run_numbers(run: Run) -> list[Metric]:
             "mAP of CLIP's own scores of the validation images, without training. "
             f"The run has {validation['mAP']:.1f} %, {gain:+.1f} points."
         )
-        numbers.append(("Zero-shot CLIP, validation", f"{of_clip['mAP']:.1f} %", meaning))
+        numbers.append(("Zero-shot CLIP", f"{of_clip['mAP']:.1f} %", meaning))
     alone = (report.get("classifier") or {}).get("val")
     if validation and alone:
         meaning = (
-            f"mAP of the classifier without CLIP. The run's scores are {run.config.predict.in_words}; "
-            f"they have {validation['mAP']:.1f} %."
+            "mAP on validation of the classifier without CLIP. The run's scores are "
+            f"{run.config.predict.in_words}; they have {validation['mAP']:.1f} %."
         )
-        numbers.append(("Classifier alone, validation", f"{alone['mAP']:.1f} %", meaning))
+        numbers.append(("Classifier alone", f"{alone['mAP']:.1f} %", meaning))
     if run.has("checkpoints", "best.json"):
         best = run.load_json("checkpoints", "best.json")
         planned = fitted(run.config, len(image_ids(run)[0])).training.epochs

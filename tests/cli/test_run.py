@@ -48,7 +48,7 @@ def test_a_run_that_blends_says_what_its_classifier_has_alone(copied_run, capsys
     mixed = "70% the classifier's and 30% CLIP's, asked of 3 x 3 cells of the image"
     assert f"scores are {mixed}; the classifier alone has mAP 12.3" in said
     assert "mAP of the classifier without CLIP" in said
-    (found,) = [number for number in run_numbers(run) if number[0] == "Classifier alone, validation"]
+    (found,) = [number for number in run_numbers(run) if number[0] == "Classifier alone"]
     assert found[1] == "12.3 %" and mixed in found[2]
     assert "12.3 %" in tiles(run)
 
