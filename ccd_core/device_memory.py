@@ -6,6 +6,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -25,37 +26,43 @@ class Pass:
         self.what = what
         self.size = size
 
-    def run(
-        self, count: int, work: Callable[[slice], Result], undo: Callable[[], None] | None = None
-    ) -> list[Result]:
+    def run(self, count: int, work: Callable[[slice], Result]) -> list[Result]:
         """`work(part)` for parts of `count` items, in order, each of at most `size` items.
 
-        undo: called before all parts are done again with a smaller size; without it, finished parts are kept.
-        Raises torch's OutOfMemoryError where even one item is too much.
+        Finished parts are kept where a later one runs out of memory. Raises torch's OutOfMemoryError where
+        even one item is too much.
         """
+
+        def one_pass(begin: int) -> tuple[int, Result]:
+            end = min(begin + self.size, count)
+            return end, work(slice(begin, end))
+
         done: list[Result] = []
         begin = 0
         while begin < count:
-            part = slice(begin, min(begin + self.size, count))
+            begin, result = self.fitting(count - begin, partial(one_pass, begin))
+            done.append(result)
+        return done
+
+    def fitting(self, count: int, work: Callable[[], Result]) -> Result:
+        """What `work()` returns. It is called again, with a smaller `size`, until its memory suffices.
+
+        count: the items of the work. It must see to it that each of its passes has at most `size` of them,
+        and that it can be called again. Raises torch's OutOfMemoryError where even one item is too much.
+        """
+        while True:
             try:
-                done.append(work(part))
+                return work()
             except torch.OutOfMemoryError:
-                if part.stop - begin == 1:
+                tried = min(self.size, count)
+                if tried == 1:
                     raise
-                self.size = max(1, (part.stop - begin) // 2)
-            else:
-                begin = part.stop
-                continue
             # Outside of `except`, because the error holds the tensors of the pass that failed.
+            self.size = tried // 2
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             log.warning("the device ran out of memory; from now on there are %d %s", self.size, self.what)
-            if undo:
-                undo()
-                done = []
-                begin = 0
-        return done
 
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:

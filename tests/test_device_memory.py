@@ -6,13 +6,17 @@ import logging
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ccd_core.baselines.with_labels.semantic_head import SemanticClassifier
 from ccd_core.clip.teacher import ClipTeacher, PromptedClip
 from ccd_core.device_memory import Pass
 from ccd_core.execution import run_ccd
+from ccd_core.method.classifier import CamClassifier
 from ccd_core.runs.run import Run
 from ccd_core.settings.sections import ClipSettings
+from ccd_core.training.checkpoint import load_checkpoint
+from ccd_core.training.passes import InPasses
 from tests.support import tiny_config
 
 
@@ -37,17 +41,16 @@ def test_a_pass_is_halved_until_it_fits_and_stays_so(caplog):
     assert len(limit.run(4, work)) == 2
 
 
-def test_what_must_be_begun_again_is_undone_first():
-    undone = []
+def test_work_that_cannot_be_done_by_parts_is_begun_again_with_less():
+    limit = Pass("items")
+    tried = []
 
-    def work(part: slice) -> int:
-        if part.start == 4 and part.stop == 8:
-            full()
-        return part.stop - part.start
+    def work() -> str:
+        tried.append(min(limit.size, 9))
+        return full() if limit.size > 2 else "done"
 
-    limit = Pass("items", 4)
-    assert limit.run(8, work, lambda: undone.append(True)) == [2, 2, 2, 2]
-    assert undone == [True]
+    assert limit.fitting(9, work) == "done"
+    assert tried == [9, 4, 2]
 
 
 def test_one_item_that_does_not_fit_is_an_error():
@@ -70,23 +73,77 @@ def test_clip_gives_the_same_embeddings_where_memory_runs_out(monkeypatch):
     assert clip.limit.size == 2
 
 
-def test_a_training_step_keeps_its_batch_by_adding_up_gradients(tiny_scenes, tmp_path, monkeypatch):
+def network_of_rows(*layers: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def gradients(network: nn.Module, images: Tensor, passes: int) -> list[Tensor]:
+    """Of a loss in which every image has to do with every other."""
+    wrapped = InPasses(network)
+    wrapped.count = passes
+    torch.manual_seed(1)
+    answers = wrapped(images)
+    (answers @ answers.T).square().mean().backward()
+    return [parameter.grad for parameter in network.parameters()]
+
+
+def test_passes_give_the_gradients_of_the_whole_batch():
+    images = torch.rand(5, 3, 8, 8)
+    whole = gradients(network_of_rows(nn.ReLU()), images, 1)
+    for passes in (2, 5):
+        torch.testing.assert_close(gradients(network_of_rows(nn.ReLU()), images, passes), whole)
+
+
+def test_what_a_pass_leaves_behind_is_left_once_though_it_is_computed_twice():
+    """Batch norm moves its running mean, and dropout draws, in a pass and not in its repetition."""
+    images = torch.rand(6, 3, 8, 8)
+    network = network_of_rows(nn.BatchNorm2d(4, momentum=0.5))
+    maps = [network[0](part).mean((0, 2, 3)) for part in images.tensor_split(2)]
+    gradients(network, images, 2)
+    torch.testing.assert_close(network[1].running_mean, 0.25 * maps[0] + 0.5 * maps[1])
+    assert network[1].momentum == 0.5
+    network = network_of_rows(nn.Dropout(0.5))
+    gradients(network, images, 3)
+    drawn = torch.rand(1)
+    with torch.no_grad():
+        torch.manual_seed(1)
+        for part in images.tensor_split(3):
+            network(part)
+    assert drawn == torch.rand(1)
+
+
+@pytest.fixture
+def holds_8_images(monkeypatch) -> list[int]:
+    """The device holds 8 images of a training step. Returns how many each pass had."""
+    sizes: list[int] = []
+    for kind in (CamClassifier, SemanticClassifier):
+
+        def forward_few(self, x, forward=kind.forward, **options):
+            if self.training and torch.is_grad_enabled():
+                sizes.append(len(x) if len(x) <= 8 else full())
+            return forward(self, x, **options)
+
+        monkeypatch.setattr(kind, "forward", forward_few)
+    return sizes
+
+
+SHORT = {"epochs": 2, "warmup_epochs": 1, "batch_size": 16, "keep": "last"}
+
+
+def test_a_training_step_keeps_its_batch(tiny_scenes, tmp_path, holds_8_images):
     """The device holds 8 images; a batch has 16. The steps, and so the epochs, are as many as before."""
-    from ccd_core.method.classifier import CamClassifier
-
-    forward = CamClassifier.forward
-    sizes = []
-
-    def forward_few(self, x, return_cam=False):
-        if self.training:
-            if len(x) > 8:
-                full()
-            sizes.append(len(x))
-        return forward(self, x, return_cam)
-
-    monkeypatch.setattr(CamClassifier, "forward", forward_few)
-    config = tiny_config(tiny_scenes, training={"epochs": 1, "warmup_epochs": 0, "batch_size": 16})
-    run = run_ccd(config, tmp_path / "run")
+    run = run_ccd(tiny_config(tiny_scenes, training=SHORT), tmp_path / "run")
     assert Run.open(run.path).status == "finished"
-    assert max(sizes) == 8 and len(run.load_metrics()) == 1
-    assert "images in one pass of a training step" in run.file("log.txt").read_text()
+    # Of batches of 16, 16 and 8 images, the large ones go twice; with strong copies in the second epoch.
+    assert max(holds_8_images) == 8 and sum(holds_8_images) == 3 * (2 * 32 + 8)
+    assert "there are 8 images in one pass of a training step" in run.file("log.txt").read_text()
+
+
+def test_so_do_the_other_methods_whose_state_counts_a_step_once(tiny_scenes, tmp_path, holds_8_images):
+    """SST's loss needs pairs of images of the whole batch, and it remembers what it has seen."""
+    config = tiny_config(tiny_scenes, training=SHORT).with_method("sst").changed(method={"head_width": 16})
+    run = run_ccd(config, tmp_path / "run")
+    assert run.status == "finished" and max(holds_8_images) == 8
+    state = load_checkpoint(run.file("checkpoints", "last.safetensors")).method
+    assert state["seen"] == 2 * 40

@@ -84,12 +84,11 @@ def _as_user_error(error: BaseException, run: Run) -> BaseException:
     """A sentence for running out of memory or disk, which a user can put right; others as they are."""
     if type(error).__name__ == "OutOfMemoryError":  # torch's; this module does without torch
         stage = run.state.get("stage", "start")
-        key = "training.batch_size" if stage in ("warm-up", "training") else "clip.batch_size"
-        section, _, name = key.partition(".")
-        value = getattr(getattr(run.config, section), name)
-        smaller = 1 if isinstance(value, str) else max(1, value // 2)
+        trains = stage in ("warm-up", "training", "scores")
+        settings = "classifier.image_size or training.batch_size" if trains else "clip.size or clip.model"
         return UserError(
-            f"The GPU ran out of memory in stage {stage}; try --set {key}={smaller} in a new run."
+            f"The GPU ran out of memory in stage {stage}, even with one image at a time; try a smaller "
+            f"{settings} in a new run."
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"The disk that holds {run.path} is full; free some space and resume.")

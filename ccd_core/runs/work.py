@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,8 @@ class Work:
     """A run's settings and folder, the device, the processes that share the work, and the progress that they
     report.
 
-    run: None for a measurement that leaves no files; its results then stay in memory.
+    run: None for a measurement that leaves no files; its results then stay in memory. images_a_pass: how many
+    images a training step gives the network at once in one process, at most.
     """
 
     config: CCDConfig
@@ -33,6 +35,7 @@ class Work:
     run: Run | None = None
     progress: Progress = field(default_factory=Progress)
     team: Team = ALONE
+    images_a_pass: int = sys.maxsize
 
     @property
     def folder(self) -> Run:

@@ -7,6 +7,7 @@ one device, to the bit. In training they share every batch.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -32,13 +33,21 @@ from ccd_core.runs.progress import Reporter
 from ccd_core.runs.run import Run
 from ccd_core.runs.team import ALONE, Team
 
+log = logging.getLogger("ccd")
+
+
+class StepTooLarge(Exception):
+    """A step of several processes ran out of memory with so many images in one pass, in one of them."""
+
 
 def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -> None:
     """Compute the run with one process for each of `devices`, and return when it is finished.
 
     devices: such as "cuda:0" and "cuda:1", or "cpu:0" and "cpu:1", which share the cores. reporter is called
-    as in `run_ccd`. Raises UserError with the message of the process that failed first, after all have ended.
-    Raises Stopped if this process receives SIGTERM, and KeyboardInterrupt for SIGINT.
+    as in `run_ccd`. Where a training step runs out of memory, all processes begin again at the last
+    checkpoint, with half as many images in one pass. Raises UserError with the message of the process that
+    failed first, after all have ended. Raises Stopped if this process receives SIGTERM, and KeyboardInterrupt
+    for SIGINT.
     """
     from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -56,15 +65,25 @@ def launch(run: Run, devices: Sequence[str], reporter: Reporter | None = None) -
         logs_specs=DefaultLogsSpecs(),
     )
     kind = devices[0].partition(":")[0]
+    images = sys.maxsize
     with _environment(devices), _relayed(run, reporter):
-        try:
-            elastic_launch(config, sys.executable)(
-                "-m", "ccd_core.worker", str(run.path), kind, str(os.getpid())
+        while True:
+            words = ("-m", "ccd_core.worker", str(run.path), kind, str(os.getpid()), str(images))
+            try:
+                elastic_launch(config, sys.executable)(*words)
+                return
+            except SignalException as ending:
+                raise (KeyboardInterrupt if ending.sigval == signal.SIGINT else Stopped) from None
+            except ChildFailedError as error:
+                tried = _too_many_images(error.failures)
+                if tried is None:
+                    raise UserError(_what_failed(error.failures, devices)) from None
+            images = tried // 2
+            log.warning(
+                "a device ran out of memory; all begin again at the last checkpoint, with %d images in one "
+                "pass of a training step",
+                images,
             )
-        except SignalException as ending:
-            raise (KeyboardInterrupt if ending.sigval == signal.SIGINT else Stopped) from None
-        except ChildFailedError as error:
-            raise UserError(_what_failed(error.failures, devices)) from None
 
 
 @contextmanager
@@ -98,6 +117,24 @@ def _relayed(run: Run, reporter: Reporter | None) -> AbstractContextManager[None
     return meanwhile(relay, "progress")
 
 
+def _too_many_images(failures: dict) -> int | None:
+    """The images of the pass that a process had no memory for; None if nothing of the kind happened.
+
+    The other processes fail with it, in their own words.
+    """
+    begin = f"{StepTooLarge.__name__}: "
+    for failure in failures.values():
+        message = _message_of(failure)
+        if message.startswith(begin):
+            return int(message.removeprefix(begin))
+    return None
+
+
+def _message_of(failure: Any) -> str:
+    """What a process said last, with the name of its error before it."""
+    return failure.message["message"] if isinstance(failure.message, dict) else failure.message
+
+
 def _what_failed(failures: dict, devices: Sequence[str]) -> str:
     """A sentence about the process that failed first.
 
@@ -105,7 +142,7 @@ def _what_failed(failures: dict, devices: Sequence[str]) -> str:
     signal killed or, if there is none, the one with the earliest time.
     """
     rank, failure = min(failures.items(), key=lambda item: (item[1].exitcode >= 0, item[1].timestamp))
-    message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
+    message = _message_of(failure)
     if message.startswith("UserError: "):
         return message.removeprefix("UserError: ")
     how = f"was ended by {failure.signal_name()}" if failure.exitcode < 0 else f"failed ({message})"
@@ -195,8 +232,9 @@ def _batch_norm(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
         assert layer.running_mean is not None
         assert layer.running_var is not None
         assert layer.num_batches_tracked is not None
-        layer.running_mean.lerp_(mean, layer.momentum or 0.1)
-        layer.running_var.lerp_(variance * count / (count - 1), layer.momentum or 0.1)
+        momentum = 0.1 if layer.momentum is None else layer.momentum
+        layer.running_mean.lerp_(mean, momentum)
+        layer.running_var.lerp_(variance * count / (count - 1), momentum)
         layer.num_batches_tracked.add_(1)
     scale = torch.rsqrt(variance + layer.eps) * layer.weight
     return (centred * scale[:, None, None] + layer.bias[:, None, None]).to(x.dtype)

@@ -1,6 +1,6 @@
 """What a method brings to the common trainer: its loss, and what it remembers from epoch to epoch.
 
-CCD itself needs none of this. The methods of `ccd_core/baselines` each have an `Objective`.
+CCD's is in `ccd_core/training/ccd.py`. The methods of `ccd_core/baselines` each have an `Objective`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from ccd_core.errors import UserError
 class Batch(NamedTuple):
     """What a loss is told of one step."""
 
-    indices: Tensor  # [B] int64, which training images these are
+    indices: Tensor  # [B] int64 on the CPU, which training images these are
     labels: Tensor  # [B, C] float32, their rows of `Objective.labels`
     epoch: int  # the index of the epoch
     epochs: int  # how many epochs there are in all
+    strong: Tensor | None = None  # [B, 3, S, S], strong copies, after warm-up if the objective wants them
 
 
 class Objective:
@@ -28,7 +29,10 @@ class Objective:
 
     labels: [N, C] float32, in the code of the method: either soft labels in [0, 1], or -1 for a known
     negative, 0 for unknown and 1 for a known positive. They stay as they are; labels that change are state.
+    wants_strong: whether the loss after warm-up also needs strongly augmented copies of the images.
     """
+
+    wants_strong = False
 
     def __init__(self, labels: np.ndarray):
         self.labels = np.asarray(labels, np.float32)
@@ -40,10 +44,14 @@ class Objective:
     def loss_of(self, model: Any, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss, and the logits [B, C], of normalised images [B, 3, S, S].
 
-        A method whose loss needs more of the network than its logits overrides this.
+        A method whose loss needs more of the network than its logits overrides this. It is called again for
+        the same step where the device runs out of memory, so what it remembers is changed in `end_of_step`.
         """
         logits = model(images)
         return self.loss(logits, batch), logits
+
+    def end_of_step(self) -> None:
+        """Update the state. Called after each step."""
 
     def end_of_epoch(self, epoch: int, epochs: int, scores: np.ndarray) -> None:
         """Update the state. Called after each epoch, with the index of the epoch and its number of all.

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +24,12 @@ from ccd_core.files import write_json
 from ccd_core.machine.signals import step_by_step
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.early_stop import first_local_minimum
-from ccd_core.method.losses import ccd_loss
 from ccd_core.runs.progress import Phase, Stage
 from ccd_core.runs.team import ALONE, Team
 from ccd_core.runs.work import Work
 from ccd_core.training.augment import augment
 from ccd_core.training.averaging import AveragedWeights
+from ccd_core.training.ccd import Ccd
 from ccd_core.training.checkpoint import (
     Checkpoint,
     EpochState,
@@ -40,9 +40,10 @@ from ccd_core.training.checkpoint import (
     set_random_state,
     write_tensors,
 )
-from ccd_core.training.distributed import wrap_ddp
+from ccd_core.training.distributed import StepTooLarge, wrap_ddp
 from ccd_core.training.objective import Batch, Objective
 from ccd_core.training.optimizer import make_optimizer, rate_factor
+from ccd_core.training.passes import InPasses
 from ccd_core.training.tensorboard import EventFile
 
 log = logging.getLogger("ccd")
@@ -51,6 +52,7 @@ STAGE_OF: dict[Phase, Stage] = {"warm-up": "warm-up", "main": "training"}
 # Called after each epoch with the model and the processes that share the work. Returns mAP in [0, 1], or None
 # if it is not known. The value is logged, and no decision depends on it.
 Validate = Callable[[CamClassifier, Team], float | None]
+Result = TypeVar("Result")
 
 
 class Trainer:
@@ -61,23 +63,24 @@ class Trainer:
 
         objective: the loss and the state of another method; None for CCD.
         """
-        self.objective = objective
+        self.objective = objective or Ccd(work.config.training)
         self.work = work
         self.run = work.folder
         self.settings = work.config.training
         self.accelerator = work.accelerator
         self.seed = work.config.seed
-        more = objective.parameter_groups(self.settings.learning_rate) if objective else []
+        more = self.objective.parameter_groups(self.settings.learning_rate)
         on_gpu = self.accelerator.device.type == "cuda"
         optimizer = make_optimizer(
             model, self.settings, more, fused=on_gpu and self.accelerator.mixed_precision != "fp16"
         )
-        self.pass_of = Pass("images in one pass of a training step")
+        self.limit = Pass("images in one pass of a training step", work.images_a_pass)
         self.base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         channels_last = model.to(memory_format=torch.channels_last)
         self.plain_model: CamClassifier = self.accelerator.prepare_model(channels_last, evaluation_mode=True)
         self.optimizer = self.accelerator.prepare_optimizer(optimizer)
-        self.model: torch.nn.Module = self.plain_model
+        self.passes = InPasses(self.plain_model)
+        self.model: torch.nn.Module = self.passes  # for several devices, what wraps it
         self.average = AveragedWeights(self.plain_model, self.settings.average)
         self.team = ALONE  # the processes that share the batches of the present phase
         self.epoch = 0  # the index of the next epoch
@@ -98,10 +101,11 @@ class Trainer:
         until = min(self.settings.warmup_epochs, epochs) if update else epochs
         if self.epoch >= until:
             return
+        self.objective.labels = labels
         if not update or self.settings.warmup_on == "all":
-            self._train_until(until, "warm-up", self.work.team, images, labels, validate)
+            self._train_until(until, "warm-up", self.work.team, images, validate)
         elif self.work.team.first:
-            self._train_until(until, "warm-up", ALONE, images, labels, validate)
+            self._train_until(until, "warm-up", ALONE, images, validate)
             self.work.team.wait()
         else:
             self.work.team.wait()
@@ -109,19 +113,18 @@ class Trainer:
 
     def train(self, images: DecodedImages, labels: np.ndarray, validate: Validate | None = None) -> None:
         """Train on the final labels [N, C], until the last epoch or the early stop (Eq. 8, Sec. 4.1)."""
-        self._train_until(self.settings.epochs, "main", self.work.team, images, labels, validate)
+        self.objective.labels = labels
+        self._train_until(self.settings.epochs, "main", self.work.team, images, validate)
 
     def fit(self, images: DecodedImages, validate: Validate | None = None) -> None:
         """Train another method, on the labels of its objective, for as many epochs as CCD.
 
         The first `warmup_epochs` do not count for the early stop, as they do not for CCD.
         """
-        assert self.objective is not None
-        labels = self.objective.labels
         until = min(self.settings.warmup_epochs, self.settings.epochs)
         if self.epoch < until:
-            self._train_until(until, "warm-up", self.work.team, images, labels, validate)
-        self.train(images, labels, validate)
+            self._train_until(until, "warm-up", self.work.team, images, validate)
+        self._train_until(self.settings.epochs, "main", self.work.team, images, validate)
 
     def _train_until(
         self,
@@ -129,13 +132,12 @@ class Trainer:
         phase: Phase,
         team: Team,
         images: DecodedImages,
-        labels: np.ndarray,
         validate: Validate | None,
     ) -> None:
         self._share_with(team)
         while self.epoch < until and not self._stopped(phase):
             began = time.time() - (self.inside.seconds if self.inside else 0)
-            loss, train_map = self._one_epoch(images, labels, phase)
+            loss, train_map = self._one_epoch(images, phase)
             with self.average.applied(self.plain_model):
                 score = validate(self.plain_model, self.team) if validate else None
             row: Row = {
@@ -162,11 +164,11 @@ class Trainer:
             team.wait()
 
     def _share_with(self, team: Team) -> None:
-        if team.size > 1 and self.model is self.plain_model:
-            self.model = wrap_ddp(self.plain_model, self.accelerator)
+        if team.size > 1 and self.model is self.passes:
+            self.model = wrap_ddp(self.passes, self.accelerator)
         self.team = team
 
-    def _one_epoch(self, images: DecodedImages, labels: np.ndarray, phase: Phase) -> tuple[float, float]:
+    def _one_epoch(self, images: DecodedImages, phase: Phase) -> tuple[float, float]:
         """Train one epoch, or the rest of it. Returns the mean loss and, in [0, 1], the mAP on the labels.
 
         mAP compares the labels with the predictions made during the epoch, each before its own step.
@@ -174,6 +176,7 @@ class Trainer:
         # The random numbers of an epoch depend on the seed and its index only.
         torch.manual_seed(1_000_003 * (self.seed + 1) + self.epoch)
         settings = self.settings
+        labels = self.objective.labels
         device = self.accelerator.device
         team = self.team
         began = time.time()
@@ -220,17 +223,12 @@ class Trainer:
                     if asked_to_stop():
                         raise Stopped
         _write_rows(scores, predicted)
-        positive = self._positives(labels).astype(np.float32)
+        positive = self.objective.positives().astype(np.float32)
         mean_loss = torch.stack(losses).mean(0, keepdim=True).cpu().numpy()
         loss_of_all = team.all_reduce(mean_loss)[0] / team.size
         train_map = mean_average_precision(team.all_reduce(scores), positive)
-        if self.objective:
-            self.objective.end_of_epoch(self.epoch, settings.epochs, scores)
+        self.objective.end_of_epoch(self.epoch, settings.epochs, scores)
         return float(loss_of_all), train_map
-
-    def _positives(self, labels: np.ndarray) -> np.ndarray:
-        """[N, C] bool, which training labels count as positive for the mAP on them."""
-        return self.objective.positives() if self.objective else labels >= self.settings.positive_label
 
     def _step(
         self,
@@ -241,56 +239,54 @@ class Trainer:
         batch_size: int,
         part: slice,
     ) -> tuple[Tensor, Tensor]:
-        """Make one step (Eq. 8). Returns the loss and the logits [B, C] of the weak copy, both detached.
+        """Make one step. Returns the loss and the logits [B, C] of the weak copies, both detached.
 
         pixels: [B, 3, S, S] uint8, this process's `part` of a batch of `batch_size` images; indices: [B],
-        which images these are; target: [B, C] labels.
+        which images these are; target: [B, C] labels. Where the device runs out of memory, the images go
+        through the network in several passes (`InPasses`).
         """
-        with_strong = phase == "main" and self.settings.beta > 0 and self.objective is None
+        with_strong = phase == "main" and self.objective.wants_strong
         weak, strong = augment(pixels, self.settings, with_strong, batch_size, part)
-        self.optimizer.zero_grad()
-        if self.objective is None and self.team.size == 1:
-            loss, logits = self._accumulated(weak, strong, target)
-            self.optimizer.step()
-            return loss, logits
-        if self.objective:
-            batch = Batch(
-                torch.as_tensor(indices).to(target.device), target, self.epoch, self.settings.epochs
-            )
+        rows = torch.as_tensor(indices)
+        batch = Batch(rows, target, self.epoch, self.settings.epochs, strong)
+        device = self.accelerator.device
+        random = random_state(device)
+        shared = batch_size >= self.team.size > 1
+        most = -(-batch_size // self.team.size) if shared else batch_size  # images of one process
+        fewest = batch_size // self.team.size if shared else batch_size
+
+        def gradients() -> tuple[Tensor, Tensor]:
+            set_random_state(random, device)
+            self.optimizer.zero_grad()
+            # As many in all processes, which share what batch norm sees in each pass.
+            self.passes.count = min(-(-most // self.limit.size), fewest)
             loss, logits = self.objective.loss_of(self.model, weak, batch)
-        else:
-            logits = self.model(weak)
-            strong_logits = None if strong is None else self.model(strong)
-            loss = ccd_loss(logits, target, strong_logits, self.settings.beta)
-        if batch_size >= self.team.size > 1:
-            # Gradients are averaged over the processes, whose parts may differ by one image.
-            loss = loss * (len(pixels) * self.team.size / batch_size)
-        self.accelerator.backward(loss)
-        self.optimizer.step()
-        return loss.detach(), logits.detach()
-
-    def _accumulated(self, weak: Tensor, strong: Tensor | None, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of a batch's loss. Returns the loss and the logits [B, C], both detached.
-
-        The batch is one pass. Where the device runs out of memory, it becomes several, whose gradients add up
-        to those of the batch's mean loss. Batch norm then has statistics of one pass and not of the batch.
-        """
-        count = len(weak)
-
-        def one_pass(images: slice) -> tuple[Tensor, Tensor]:
-            logits = self.model(weak[images])
-            strong_logits = None if strong is None else self.model(strong[images])
-            loss = ccd_loss(logits, target[images], strong_logits, self.settings.beta)
-            size = len(logits)
-            if size < count:
-                loss = loss * (size / count)
+            if shared:
+                # Gradients are averaged over the processes, whose parts may differ by one image.
+                loss = loss * (len(pixels) * self.team.size / batch_size)
             self.accelerator.backward(loss)
             return loss.detach(), logits.detach()
 
-        passes = self.pass_of.run(count, one_pass, self.optimizer.zero_grad)
-        if len(passes) == 1:
-            return passes[0]
-        return torch.stack([loss for loss, _ in passes]).sum(), torch.cat([logits for _, logits in passes])
+        if self.team.size == 1:
+            loss, logits = self.limit.fitting(batch_size, gradients)
+        else:
+            loss, logits = self._together(gradients, most)
+        self.optimizer.step()
+        self.objective.end_of_step()
+        return loss, logits
+
+    def _together(self, gradients: Callable[[], Result], images: int) -> Result:
+        """`gradients()`, computed by several processes. None of them can begin again without the others.
+
+        images: of one process at most. Raises StepTooLarge where it runs out of memory, but for one image.
+        """
+        tried = min(images, self.limit.size)
+        try:
+            return gradients()
+        except torch.OutOfMemoryError:
+            if tried == 1:
+                raise
+        raise StepTooLarge(tried)
 
     def _stop_between_steps(self) -> Any:
         """A context that yields a function, which says whether to stop.
@@ -345,7 +341,7 @@ class Trainer:
         if not self.work.team.first:
             return
         optimizer = self.optimizer.state_dict()["state"]
-        method = self.objective.state() if self.objective else {}
+        method = self.objective.state()
         weights = self.plain_model.state_dict()
         average = self.average.state()
         checkpoint = Checkpoint(self.epoch, self.rows, weights, optimizer, inside, method, average)
@@ -362,8 +358,7 @@ class Trainer:
         self.rows = checkpoint.rows
         self.plain_model.load_state_dict(checkpoint.model)
         self.average.load_state(checkpoint.average)
-        if self.objective:
-            self.objective.load_state(checkpoint.method)
+        self.objective.load_state(checkpoint.method)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": checkpoint.optimizer, "param_groups": groups})
         self.inside = checkpoint.inside

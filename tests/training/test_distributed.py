@@ -127,3 +127,38 @@ def test_devices_that_are_not_there_are_said_before_anything_starts(config, tmp_
         pytest.skip("this machine has a GPU")
     with pytest.raises(UserError, match="no usable CUDA GPU"):
         run_ccd(config.changed(device="cuda:0,1"), Path(tmp_path) / "run")
+
+
+FULL = """
+import os
+import torch
+
+if os.environ.get("LOCAL_RANK") == "1":  # one of the two processes, and not the one that launches them
+    from ccd_core.method.classifier import CamClassifier
+
+    forward = CamClassifier.forward
+
+    def forward_few(self, x, return_cam=False):
+        if self.training and torch.is_grad_enabled() and len(x) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(self, x, return_cam)
+
+    CamClassifier.forward = forward_few
+"""
+
+
+@pytest.mark.slow
+def test_where_one_of_two_runs_out_of_memory_both_go_on_with_half_and_the_labels_are_the_same(
+    config, on_one, environment, tmp_path
+):
+    """The second process holds 3 of the 6 images that it gets of a batch."""
+    (tmp_path / "sitecustomize.py").write_text(FULL)
+    run = Run.create(tmp_path / "run", config.changed(device="cpu:0,1"), on_one.classes)
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = start(run, environment | {"PYTHONPATH": paths})
+    said = process.communicate(timeout=100)[0]
+    assert process.returncode == 0, said
+    assert run.status == "finished" and "3 images in one pass" in run.file("log.txt").read_text()
+    assert_same_labels(on_one, run)
+    assert run.load_metrics()["phase"].tolist() == ["warm-up", "warm-up", "main", "main"]
+    assert run.load_metrics()["loss"].tolist() == pytest.approx(on_one.load_metrics()["loss"], abs=0.05)

@@ -52,7 +52,7 @@ class Game(Objective):
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         if batch.epoch < self.options.first_epochs:
             return entry_losses(logits, batch.labels).mean()
-        y = self.y[batch.indices.cpu()].to(logits.device)
+        y = self.y[batch.indices].to(logits.device)
         unknown = batch.labels == 0
         losses = entry_losses(logits, torch.where(unknown, y, batch.labels))
         last = max(1, batch.epochs - 1)

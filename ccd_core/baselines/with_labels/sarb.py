@@ -68,8 +68,11 @@ class Sarb(Objective):
                 chosen = self.prototypes[:, int(torch.randint(PROTOTYPES, ()))]
                 mixed = mixed_prototypes(features, labels, chosen, self.has_prototypes, of_prototypes)
                 loss = loss + known_bce(classify(model, mixed[0]), mixed[1])
-        self.memory.store(features, labels)
+        self.last = features.detach(), labels
         return loss, logits
+
+    def end_of_step(self) -> None:
+        self.memory.store(*self.last)
 
     def end_of_epoch(self, epoch: int, epochs: int, scores: np.ndarray) -> None:
         with torch.no_grad():

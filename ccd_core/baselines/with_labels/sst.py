@@ -98,9 +98,13 @@ class Sst(Objective):
                 within = found_within(together, labels, float(self.threshold))
                 across = found_across(self.memory.similarity(features), labels, float(self.threshold))
             loss = loss + known_bce(logits, within) + known_bce(logits, across)
-        self.memory.store(features, labels)
-        self.seen += len(images)
+        self.last = features.detach(), labels
         return loss, logits
+
+    def end_of_step(self) -> None:
+        features, labels = self.last
+        self.memory.store(features, labels)
+        self.seen += len(labels)
 
     def end_of_epoch(self, epoch: int, epochs: int, scores: np.ndarray) -> None:
         if epoch >= first_epoch(self.options, epochs):

@@ -51,7 +51,7 @@ class Cdul(Objective):
         self.now = torch.from_numpy(self.labels).clamp(LEAST, 1 - LEAST)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        return entry_losses(logits, self.now[batch.indices.cpu()].to(logits.device)).mean()
+        return entry_losses(logits, self.now[batch.indices].to(logits.device)).mean()
 
     def end_of_epoch(self, epoch: int, epochs: int, scores: np.ndarray) -> None:
         if epoch + 1 >= self.options.first_epochs:

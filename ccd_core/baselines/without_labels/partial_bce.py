@@ -46,7 +46,7 @@ class PartialBce(Objective):
         self.now = torch.from_numpy(self.labels.copy())  # with what the curriculum has filled in
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        labels = self.now[batch.indices.cpu()].to(logits.device)
+        labels = self.now[batch.indices].to(logits.device)
         return partial_bce(logits, labels, self.options)
 
     def end_of_epoch(self, epoch: int, epochs: int, scores: np.ndarray) -> None:

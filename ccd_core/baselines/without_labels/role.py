@@ -56,7 +56,7 @@ class Role(Objective):
         self.table = nn.Parameter(first_estimates(self.labels, seed).to(device))
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        estimates = self.table[batch.indices]
+        estimates = self.table[batch.indices.to(self.table.device)]
         k = self.options.expected
         of_classifier = one_half(logits, torch.sigmoid(estimates).detach(), batch.labels, k)
         of_table = one_half(estimates, torch.sigmoid(logits).detach(), batch.labels, k)
