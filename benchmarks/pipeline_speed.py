@@ -3,6 +3,7 @@
 python benchmarks/pipeline_speed.py measure [--json FILE] [--write FILE.md]    each stage, in pairs
 python benchmarks/pipeline_speed.py estimate FILE     full VOC 2012, COCO and NUS-WIDE runs from it
 python benchmarks/pipeline_speed.py scale             cost an image from 1x to 16x as many images
+python benchmarks/pipeline_speed.py warm              labelling again, from the cache
 python benchmarks/pipeline_speed.py labels            label mAP in fp32 and in the device's precision
 
 The baseline is what a first implementation does, and what the authors' loop does: one image and one crop at a
@@ -135,25 +136,19 @@ def idle_share(device: torch.device, work: Callable[[], Any]) -> float | None:
     """The share of the time between the first and the last kernel in which none is at work."""
     if device.type != "cuda":
         return None
-    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
+
+    from ccd_core.profiling import busy_seconds, device_work
 
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as trace:
         work()
         torch.cuda.synchronize(device)
-    spans = sorted(
-        (event.time_range.start, event.time_range.end)
-        for event in trace.events()
-        if event.device_type == DeviceType.CUDA
-    )
-    if not spans:
+    found = device_work(trace.events())
+    if not found:
         return None
-    busy = 0.0
-    until = spans[0][0]
-    for begin, end in spans:
-        busy += max(0.0, end - max(begin, until))
-        until = max(until, end)
-    return 1 - busy / (until - spans[0][0])
+    begin = min(event.time_range.start for event in found)
+    end = max(event.time_range.end for event in found)
+    return 1 - busy_seconds(found) / ((end - begin) / 1e6)
 
 
 # -- what is measured ---------------------------------------------------------------------------------
@@ -581,6 +576,38 @@ def median_of(clock: Clock, work: Callable[[], Any]) -> float:
     return statistics.median(clock.seconds(work) for _ in range(5))
 
 
+def warm(arguments: argparse.Namespace) -> None:
+    """Stage `global` of drawn scenes with the demo CLIP, with an empty cache and then with a full one."""
+    from ccd_core.clip.teacher import load_teacher
+    from ccd_core.config import CCDConfig
+    from ccd_core.data import open_dataset
+    from ccd_core.machine.device import make_accelerator
+    from ccd_core.runs.run import Run
+    from ccd_core.runs.work import Work
+    from ccd_core.stages.global_labels import global_outputs
+    from ccd_core.toy.scenes import write_dataset
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CCD_HOME"] = f"{folder}/home"
+        write_dataset(Path(folder) / "scenes", {"train": arguments.images, "val": 4})
+        config = CCDConfig.preset("demo").changed(data={"spec": f"demo:{folder}/scenes", "workers": 0})
+        dataset = open_dataset(config.data.spec)
+        accelerator = make_accelerator(arguments.device, arguments.precision)
+        clock = Clock(accelerator.device)
+        clip = load_teacher(config.clip, dataset.classes, accelerator)
+        images = dataset.splits["train"]
+
+        def label(name: str) -> float:
+            work = Work(config, accelerator, Run.create(f"{folder}/{name}", config, dataset.classes))
+            return clock.seconds(lambda: global_outputs(clip, images, work))
+
+        first = label("first")
+        again = [label(f"again-{number}") for number in range(3)]
+    ratios = sorted(first / max(seconds, 1e-3) for seconds in again)
+    print(f"{arguments.images} images: {first:.2f} s, again {statistics.median(again):.3f} s")
+    print(f"times as fast: {ratios[1]:.0f} ({ratios[0]:.0f} to {ratios[2]:.0f})")
+
+
 def labels(arguments: argparse.Namespace) -> None:
     """The demo CLIP's probabilities of drawn scenes in fp32, unfolded, one by one, and as a run has them."""
     from ccd_core.clip.teacher import load_teacher
@@ -622,7 +649,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, images in (("measure", 3), ("scale", 8), ("labels", 400)):
+    for name, images in (("measure", 3), ("scale", 8), ("warm", 512), ("labels", 400)):
         command = commands.add_parser(name)
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument("--precision", default="auto", help="of ours: auto, fp32, bf16 or fp16")
@@ -642,4 +669,6 @@ if __name__ == "__main__":
             command.add_argument("--write", type=Path, help="file for the table, as Markdown")
     commands.add_parser("estimate").add_argument("file", type=Path, help="what `measure --json` wrote")
     given = parser.parse_args()
-    {"measure": measure, "estimate": estimate, "scale": scale, "labels": labels}[given.command](given)
+    {"measure": measure, "estimate": estimate, "scale": scale, "warm": warm, "labels": labels}[given.command](
+        given
+    )

@@ -13,6 +13,12 @@ import torch
 
 log = logging.getLogger("ccd")
 Result = TypeVar("Result")
+SAY_FULL = (
+    "CUDA error: out of memory",  # of what torch does not allocate itself, such as pinned memory
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+)
 
 
 class Pass:
@@ -53,16 +59,23 @@ class Pass:
         while True:
             try:
                 return work()
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
                 tried = min(self.size, count)
-                if tried == 1:
+                if not is_out_of_memory(error):
                     raise
+                if tried == 1:
+                    raise torch.OutOfMemoryError(str(error)) from None
             # Outside of `except`, because the error holds the tensors of the pass that failed.
             self.size = tried // 2
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             log.warning("the device ran out of memory; from now on there are %d %s", self.size, self.what)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device had too little memory. Libraries below torch say so in errors of their own."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in SAY_FULL)
 
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -77,5 +77,5 @@ def learn(dataset: Dataset, work: Work) -> None:
     teacher_of_validation(clip, val, work)  # for comparison: nothing above sees it
     splits = {"train": train, "val": val}
     shares = clip_shares(clip, splits, global_clip.p_clip, work)  # CLIP's part in predictions
-    write_scores(trainer, splits, scorer, global_clip.p, work, shares)
-    write_likeness_of(trainer.plain_model, train, work)
+    features = write_scores(trainer, splits, scorer, global_clip.p, work, shares)
+    write_likeness_of(features, work)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from ccd_core.files import write_atomic
@@ -29,7 +30,7 @@ SUMMARY = "summary.txt"
 UNTRACED = 2  # reports of a stage before its trace begins; the first batch prepares kernels
 SECONDS = 3.0  # of a trace
 WAITING = ("enumerate(DataLoader)", "DecodedFile")  # operations in which the main thread waits for pictures
-MOVING = ("Memcpy", "cudaMemcpy", "cudaStreamSynchronize", "aten::_local_scalar_dense", "aten::_pin_memory")
+MOVING = ("Memcpy", "aten::_pin_memory")
 ADVICE = {
     "pictures": "more data.workers, a larger data.cache_gb, or smaller picture files",
     "transfer": "larger batches, so that fewer and larger copies are made",
@@ -90,7 +91,7 @@ class _Tracer:
         path = self.run.file(FOLDER, f"{self.stage}.json.gz")
         path.parent.mkdir(exist_ok=True)
         trace.export_chrome_trace(str(path))
-        self.parts[self.stage] = part_of(trace.key_averages(), seconds)
+        self.parts[self.stage] = part_of(trace.events(), seconds)
 
 
 @contextmanager
@@ -106,27 +107,50 @@ def profiled(run: Run, reporter: Reporter | None) -> Iterator[Reporter]:
         write_atomic(run.file(FOLDER, SUMMARY), text)
 
 
-def part_of(averages: Any, seconds: float) -> Part:
-    """What the operations of a trace of so many seconds of the clock add up to."""
+def part_of(events: Sequence[Any], seconds: float) -> Part:
+    """What the operations of a trace of so many seconds of the clock add up to.
+
+    events: the trace's `events()`.
+    """
+    on_device = device_work(events)
     spent = {"pictures": 0.0, "transfer": 0.0, "compute": 0.0}
-    device = 0.0
-    for operation in averages:
-        if operation.key.startswith(WAITING):
-            kind = "pictures"
-        elif operation.key.startswith(MOVING):
-            kind = "transfer"
-        else:
-            kind = "compute"
-        spent[kind] += operation.self_cpu_time_total / 1e6
-        device += operation.self_device_time_total / 1e6
-    on_gpu = device > 0
-    if on_gpu:
-        # The CPU only starts kernels, so what it spends on that counts as Python's work.
-        spent["compute"] = device
+    for event in events:
+        if event.device_type != DeviceType.CPU:
+            continue
+        kind = _kind_of(event.name)
+        # The CPU only starts kernels, so what it spends on that, and on waiting, is not the device's work.
+        if not on_device or kind == "pictures":
+            spent[kind] += event.self_cpu_time_total / 1e6
+    for event in on_device:
+        spent[_kind_of(event.name)] += event.time_range.elapsed_us() / 1e6
     within = min(1.0, seconds / max(sum(spent.values()), 1e-9))  # work of several threads is counted twice
     shares = {kind: within * value / seconds for kind, value in spent.items()}
     shares["python"] = max(0.0, 1 - sum(shares.values()))
-    return Part(seconds, shares, min(1.0, device / seconds) if on_gpu else None)
+    return Part(seconds, shares, min(1.0, busy_seconds(on_device) / seconds) if on_device else None)
+
+
+def _kind_of(name: str) -> str:
+    if name.startswith(WAITING):
+        return "pictures"
+    return "transfer" if name.startswith(MOVING) else "compute"
+
+
+def device_work(events: Sequence[Any]) -> list[Any]:
+    """The kernels and copies among a trace's events; none of a CPU's trace.
+
+    What somebody named a stretch of time, such as `Optimizer.step`, is there too and no work.
+    """
+    return [event for event in events if event.device_type != DeviceType.CPU and not event.is_user_annotation]
+
+
+def busy_seconds(work: Sequence[Any]) -> float:
+    """Seconds in which at least one of a device's kernels or copies goes on."""
+    busy = 0.0
+    until = float("-inf")
+    for begin, end in sorted((event.time_range.start, event.time_range.end) for event in work):
+        busy += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return busy / 1e6
 
 
 def summary(seconds: dict[str, float], parts: dict[str, Part]) -> str:

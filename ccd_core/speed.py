@@ -42,6 +42,8 @@ def measured_seconds(config: CCDConfig, dataset: Dataset) -> dict[str, float]:
         """Seconds an image of a step with so many images."""
         with accelerator.autocast():
             step()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
             began = time.perf_counter()
             steps = 0
             while time.perf_counter() - began < MOMENT:

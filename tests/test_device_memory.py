@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from ccd_core.baselines.with_labels.semantic_head import SemanticClassifier
 from ccd_core.clip.teacher import ClipTeacher, PromptedClip
 from ccd_core.device_memory import Pass
 from ccd_core.execution import run_ccd
+from ccd_core.method import local_views
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.runs.run import Run
 from ccd_core.settings.sections import ClipSettings
@@ -129,6 +131,42 @@ def holds_8_images(monkeypatch) -> list[int]:
 
 
 SHORT = {"epochs": 2, "warmup_epochs": 1, "batch_size": 16, "keep": "last"}
+
+
+def test_views_and_their_maps_are_the_same_where_memory_runs_out(tiny_run, tmp_path, monkeypatch):
+    """The device cuts 2 views at a time, and holds 3 images of a CAM pass."""
+    cut = local_views.crop_batch
+    forward = CamClassifier.forward
+
+    def cut_few(frames, views, *more):
+        return cut(frames, views, *more) if len(views) <= 2 else full()
+
+    def forward_few(self, x, return_cam=False):
+        return forward(self, x, return_cam) if len(x) <= 3 or not return_cam else full()
+
+    monkeypatch.setattr(local_views, "crop_batch", cut_few)
+    monkeypatch.setattr(CamClassifier, "forward", forward_few)
+    run = run_ccd(tiny_run.config, tmp_path / "run")
+    assert run.load_views()["image"].equals(tiny_run.load_views()["image"])
+    p = run.load_view_probabilities()
+    np.testing.assert_allclose(p, tiny_run.load_view_probabilities(), atol=1e-3)
+    said = run.file("log.txt").read_text()
+    assert "2 images in one pass of CLIP" in said and "2 images in one CAM pass" in said
+
+
+@pytest.mark.parametrize("words", ["CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate", "another error"])
+def test_a_library_that_has_no_memory_says_so_in_its_own_words(words):
+    limit = Pass("items")
+
+    def work(part: slice) -> None:
+        if part.stop - part.start > 1:
+            raise RuntimeError(f"CUDA error: {words}")
+
+    if words == "another error":
+        with pytest.raises(RuntimeError, match=words):
+            limit.run(4, work)
+    else:
+        assert len(limit.run(4, work)) == 4
 
 
 def test_a_training_step_keeps_its_batch(tiny_scenes, tmp_path, holds_8_images):

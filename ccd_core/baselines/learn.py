@@ -91,8 +91,8 @@ def learn_baseline(dataset: Dataset, work: Work) -> None:
     trainer = Trainer(make_model(config, len(dataset.classes), **words), work, objective)
     trainer.fit(train, validation(scorer, val, work))
     _write_labels(train, objective, work)
-    write_scores(trainer, {"train": train, "val": val}, scorer, p_global, work)
-    write_likeness_of(trainer.plain_model, train, work)
+    features = write_scores(trainer, {"train": train, "val": val}, scorer, p_global, work)
+    write_likeness_of(features, work)
 
 
 def _setting(work: Work) -> Setting:

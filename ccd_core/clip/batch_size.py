@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ccd_core.device_memory import is_out_of_memory
 from ccd_core.errors import UserError
 from ccd_core.files import write_json
 from ccd_core.paths import home
@@ -67,7 +68,9 @@ def best_batch_size(seconds: Callable[[int], float], limit: float = SECONDS) -> 
     for size in SIZES:
         try:
             passed = seconds(size)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             break
         spent += PASSES * passed
         each = passed / size

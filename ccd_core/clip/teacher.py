@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -118,9 +118,9 @@ class ClipTeacher:
         network, tokenizer = load_network(*place_of(model, pretrained))
         return cls(network, tokenizer, torch.device(device), precision, sigmoid, folded)
 
-    @property
+    @cached_property
     def logit_scale(self) -> float:
-        """1 / tau of Eq. 2."""
+        """1 / tau of Eq. 2. It is fetched once, because the CPU waits for a GPU that is asked."""
         return float(self.model.logit_scale.exp())
 
     @property
@@ -199,7 +199,7 @@ class ClipTeacher:
         """
         logits = self.logit_scale * embeddings @ text.T
         if self.sigmoid:
-            return torch.sigmoid(logits + float(self.model.logit_bias))
+            return torch.sigmoid(logits + self.model.logit_bias.to(logits.device))
         return logits.softmax(-1)
 
     def fingerprint(self) -> str:
@@ -340,9 +340,15 @@ def normalise(
     pixels: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
 ) -> Tensor:
     """Pixels [..., 3, H, W] of 0-255, any dtype, to float32 with mean and standard deviation taken out."""
-    scale = pixels.new_tensor(std, dtype=torch.float32).view(3, 1, 1)
-    shift = pixels.new_tensor(mean, dtype=torch.float32).view(3, 1, 1)
-    return (pixels.float() / 255 - shift) / scale
+    shift = _of_channels(tuple(mean), pixels.device)
+    return (pixels.float() / 255 - shift) / _of_channels(tuple(std), pixels.device)
+
+
+@lru_cache(maxsize=64)
+def _of_channels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """[3, 1, 1] float32 on the device. It stays there, because the CPU would wait for each copy to a GPU."""
+    with torch.inference_mode(False):  # so that training may use it, too
+        return torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1)
 
 
 def _statistics(visual: nn.Module) -> tuple[Sequence[float], Sequence[float]]:

@@ -58,7 +58,8 @@ def check_device(device: str) -> None:
 
 def _best_precision(on_cpu: bool) -> str:
     if not on_cpu:
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        # A GPU without bf16 emulates it, which is slower than fp16.
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     try:
         return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and _cpu_has_bf16() else "fp32"
     except (AttributeError, RuntimeError):

@@ -53,14 +53,15 @@ class CamClassifier(nn.Module):
         self.backbone, channels = make_backbone(backbone, weights, options, sizes)
         self.head = nn.Conv2d(channels, num_classes, 1)
         self.cam_boost = cam_boost
-        self.frozen = frozen_layers(self.backbone, frozen)
-        for layer in self.frozen:
+        self.frozen_share = frozen
+        for layer in frozen_layers(self.backbone, frozen):
             layer.requires_grad_(False)
 
     def train(self, mode: bool = True) -> CamClassifier:
         """As `Module.train`, but frozen layers stay as they are: their statistics do not change either."""
         super().train(mode)
-        for layer in self.frozen:
+        # Found anew, because several GPUs put other layers in the place of batch norms.
+        for layer in frozen_layers(self.backbone, self.frozen_share):
             layer.eval()
         return self
 

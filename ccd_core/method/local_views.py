@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ccd_core.clip.teacher import PromptedClip, batches_of_equal, normalise
 from ccd_core.data.types import Box
+from ccd_core.device_memory import to_device
 from ccd_core.method.boxes import add_offset, within_area
 from ccd_core.method.classifier import CamClassifier
 from ccd_core.method.views import (
@@ -35,7 +36,7 @@ def class_maps_of(
 
     pixels: frames, uint8 [B, 3, S, S]. They are resized to `cam_size` x `cam_size` pixels first.
     """
-    x = pixels.to(accelerator.device)
+    x = to_device(pixels, accelerator.device)
     if x.shape[-1] != cam_size:
         x = F.interpolate(
             x.float(), (cam_size, cam_size), mode="bilinear", align_corners=False, antialias=True
@@ -109,8 +110,13 @@ def clip_probabilities(
     rows: list[int] = []
     answers: list[Tensor] = []
     for batch in batches_of_equal(shapes, clip.batch_size):
-        crops = crop_batch(frames, [views[index] for index in batch], settings.size, clip.round_to)
-        answers.append(clip.view_probabilities(crops))
+        chosen = [views[index] for index in batch]
+
+        def one_pass(part: slice, chosen: list[tuple[int, Box]] = chosen) -> Tensor:
+            crops = crop_batch(frames, chosen[part], settings.size, clip.round_to)
+            return clip.view_probabilities(crops)
+
+        answers += clip.limit.run(len(batch), one_pass)
         rows += batch
     if rows:
         p[rows] = torch.cat(answers).cpu().numpy()

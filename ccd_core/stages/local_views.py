@@ -22,6 +22,7 @@ from torch import Tensor
 from ccd_core.clip.teacher import PromptedClip
 from ccd_core.data.loading import read_usable
 from ccd_core.data.types import Box, ImageList
+from ccd_core.device_memory import Pass, to_device
 from ccd_core.files import replacing, write_json
 from ccd_core.method.boxes import distinct
 from ccd_core.method.classifier import CamClassifier
@@ -31,6 +32,7 @@ from ccd_core.runs.work import Arrays, Work
 
 log = logging.getLogger("ccd")
 BATCH = 8  # images in one CAM pass
+IN_ONE_PASS = "images in one CAM pass"
 CHUNK = 256  # images whose views are written together
 KEPT_BYTES = 2e9  # CAMs of all images that need more disk are computed again in the second pass
 WAITING_BYTES = 400e6  # at most so many bytes of frames wait until their views go to CLIP
@@ -69,25 +71,33 @@ def find_views(model: CamClassifier, clip: PromptedClip, images: ImageList, work
 
 def _scores(model: CamClassifier, images: ImageList, work: Work, advance: Advance) -> np.ndarray:
     """[N, C] float32, the classifier's probabilities at the image size at which CAMs are computed."""
-    cam_size = work.config.classifier.cam_size
-    size = min(cam_size, work.config.views.frame)  # a JPEG is decoded faster at a smaller size
+    frame = work.config.views.frame
+    size = min(work.config.classifier.cam_size, frame)  # a JPEG is decoded faster at a smaller size
+    limit = Pass(IN_ONE_PASS)
 
     def compute(part: slice) -> Arrays:
-        rows: list[np.ndarray] = []
-        maps: list[np.ndarray] = []
+        rows: list[Tensor] = []  # on the device, which is not waited for until the chunk is done
+        maps: list[Tensor] = []
         for _, pixels in read_usable(
             images, size, BATCH, range(part.start, part.stop), work.config.data.workers
         ):
-            logits, cams = class_maps_of(model, pixels, cam_size, work.accelerator)
-            rows.append(torch.sigmoid(logits).cpu().numpy())
+            logits, cams = _class_maps(model, pixels, limit, work)
+            rows.append(torch.sigmoid(logits))
             # The frame of the second pass must be the one that these maps are of.
-            if size == work.config.views.frame and len(images) * cams[0].nbytes <= KEPT_BYTES:
-                maps.append(cams.cpu().numpy())
+            if size == frame and len(images) * cams[0].nbytes <= KEPT_BYTES:
+                maps.append(cams)
             advance(part.start + sum(map(len, rows)))
-        scores = {"scores": np.concatenate(rows)}
-        return scores | {"maps": np.concatenate(maps)} if maps else scores
+        scores = {"scores": torch.cat(rows).cpu().numpy()}
+        return scores | {"maps": torch.cat(maps).cpu().numpy()} if maps else scores
 
     return np.concatenate([part["scores"] for part in work.chunks("view-scores", images.ids, CHUNK, compute)])
+
+
+def _class_maps(model: CamClassifier, pixels: Tensor, limit: Pass, work: Work) -> tuple[Tensor, Tensor]:
+    """`class_maps_of` frames, by parts where the device's memory does not take all of them."""
+    size = work.config.classifier.cam_size
+    passes = limit.run(len(pixels), lambda part: class_maps_of(model, pixels[part], size, work.accelerator))
+    return torch.cat([logits for logits, _ in passes]), torch.cat([cams for _, cams in passes])
 
 
 def _views_of(
@@ -105,6 +115,7 @@ def _views_of(
     int, `cam_box` and `box` [V, 4] int in pixels of the frame, and `p` [V, C] float32.
     """
     config = work.config
+    device = clip.teacher.device
     frame = (config.views.frame, config.views.frame)
     rng = np.random.default_rng([config.seed, part.start])
     found: dict[str, list[np.ndarray]] = {key: [] for key in ("image", "class_index", "cam_box", "box", "p")}
@@ -112,19 +123,20 @@ def _views_of(
     views: list[tuple[int, Box]] = []  # the index in `frames`, and the box
 
     kept = work.kept_chunk("view-scores", part).get("maps")
+    limit = Pass(IN_ONE_PASS)
     done = len(images) + part.start
     rows = range(part.start, part.stop)
     for indices, pixels in read_usable(images, config.views.frame, BATCH, rows, config.data.workers):
         if kept is not None:
-            cams = torch.from_numpy(kept[[index - part.start for index in indices]])
+            cams = to_device(torch.from_numpy(kept[[index - part.start for index in indices]]), device)
         else:
-            _, cams = class_maps_of(model, pixels, config.classifier.cam_size, work.accelerator)
+            _, cams = _class_maps(model, pixels, limit, work)
         done += len(indices)
         advance(done)
         chosen = choose_views(above[indices], cams, frame, config.views, rng)
         boxes = zip(chosen.image.tolist(), chosen.box.tolist(), strict=True)
         views += [(len(frames) + row, box) for row, box in boxes]
-        frames += pixels.to(clip.teacher.device, non_blocking=True)
+        frames += to_device(pixels, device)
         if sum(frame.nbytes for frame in frames) > WAITING_BYTES:
             found["p"].append(_asked(clip, frames, views, config.views.ask_once))
             frames = []

@@ -9,6 +9,7 @@ import numpy as np
 
 from ccd_core.clip.blend import blended
 from ccd_core.data.loading import DecodedImages
+from ccd_core.device_memory import Pass
 from ccd_core.evaluation import thresholds
 from ccd_core.evaluation.scorer import Scorer
 from ccd_core.files import write_arrays, write_json
@@ -16,19 +17,23 @@ from ccd_core.method.classifier import CamClassifier
 from ccd_core.runs.team import Team
 from ccd_core.runs.work import Work
 from ccd_core.stages.images import count_from
+from ccd_core.stages.likeness import TrainingFeatures
 from ccd_core.stages.teacher_scores import teacher_probabilities, write_safeguard
 from ccd_core.training.checkpoint import load_kept_weights, set_kept_weights
-from ccd_core.training.inference import predict_scores
+from ccd_core.training.inference import IN_ONE_PASS, predict_scores
 from ccd_core.training.trainer import Trainer, Validate
 
 
 def validation(scorer: Scorer, images: DecodedImages, work: Work) -> Validate:
     """A function that returns a model's mAP in [0, 1] on the validation images; None without ground truth."""
 
+    limit = Pass(IN_ONE_PASS)
+
     def validate(model: CamClassifier, team: Team) -> float | None:
         if not len(images):
             return None
-        return scorer.mean_ap("val", images.ids, predict_scores(model, images, work.accelerator, team))
+        scores = predict_scores(model, images, work.accelerator, team, limit=limit)
+        return scorer.mean_ap("val", images.ids, scores)
 
     return validate
 
@@ -40,8 +45,10 @@ def write_scores(
     p_global: np.ndarray | None,
     work: Work,
     shares: Mapping[str, np.ndarray] | None = None,
-) -> None:
+) -> TrainingFeatures:
     """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
+
+    Returns features of training images, which come with their predictions.
 
     p_global: [N, C] the probabilities that labels of the training images were made of; None for a method that
     does without.
@@ -56,12 +63,15 @@ def write_scores(
     report: dict[str, Any] = {"epoch": best["epoch"]}
     found: dict[str, np.ndarray] = {}  # the classifier's own scores
     shares = shares or {}
+    features = TrainingFeatures(len(splits["train"]), model.head.in_channels, work)
     with work.progress.stage("scores", sum(map(len, splits.values()))) as advance:
         done = 0
         for split, images in splits.items():
             if not len(images):
                 continue
-            scores = predict_scores(model, images, work.accelerator, work.team, count_from(done, advance))
+            seen = features.see if split == "train" else None
+            told = count_from(done, advance)
+            scores = predict_scores(model, images, work.accelerator, work.team, told, seen=seen)
             done += len(images)
             found[split] = scores
             arrays = {"ids": np.array(images.ids), "scores": scores}
@@ -72,7 +82,7 @@ def write_scores(
                 write_arrays(run.file("scores", f"{split}.npz"), **arrays)
             report[split] = scorer.report(split, images.ids, scores)
     if not work.team.first:
-        return
+        return features
     labels = run.load_labels()
     kinds = {
         "global": p_global,
@@ -96,3 +106,4 @@ def write_scores(
     if any(report.get(split) for split in ("train", "val")):
         write_json(run.file("scores", "ap.json"), report)
     thresholds.save_without_labels(run)
+    return features

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ccd_core.clip.teacher import normalise
+from ccd_core.device_memory import to_device
 from ccd_core.settings.sections import TrainingSettings
 from ccd_core.training.jitter import draw_jitter, jittered
 from ccd_core.training.stronger import strengthened
@@ -39,7 +40,7 @@ def augment(
 
 
 def _flip(pixels: Tensor, which: Tensor) -> Tensor:
-    return torch.where(which.to(pixels.device)[:, None, None, None], pixels.flip(-1), pixels)
+    return torch.where(to_device(which, pixels.device)[:, None, None, None], pixels.flip(-1), pixels)
 
 
 def to_network(pixels: Tensor) -> Tensor:

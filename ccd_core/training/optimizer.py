@@ -48,6 +48,18 @@ def _by_decay(group: dict[str, Any]) -> list[dict[str, Any]]:
     return [group | {"params": decaying}, group | {"params": others, "weight_decay": 0.0}]
 
 
+def lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give what the optimiser remembers of each parameter the parameter's layout in memory.
+
+    What was read from a file is laid out in the default way. A fused optimiser refuses a mixture, and others
+    are slower with it.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def rate_factor(settings: TrainingSettings, progress: float) -> float:
     """The factor of all learning rates at `progress` in [0, 1], the part of all epochs that is done."""
     if settings.schedule == "constant":

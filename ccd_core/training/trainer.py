@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ccd_core.data.loading import DecodedImages, in_batches
-from ccd_core.device_memory import Pass, to_device
+from ccd_core.device_memory import Pass, is_out_of_memory, to_device
 from ccd_core.errors import Stopped
 from ccd_core.evaluation.metrics import mean_average_precision
 from ccd_core.files import write_json
@@ -42,7 +42,7 @@ from ccd_core.training.checkpoint import (
 )
 from ccd_core.training.distributed import StepTooLarge, wrap_ddp
 from ccd_core.training.objective import Batch, Objective
-from ccd_core.training.optimizer import make_optimizer, rate_factor
+from ccd_core.training.optimizer import lay_out_like_parameters, make_optimizer, rate_factor
 from ccd_core.training.passes import InPasses
 from ccd_core.training.tensorboard import EventFile
 
@@ -283,8 +283,8 @@ class Trainer:
         tried = min(images, self.limit.size)
         try:
             return gradients()
-        except torch.OutOfMemoryError:
-            if tried == 1:
+        except RuntimeError as error:
+            if tried == 1 or not is_out_of_memory(error):
                 raise
         raise StepTooLarge(tried)
 
@@ -361,6 +361,7 @@ class Trainer:
         self.objective.load_state(checkpoint.method)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": checkpoint.optimizer, "param_groups": groups})
+        lay_out_like_parameters(self.optimizer)
         self.inside = checkpoint.inside
         if self.inside:
             self.inside.losses = [loss.to(self.accelerator.device) for loss in self.inside.losses]

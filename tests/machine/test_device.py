@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ccd_core.errors import UserError
-from ccd_core.machine.device import describe, make_accelerator
+from ccd_core.machine.device import _best_precision, describe, make_accelerator
 
 
 @pytest.mark.parametrize(("precision", "words"), [("fp32", "fp32"), ("bf16", "bf16")])
@@ -32,3 +32,12 @@ def test_what_is_not_there_is_one_sentence():
             make_accelerator("cuda")
         with pytest.raises(UserError, match="fp16 needs a GPU"):
             make_accelerator("cpu", "fp16")
+
+
+@pytest.mark.parametrize(("has_bf16", "precision"), [(True, "bf16"), (False, "fp16")])
+def test_a_gpu_that_would_emulate_bf16_computes_in_fp16(monkeypatch, has_bf16, precision):
+    def supported(including_emulation: bool = True) -> bool:
+        return has_bf16 or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert _best_precision(on_cpu=False) == precision

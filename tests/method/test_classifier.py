@@ -9,6 +9,8 @@ import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
+from timm.layers import convert_sync_batchnorm
+from torch import nn
 
 from ccd_core.config import CCDConfig
 from ccd_core.errors import UserError
@@ -119,3 +121,13 @@ def test_frozen_layers_keep_their_weights_and_statistics(share, learns):
     first = [name for name in changed if name.startswith(("conv1", "bn1", "layer1"))]
     assert bool(first) is (share == 0)
     assert model.head.weight.grad is not None
+
+
+def test_frozen_layers_stay_frozen_where_several_gpus_share_the_statistics():
+    """There, other layers stand in the place of batch norms."""
+    model = CamClassifier("resnet18", 3, frozen=0.5)
+    convert_sync_batchnorm(model)
+    model.train()
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.SyncBatchNorm)]
+    assert not norms[0].training and not norms[0].weight.requires_grad
+    assert norms[-1].training and norms[-1].weight.requires_grad

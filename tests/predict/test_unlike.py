@@ -17,6 +17,7 @@ from ccd_core.runs.likeness import FILE, read_likeness
 from ccd_core.runs.work import Work
 from ccd_core.stages import likeness as stage
 from ccd_core.toy.scenes import write_dataset
+from ccd_core.training.inference import predict_scores
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +72,17 @@ def test_a_run_writes_it_once_and_a_damaged_file_is_left_aside(copied_run, tiny_
     work = Work(run.config, predictor.accelerator, run)
     monkeypatch.setattr(stage, "FEWEST", 20)
     monkeypatch.setattr("ccd_core.method.likeness.FEWEST", 20)
-    stage.write_likeness_of(predictor.model, decoded, work)
+
+    def written_again() -> None:
+        features = stage.TrainingFeatures(len(decoded), predictor.model.head.in_channels, work)
+        predict_scores(predictor.model, decoded, predictor.accelerator, seen=features.see)
+        stage.write_likeness_of(features, work)
+
+    written_again()
     written = read_likeness(run)
     assert written is not None and len(written.distances) == 10
     before = run.file(FILE).stat().st_mtime_ns
-    stage.write_likeness_of(predictor.model, decoded, work)
+    written_again()
     assert run.file(FILE).stat().st_mtime_ns == before
     assert Predictor(run, "cpu").predict([train.paths[0]])[0].distance is not None
     run.file(FILE).write_bytes(b"no arrays")

@@ -7,7 +7,7 @@ import torch
 
 from ccd_core.method.classifier import CamClassifier, make_classifier
 from ccd_core.settings.sections import ClassifierSettings, TrainingSettings
-from ccd_core.training.optimizer import make_optimizer, rate_factor
+from ccd_core.training.optimizer import lay_out_like_parameters, make_optimizer, rate_factor
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +49,22 @@ def test_the_rate_stays_or_falls_along_a_cosine():
     cosine = TrainingSettings(schedule="cosine")
     factors = [rate_factor(cosine, progress) for progress in (0, 0.5, 1)]
     assert factors == pytest.approx([1, 0.5, 0])
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_what_was_read_from_a_file_gets_the_layout_of_the_parameters(model, fused):
+    """Files hold tensors in the default layout. A fused optimiser on a GPU refuses them beside others."""
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(model, TrainingSettings(), fused=fused)
+    model(torch.rand(2, 3, 64, 64)).sum().backward()
+    optimizer.step()
+    saved = optimizer.state_dict()
+    for state in saved["state"].values():
+        state["exp_avg"] = state["exp_avg"].contiguous()
+    before = {key: state["exp_avg"].clone() for key, state in saved["state"].items()}
+    optimizer.load_state_dict(saved)
+    lay_out_like_parameters(optimizer)
+    for number, (parameter, state) in enumerate(optimizer.state.items()):
+        assert state["exp_avg"].stride() == parameter.stride()
+        assert torch.equal(state["exp_avg"], before[number])
+    optimizer.step()

@@ -117,7 +117,7 @@ class SemanticClassifier(CamClassifier):
         nn.Module.__init__(self)
         self.backbone = base.backbone
         self.cam_boost = 1.0
-        self.frozen = base.frozen
+        self.frozen_share = base.frozen_share
         self.head = SemanticHead(base.head.in_channels, words, graph, width)
 
     def forward(self, x: Tensor, return_cam: bool = False, return_features: bool = False) -> Any:
