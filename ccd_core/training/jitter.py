@@ -77,7 +77,7 @@ def _one_by_one(pixels: Tensor, draws: JitterDraws) -> Tensor:
         functional.adjust_brightness,
         functional.adjust_contrast,
         functional.adjust_saturation,
-        functional.adjust_hue,
+        _turned,
     )
     changed = []
     for image, order, factors in zip(pixels, draws.order.tolist(), draws.factors.tolist(), strict=True):
@@ -86,6 +86,11 @@ def _one_by_one(pixels: Tensor, draws: JitterDraws) -> Tensor:
                 image = changes[number](image, factors[number])
         changed.append(image)
     return torch.stack(changed)
+
+
+def _turned(image: Tensor, turn: float) -> Tensor:
+    """The image [3, H, W] with its hue changed: the bits of torchvision's `adjust_hue`, in less time."""
+    return _hue(image[None], torch.tensor(turn, dtype=torch.float32).view(1, 1, 1, 1))[0]
 
 
 def jitter_batch(pixels: Tensor, draws: JitterDraws) -> Tensor:

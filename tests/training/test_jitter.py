@@ -32,5 +32,14 @@ def test_a_batch_has_the_values_that_torchvision_gives_each_image(pixels, amount
         assert (ours == theirs).float().mean() > 0.999
 
 
+def test_on_a_cpu_they_are_its_bits(pixels):
+    jitter = v2.ColorJitter(0.5, 0.5, 0.5, 0.5)
+    for seed in range(10):
+        torch.manual_seed(seed)
+        theirs = torch.stack([jitter.transform(image, jitter.make_params([])) for image in pixels])
+        torch.manual_seed(seed)
+        assert torch.equal(jittered(pixels, draw_jitter(len(pixels), 0.5)), theirs)
+
+
 def test_no_jitter_leaves_the_image(pixels):
     assert torch.equal(jitter_batch(pixels, draw_jitter(len(pixels), 0.0)), pixels)
