@@ -2,7 +2,8 @@
 
     python benchmarks/kills.py --kills 100
 
-Every kill is SIGKILL to the process and all that it started. A killed run is resumed, and may be killed
+Every kill is SIGKILL to the process and all that it started, after a random part of the processor time that
+the undisturbed run took, so that a busy machine moves no kill. A killed run is resumed, and may be killed
 again, until it is finished. Prints how many kills there were in which stage, and what was lost. Exit code 1
 if a result differs in one bit, or if files that were being written stay behind.
 """
@@ -12,18 +13,23 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from small_runs import differing, small_world
 
 from ccd_core.data import open_dataset
 from ccd_core.machine.processes import child_environment, python_command
 from ccd_core.runs.run import Run
+
+LOOK_SECONDS = 0.02
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -38,13 +44,25 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def finish(folder: Path) -> float:
-    """Run to the end; returns the seconds that it took."""
-    began = time.monotonic()
+    """Run to the end; returns the seconds of processor time that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = start(folder)
     _, said = process.communicate()
     if process.returncode:
         sys.exit(f"{folder.name} did not finish: {said.decode()[-2000:]}")
-    return time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def worked(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of processor time of a process and of those that it started."""
+    total = 0.0
+    with suppress(psutil.Error):
+        parent = psutil.Process(process.pid)
+        for one in [parent, *parent.children(recursive=True)]:
+            with suppress(psutil.Error):
+                total += one.cpu_times().user + one.cpu_times().system
+    return total
 
 
 def main() -> int:
@@ -60,18 +78,20 @@ def main() -> int:
         classes = open_dataset(config.data.spec).classes
         whole = Run.create(root / "whole", config, classes)
         seconds = finish(whole.path)
-        print(f"undisturbed: {seconds:.0f} s", flush=True)
+        print(f"undisturbed: {seconds:.0f} s of processor time", flush=True)
         while sum(stages.values()) < given.kills:
             run = Run.create(root / f"run{runs}", config, classes)
             runs += 1
             while sum(stages.values()) < given.kills and chance.random() < 0.75:
                 process = start(run.path)
-                try:
-                    process.communicate(timeout=chance.uniform(0, 1.1 * seconds))
-                except subprocess.TimeoutExpired:
+                enough = chance.uniform(0, seconds)
+                while process.poll() is None and worked(process) < enough:
+                    time.sleep(LOOK_SECONDS)
+                if process.poll() is None:
                     stages[run.state.get("stage", "before its first stage")] += 1
                     os.killpg(process.pid, signal.SIGKILL)
-                    process.communicate()
+                process.communicate()
+                print(f"{sum(stages.values())} kills in {runs} runs: {dict(stages)}", flush=True)
             finish(run.path)
             lost = differing(whole, run)
             left = [str(path.relative_to(run.path)) for path in run.path.rglob(".*.partial")]
