@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from app.widgets import literal
@@ -69,6 +71,18 @@ def test_in_a_sentence_code_stays_code_and_nothing_else_does(sentence, written):
 def test_a_name_from_a_link_loads_no_image(app):
     test = app("overview", run="![x](https://e.vil/x.png)")
     assert r"\[x\](https\://e.vil" in test.error[0].value and "![x](" not in test.error[0].value
+
+
+def test_a_runs_own_name_loads_no_image_and_colours_nothing(app, copied_run, monkeypatch):
+    name = "![x](https:e.vil) :red[y]"
+    monkeypatch.setenv("CCD_RUNS", str(copied_run(f"runs/{name}").path.parent))
+    for page in ("overview", "predict", "results", "train"):
+        test = app(page, run=name)
+        assert not test.exception and not test.error
+        kinds = [test.markdown, test.caption, test.info, test.warning, test.success, test.title, test.header]
+        for text in [one.value for kind in kinds for one in kind] + [one.label for one in test.button]:
+            shown = re.sub("`[^`]*`", "", text)  # code is shown as it is
+            assert "![x](" not in shown and ":red[y]" not in shown, (page, text)
 
 
 def test_a_damaged_safeguard_is_a_sentence_on_overview(app, copied_run, monkeypatch):
