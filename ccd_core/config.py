@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -285,8 +285,7 @@ def load_config(
         given.pop("version", None)  # what is missing has the preset's value anyway
         if preset is None and given.get("preset_name") in PRESETS:
             preset = given["preset_name"]
-    for change in changes or []:
-        given = _merge(given, _parse_change(change))
+    given = _merge(given, nested_changes(changes or []))
     place = ({"spec": dataset} if dataset else {}) | ({"classes": str(classes)} if classes else {})
     if place:
         given = _merge(given, {"data": place})
@@ -305,6 +304,17 @@ def _settings_in(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise UserError(f"The settings file {path} holds no settings; write lines such as `seed: 1`.")
     return loaded
+
+
+def nested_changes(changes: Sequence[str]) -> dict[str, Any]:
+    """Changes such as ["labels.alpha=0.2"] as {"labels": {"alpha": 0.2}}; the later one wins.
+
+    Raises UserError for what is no change.
+    """
+    given: dict[str, Any] = {}
+    for change in changes:
+        given = _merge(given, _parse_change(change))
+    return given
 
 
 def _parse_change(change: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccd_core.baselines.registry import METHODS
-from ccd_core.config import CCDConfig
+from ccd_core.config import CCDConfig, nested_changes
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
 from ccd_core.runs.run import Run
@@ -48,23 +48,31 @@ class PlannedRun:
 
 
 def table_runs(
-    base: CCDConfig, methods: Sequence[str], seeds: Sequence[int], recipe: str, out: Path
+    base: CCDConfig,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    recipe: str,
+    out: Path,
+    changes: Sequence[str] = (),
 ) -> list[PlannedRun]:
     """The runs of a table, the first seed of every method first.
 
-    base: the settings that all have in common. Raises UserError for a method that does not exist.
+    base: the settings that all have in common. changes: such as "training.epochs=3", which win over a recipe,
+    too; those of the section `method` are the base's. Raises UserError for a method that does not exist.
     """
     for name in methods:
         if name not in METHODS:
             raise UserError(f"There is no method {name!r}; the methods are {', '.join(METHODS)}.")
     if recipe not in ("common", "own"):
         raise UserError(f"There is no recipe {recipe!r}; use common or own.")
+    common = {section: values for section, values in nested_changes(changes).items() if section != "method"}
     planned = []
     for seed in seeds:
         for name in (name for name in METHODS if name in methods):
             if not METHODS[name].trains and seed != seeds[0]:
                 continue  # nothing in it is random
             config = base.with_method(name, recipe if METHODS[name].trains else "common")
+            config = config.changed(**common)
             path = out / RUNS / f"{name}-{seed}"
             planned.append(PlannedRun(name, seed, path, config.changed(seed=seed)))
     return planned

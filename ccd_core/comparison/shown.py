@@ -72,8 +72,9 @@ def sweep_csv(sweep: SweepFile) -> str:
 
 def table_latex(table: TableFile) -> str:
     """Table 1 as a LaTeX tabular, for booktabs."""
-    lines = [r"\begin{tabular}{llrrrr}", r"\toprule"]
-    lines += [r"Supervision & Method & mAP & Published & Epoch & Seconds \\", r"\midrule"]
+    lines = [f"% {line}" for line in _about(table)]
+    lines += [r"\begin{tabular}{llrrrrl}", r"\toprule"]
+    lines += [r"Supervision & Method & mAP & Published & Epoch & Seconds & Training labels \\", r"\midrule"]
     group = None
     for row in table.rows:
         if group not in (None, row.group):
@@ -81,10 +82,22 @@ def table_latex(table: TableFile) -> str:
         shown_group = "" if row.group == group else GROUPS[row.group]
         group = row.group
         cells = [shown_group, row.title, with_deviation(row.over_seeds(), r"$\pm$"), published(row)]
-        cells += [kept_epochs(row), seconds(row)]
+        cells += [kept_epochs(row), seconds(row), row.labels]
         lines.append(" & ".join(cell if "$" in cell else _latex(cell) for cell in cells) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     return "\n".join(lines) + "\n"
+
+
+def _about(table: TableFile) -> list[str]:
+    """What the numbers of a table are, in lines of plain text."""
+    choices = sorted({row.epoch_choice for row in table.rows if row.recipe != "none"})
+    seeds = ", ".join(map(str, table.seeds))
+    return [
+        f"Validation mAP in percent on {' '.join(table.dataset.split())}: {table.train_images} training and "
+        f"{table.val_images} validation images.",
+        f"Recipe {table.recipe}, preset {table.preset}, seeds {seeds}; mean and standard deviation.",
+        f"The epoch was chosen without labels: {'; '.join(choices) or '-'}.",
+    ]
 
 
 def sweep_latex(sweep: SweepFile) -> str:

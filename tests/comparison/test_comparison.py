@@ -57,6 +57,15 @@ def test_a_table_has_a_run_for_each_method_and_seed(base, tmp_path):
         table_runs(base, ["clup"], [0], "common", tmp_path)
 
 
+def test_what_was_set_wins_over_a_methods_own_recipe(base, tmp_path):
+    planned = table_runs(
+        base, ["sst", "cdul"], [0], "own", tmp_path, ["training.epochs=3", "seed=7", "method.name=an"]
+    )
+    assert [one.config.training.epochs for one in planned] == [3, 3]
+    assert [one.config.training.batch_size for one in planned] == [8, 16]
+    assert [(one.config.method.name, one.config.seed) for one in planned] == [("sst", 0), ("cdul", 0)]
+
+
 def test_methods_and_groups_are_named_with_commas():
     assert chosen_methods("cdul, ll-r") == ["cdul", "ll_r"]
     assert chosen_methods("full,bce") == ["bce", "bce_ls"]
@@ -141,6 +150,10 @@ def test_csv_and_latex_have_every_row():
     assert lines[0]["mAP"] == "90.0" and lines[0]["AP cat"] == "90.0" and lines[0]["AP house"] == ""
     latex = table_latex(table)
     assert r"BCE & 90.5 $\pm$ 0.5 & 90.1" in latex and r"10 \% of the labels" in latex
+    assert (
+        "% Recipe common, preset demo, seeds 0, 1, 2" in latex and "% The epoch was chosen without" in latex
+    )
+    assert latex.count(r"3 x 3 tiles \\") == 1 and r"none \\" in latex
     assert classes_latex(table).count(r"\\") == len(table.classes) + 2
 
 

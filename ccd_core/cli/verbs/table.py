@@ -87,7 +87,7 @@ def table(
     opened = open_dataset(base.data.spec, base.data.classes)
     check_scorable(opened)
     chosen = _that_the_clip_allows(chosen_methods(methods), methods, base, opened.classes, out, show_only)
-    planned = table_runs(base, chosen, chosen_seeds, recipe, out)
+    planned = table_runs(base, chosen, chosen_seeds, recipe, out, changes or [])
     failures: list[str] = []
     if not show_only and missing(planned):
         if not quiet:
