@@ -101,14 +101,14 @@ METHODS: dict[str, Method] = {
     ),
     "ccd": Method("CCD", "label_free", "CLIP's probabilities, debiased, with local views", None),
     "cdul_patch": Method(
-        "CDUL, labels by PIAA's recipe",
+        "CDUL, PIAA's recipe",
         "label_free",
         "CLIP's patches, and its probabilities of 3 x 3 tiles",
         "cdul_patch",
         note=PATCHES,
     ),
     "ccd_patch": Method(
-        "CCD, labels by PIAA's recipe",
+        "CCD, PIAA's recipe",
         "label_free",
         "CLIP's patches, debiased, with local views",
         None,

@@ -40,9 +40,14 @@ def _point(title: str, point: SweepPoint, measure: Measure) -> SweptPoint:
     seeds = [value for run in point.runs if (value := getattr(run, measure)) is not None]
     published = point.published if measure == "mAP" else None
     score = point.over_seeds(measure)
-    if point.is_control:
-        title += " (control)"
-    return SweptPoint(title, point.value, score, tuple(seeds), published, point.is_control, point.is_base)
+    return SweptPoint(
+        _named(title, point), point.value, score, tuple(seeds), published, point.is_control, point.is_base
+    )
+
+
+def _named(title: str, point: SweepPoint) -> str:
+    """A point's title, which says of a control that it is one."""
+    return f"{title} (control)" if point.is_control and not title.startswith("control") else title
 
 
 def _say_what_is_shown(sweep: SweepFile, measure: str) -> None:
@@ -72,7 +77,7 @@ def _grid(points: Sequence[SweepPoint], measure: Measure) -> None:
         labels = [run.label_mAP for run in point.runs if run.label_mAP is not None]
         lines.append(
             {
-                "value": point.label + (" (control)" if point.is_control else ""),
+                "value": _named(point.label, point),
                 "mean": found.mean if found else None,
                 "±": found.deviation if found else None,
                 "paper": point.published if measure == "mAP" else None,

@@ -23,14 +23,25 @@ from ccd_core.runs.run import Run
 
 TOP = 8  # classes of an image that are shown at first
 SEEN = 3  # classes named beside a view
+OF_IMAGE = "CLIP's probability for the whole image"
 MEANINGS = (
-    "Global: CLIP's probability for the whole image. Initial: debiased. "
+    f"Global: {OF_IMAGE}. Initial: debiased. "
     "Local: debiased maximum over the views. Final: what is trained on."
 )
 MEANINGS_OF_OTHERS = (
-    "Global: CLIP's probability for the whole image, where the method asks CLIP. Initial: the training "
+    f"Global: {OF_IMAGE}, where the method asks CLIP. Initial: the training "
     "labels at first. Final: those at the end of training. 0.5 stands for what is not known."
 )
+
+
+FROM_PATCHES = "the probability that PIAA's recipe makes of CLIP's patches"
+
+
+def _meanings(run: Run) -> str:
+    """What the kinds of labels are, in sentences."""
+    method = run.config.method
+    text = MEANINGS if method.is_ccd else MEANINGS_OF_OTHERS
+    return text.replace(OF_IMAGE, FROM_PATCHES) if method.from_patches else text
 
 
 def image_part(run: Run) -> None:
@@ -60,10 +71,7 @@ def image_part(run: Run) -> None:
             p_views = view_probabilities(run)[views.index]
         best_view = p_views.argmax(0) if len(p_views) else None
         class_figure(label_bars(run.classes, kinds, shown, best_view), "label_bars")
-        st.caption(
-            (MEANINGS if run.config.method.is_ccd else MEANINGS_OF_OTHERS)
-            + (" ● and bold: truly in the image." if "ground truth" in kinds else "")
-        )
+        st.caption(_meanings(run) + (" ● and bold: truly in the image." if "ground truth" in kinds else ""))
     if views is not None and best_view is not None:
         local = kinds["local"]
         given = [c for c in shown if local[c] >= GIVEN]

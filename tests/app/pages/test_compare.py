@@ -11,10 +11,11 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from app.figures.compare import HEADING, MethodPoint, SweptPoint, class_heat, method_points, sweep_curve
+from app.parts.compare.sweep import _point
 from app.reading.comparing import comparisons
 from app.reading.comparing.comparisons import run_folder, table_now
 from app.reading.comparing.missing_runs import plan_missing
-from ccd_core.baselines.tables import MeanAndDeviation, SeedResult, write_sweep, write_table
+from ccd_core.baselines.tables import MeanAndDeviation, SeedResult, SweepPoint, write_sweep, write_table
 from ccd_core.comparison.collect import collect_table
 from ccd_core.comparison.plan import table_runs
 from ccd_core.errors import UserError
@@ -89,6 +90,16 @@ def test_rows_that_used_labels_are_marked(compare):
     assert "BCE, ASL (masked), LL-R" in test.warning[0].value and "CCD among them" in test.warning[0].value
     marked = test.dataframe[0].value.set_index("method")["supervision"].str.startswith("⚠")
     assert marked[marked].index.tolist() == ["BCE", "ASL (masked)", "LL-R"]
+
+
+def test_a_control_is_said_to_be_one_once():
+    run = SeedResult(seed=0, run="runs/a", status="finished", mAP=50.0)
+    points = [
+        SweepPoint(label=label, value=None, changes={}, is_control=control, runs=(run,))
+        for label, control in (("all: CCD", False), ("control: random boxes", True), ("flat", True))
+    ]
+    titles = [_point(point.label, point, "mAP").label for point in points]
+    assert titles == ["all: CCD", "control: random boxes", "flat (control)"]
 
 
 def test_another_measure_has_no_number_of_the_paper(compare):

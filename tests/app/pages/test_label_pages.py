@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ccd_core.config import CCDConfig
 from ccd_core.evaluation.metrics import summary
 from ccd_core.method.labels import final_labels, initial_labels, local_labels
 
@@ -347,3 +349,15 @@ def test_an_image_taken_to_show_no_class_is_said_to_have_no_labels(app, with_set
         "its final labels are 0" in caption.value
         for caption in app("labels", run="set", image=str(image)).caption
     )
+
+
+def test_labels_from_patches_are_said_to_be_that():
+    from app.parts.labels.image import _meanings
+
+    for name, words in (
+        ("ccd", "CLIP's probability"),
+        ("ccd_patch", "PIAA's recipe"),
+        ("cdul_patch", "PIAA's"),
+    ):
+        config = CCDConfig.preset("demo").with_method(name)
+        assert words in _meanings(SimpleNamespace(config=config)).split(".")[0]
