@@ -6,8 +6,10 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ from ccd_core.baselines.models import empty_model
 from ccd_core.clip.blend import blended, cells, clip_share
 from ccd_core.clip.teacher import PromptedClip, load_teacher, normalise
 from ccd_core.data.decoding.images import read_image, resize
+from ccd_core.device_memory import Pass, to_device
 from ccd_core.errors import ImageError, UserError
 from ccd_core.evaluation.thresholds import Thresholds, in_use
 from ccd_core.machine.device import make_accelerator
@@ -29,14 +32,29 @@ from ccd_core.method.regions import peak_boxes_at
 from ccd_core.method.views import AxisMaxima, normalize_cam
 from ccd_core.runs.likeness import read_likeness
 from ccd_core.runs.run import Run
+from ccd_core.training.augment import to_network
 from ccd_core.training.checkpoint import load_kept_weights, load_model_weights, set_kept_weights
 
 # A box that is shown to people holds the part of a map above this value of [0, 1]. The CAM threshold of a
 # run, 0.95, marks only the peak of a map and not the whole object.
 SHOWN_THRESHOLD = 0.5
-AHEAD = 3  # batches that are decoded or being decoded at a time
+AHEAD = 3  # batches that are begun and not yet yielded
+AT_ONCE = 8  # images of a thread at a time on a CPU; more are no quicker and take more memory
 
 log = logging.getLogger("ccd")
+
+
+@contextmanager
+def _side_by_side(count: int) -> Iterator[Executor]:
+    """`count` threads. They share the threads that torch computes with, so that all can compute at once."""
+    before = torch.get_num_threads()
+    each = max(1, before // count)
+    threads = ThreadPoolExecutor(count, initializer=partial(torch.set_num_threads, each))
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        torch.set_num_threads(before)  # new threads follow whoever has set it last
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,7 @@ class Predictor:
         with_clip = run.has("global.npz") and run.config.method.is_ccd
         self.blend = run.config.predict.blend if with_clip and not alone else 0.0
         self._prompted: PromptedClip | None = None
+        self._limit = Pass("images in one pass of prediction")
         self._warmed_up: CamClassifier | None = None
 
     @classmethod
@@ -162,26 +181,66 @@ class Predictor:
     ) -> Iterator[list[Prediction]]:
         """Yield the predictions batch by batch, in the order of `paths`, which may be any number.
 
-        workers: threads that decode images; -1 takes one a CPU core, at most 16. At most `AHEAD` batches are
-        in memory. boxes_at: also find the CAM box of every label at these thresholds. An image that cannot be
-        read has an error and no scores.
+        workers: threads; -1 takes as many as torch computes with, on a GPU one a CPU core, at most 16. On a
+        CPU each thread takes images from their files to their answers, because threads that share one image's
+        arithmetic wait for each other. For a GPU they decode. At most `AHEAD` batches are in memory.
+        boxes_at: also find the CAM box of every label at these thresholds. An image that cannot be read has
+        an error and no scores.
         """
-        count = min(16, os.cpu_count() or 1) if workers < 0 else max(1, workers)
+        on_cpu = self.accelerator.device.type == "cpu"
+        cores = torch.get_num_threads() if on_cpu else os.cpu_count() or 1
+        count = min(16, cores) if workers < 0 else max(1, workers)
         clip = self._clip_of_blend()
-        waiting: deque[tuple[list[Path], list[Future[Decoded | ImageError]]]] = deque()
         coming = iter(paths)
-        with ThreadPoolExecutor(count) as threads:
-            try:
-                while True:
-                    while len(waiting) < AHEAD and (batch := list(map(Path, islice(coming, batch_size)))):
-                        waiting.append((batch, [threads.submit(self._decode, path, clip) for path in batch]))
-                    if not waiting:
-                        return
-                    batch, futures = waiting.popleft()
-                    answered = self._answered(batch, [future.result() for future in futures], clip)
-                    yield self._with_boxes(answered, boxes_at) if boxes_at else answered
-            finally:
-                threads.shutdown(wait=False, cancel_futures=True)
+        batch = list(map(Path, islice(coming, batch_size)))
+        if on_cpu and len(batch) < min(count, batch_size):  # too few for threads of their own
+            if batch:
+                yield self._from_files(batch, clip, boxes_at)
+            return
+        waiting: deque[Callable[[], list[Prediction]]] = deque()
+        begin = self._begin_on_cpu if on_cpu else self._begin_on_gpu
+        with _side_by_side(count) as threads:
+            while batch or waiting:
+                while batch and len(waiting) < AHEAD:
+                    waiting.append(begin(threads, count, batch, clip, boxes_at))
+                    batch = list(map(Path, islice(coming, batch_size)))
+                yield waiting.popleft()()
+
+    def _begin_on_cpu(
+        self,
+        threads: Executor,
+        count: int,
+        batch: list[Path],
+        clip: PromptedClip | None,
+        boxes_at: Thresholds | None,
+    ) -> Callable[[], list[Prediction]]:
+        """Give a batch to `count` threads. Returns a function that waits for the predictions."""
+        size = min(AT_ONCE, -(-len(batch) // count))
+        parts = [batch[begin : begin + size] for begin in range(0, len(batch), size)]
+        futures = [threads.submit(self._from_files, part, clip, boxes_at) for part in parts]
+        return lambda: [one for future in futures for one in future.result()]
+
+    def _begin_on_gpu(
+        self,
+        threads: Executor,
+        count: int,
+        batch: list[Path],
+        clip: PromptedClip | None,
+        boxes_at: Thresholds | None,
+    ) -> Callable[[], list[Prediction]]:
+        """Have a batch decoded. Returns a function that waits for the images, and predicts."""
+        futures = [threads.submit(self._decode, path, clip) for path in batch]
+        return lambda: self._with_boxes(
+            self._answered(batch, [future.result() for future in futures], clip), boxes_at
+        )
+
+    @torch.inference_mode()
+    def _from_files(
+        self, paths: list[Path], clip: PromptedClip | None, boxes_at: Thresholds | None
+    ) -> list[Prediction]:
+        """The predictions of some images, by one thread from the beginning to the end."""
+        decoded = [self._decode(path, clip) for path in paths]
+        return self._with_boxes(self._answered(paths, decoded, clip), boxes_at)
 
     def _answered(
         self, batch: list[Path], decoded: Sequence[Decoded | ImageError], clip: PromptedClip | None
@@ -223,8 +282,10 @@ class Predictor:
             self.blend = 0.0
             return None
 
-    def _with_boxes(self, predictions: list[Prediction], limits: Thresholds) -> list[Prediction]:
-        """The predictions with the CAM box of each of their labels."""
+    def _with_boxes(self, predictions: list[Prediction], limits: Thresholds | None) -> list[Prediction]:
+        """The predictions with the CAM box of each of their labels; as they are without thresholds."""
+        if limits is None:
+            return predictions
         found = []
         for one in predictions:
             labels = one.labels(self.classes, limits)
@@ -249,14 +310,19 @@ class Predictor:
 
     def _answers(self, pixels: torch.Tensor) -> Iterator[tuple[np.ndarray, str | None, float | None, bool]]:
         """Scores [C], error, distance and `unlike` of each image of a batch, as `Prediction` has them."""
-        x = normalise(pixels.to(self.accelerator.device)).contiguous(memory_format=torch.channels_last)
-        with self.accelerator.autocast():
-            logits, features = self.model.with_features(x)
-        scores = torch.sigmoid(logits.float()).cpu().numpy()
+
+        def one_pass(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            x = to_network(to_device(pixels[part], self.accelerator.device))
+            with self.accelerator.autocast():
+                logits, features = self.model.with_features(x)
+            return torch.sigmoid(logits.float()), features.float()
+
+        passes = self._limit.run(len(pixels), one_pass)
+        scores = torch.cat([rows for rows, _ in passes]).cpu().numpy()
         if self.likeness is None:
             yield from ((row, None, None, False) for row in scores)
             return
-        distances = self.likeness.distance(features.float().cpu().numpy())
+        distances = self.likeness.distance(torch.cat([rows for _, rows in passes]).cpu().numpy())
         for row, distance in zip(scores, distances.tolist(), strict=True):
             yield row, None, distance, distance > self.likeness.limit
 

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -104,3 +105,17 @@ def test_predictions_are_blended_with_clip_as_those_of_the_run_are(copied_run, i
 
     monkeypatch.setattr(predictor, "_clip", not_here)
     np.testing.assert_allclose(predictor.predict(paths[:1])[0].scores, alone[0], atol=1e-3)
+
+
+def test_threads_give_the_same_answers_in_the_order_of_the_files(tiny_run, images):
+    predictor = Predictor.open(tiny_run.path, "cpu")
+    paths = list(images.values())
+    computing = torch.get_num_threads()
+    found = [
+        [one for batch in predictor.stream(paths, 7, workers, predictor.thresholds) for one in batch]
+        for workers in (1, 3)
+    ]
+    for one, other, path in zip(*found, paths, strict=True):
+        assert one.path == other.path == path and one.boxes == other.boxes
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+    assert torch.get_num_threads() == computing

@@ -129,7 +129,7 @@ def predict(
         int, typer.Option(min=0, help="Images at a time. 0: 32 on a CPU, 64 on a GPU.")
     ] = 0,
     workers: Annotated[
-        int, typer.Option(min=-1, help="Threads that decode images. -1: one a CPU core, at most 16.")
+        int, typer.Option(min=-1, help="Threads that work on images. -1: one a CPU core, at most 16.")
     ] = -1,
     shard: Annotated[
         str | None,
