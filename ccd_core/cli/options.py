@@ -70,12 +70,13 @@ def name_hosts(given: list[str] | None) -> list[str]:
 def with_method(changes: list[str] | None, method: str | None, recipe: str | None) -> list[str]:
     """The changes of --set, with those that --method and --recipe stand for before them.
 
-    Raises UserError for a method that does not exist.
+    A method may be written with - for _, as in `ccd table`. Raises UserError for one that does not exist.
     """
     from ccd_core.baselines.registry import METHODS
 
-    if method is not None and method not in METHODS:
+    name = method.replace("-", "_") if method else None
+    if method is not None and name not in METHODS:
         raise UserError(f"There is no method {method!r}; the methods are {', '.join(METHODS)}.")
-    named = [f"method.name={method}"] if method else []
+    named = [f"method.name={name}"] if name else []
     named += [f"method.recipe={recipe}"] if recipe else []
     return named + (changes or [])

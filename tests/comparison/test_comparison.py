@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from ccd_core.baselines.registry import METHODS
 from ccd_core.baselines.tables import read_examples, read_sweep, read_table
 from ccd_core.cli.commands import app
+from ccd_core.cli.options import with_method
 from ccd_core.cli.verbs.sweep import parse_values
 from ccd_core.cli.verbs.table import chosen_methods, parse_seeds
 from ccd_core.clip.patches import NoPatches
@@ -227,5 +228,6 @@ def test_a_run_says_that_it_uses_labels(tiny_scenes, tmp_path):
     words = ["run", "--dataset", f"demo:{tiny_scenes}", "--preset", "demo", "--method", "bce", "--check"]
     result = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "run")])
     assert "This run uses labels" in result.output and "all labels of the training images" in result.output
+    assert with_method(["seed=1"], "cdul-patch", None) == ["method.name=cdul_patch", "seed=1"]
     wrong = CliRunner().invoke(app, [*words[:-3], "--method", "bcd"])
     assert isinstance(wrong.exception, UserError) and "the methods are bce" in str(wrong.exception)
