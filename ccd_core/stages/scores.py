@@ -84,10 +84,11 @@ def write_scores(
     if not work.team.first:
         return features
     labels = run.load_labels()
+    has_views = not np.isnan(labels["local"]).all()
     kinds = {
         "global": p_global,
         "initial": labels["initial"],
-        "local": np.nan_to_num(labels["local"]),
+        "local": np.nan_to_num(labels["local"]) if has_views else None,
         "final": labels["final"],
     }
     ids = splits["train"].ids

@@ -81,6 +81,7 @@ def test_a_loss_of_its_own_trains_as_ccd_does(tiny_scenes, tmp_path, monkeypatch
     ccd = run_ccd(tiny_config(tiny_scenes, **SHORT, **plain), tmp_path / "ccd")
     hooked = run_ccd(config_of(tiny_scenes, "an", **plain), tmp_path / "an")
     assert same_result(ccd, hooked)
+    assert "local" not in ccd.load_ap()["labels"]  # no local view was looked at
 
 
 def test_sst_is_a_run_that_predicts(tiny_scenes, tmp_path):
