@@ -43,7 +43,7 @@ from ccd_core.runs.progress import Progress, Reporter
 from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
 from ccd_core.stages.global_labels import global_outputs
-from ccd_core.stages.labels import read_local_probabilities
+from ccd_core.stages.labels import bias_of_global, read_local_probabilities
 from ccd_core.training.checkpoint import load_kept_weights, set_kept_weights
 from ccd_core.training.inference import predict_scores
 from ccd_core.training.schedule import fitted
@@ -128,9 +128,9 @@ def study(
     accelerator = make_accelerator(config.device, config.precision)
     scorer = Scorer(dataset)
     clip = load_teacher(config.clip, dataset.classes, accelerator)
-    p_global = global_outputs(clip, images, Work(config, accelerator, progress=Progress(reporter=report))).p
-    bias = clip_bias(p_global, entropy_limit(config.bias, len(dataset.classes)), config.bias.shrink)
-    initial = initial_labels(p_global, bias, config)
+    outputs = global_outputs(clip, images, Work(config, accelerator, progress=Progress(reporter=report)))
+    bias = clip_bias(outputs.p_clip, entropy_limit(config.bias, len(dataset.classes)), config.bias.shrink)
+    initial = initial_labels(outputs.p, bias_of_global(outputs, bias, config), config)
     place = _place(config, run, images, truth)
     results: dict[str, Any] = {
         "initial": {"views": 0.0, "local": None, "final": _measures(scorer, images, initial)}

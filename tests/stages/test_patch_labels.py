@@ -16,6 +16,7 @@ from ccd_core.runs.run import Run
 from ccd_core.runs.work import Work
 from ccd_core.stages import patch_labels
 from ccd_core.stages.global_labels import global_outputs
+from ccd_core.study import study
 from tests.support import tiny_config
 
 SHORT = {"training": {"epochs": 2, "warmup_epochs": 1, "keep": "last"}}
@@ -38,6 +39,14 @@ def test_ccd_with_labels_from_patches_from_beginning_to_end(patch_run, tiny_run)
     assert set(patch_run.state["seconds"]) == set(stages_of(patch_run.config))
     assert patch_run.load_ap()["labels"]["global"]["mAP"] > 50 and patch_run.has("views.parquet")
     assert not list(patch_run.path.glob("partial/*"))
+
+
+def test_the_study_makes_the_labels_that_the_run_has(patch_run):
+    """Initial labels by the bias of the patches, local ones by CLIP's."""
+    measured = study(patch_run.config, ["cam"], patch_run)
+    for policy, kind in (("initial", "initial"), ("cam", "final")):
+        expected = patch_run.load_ap()["labels"][kind]["mAP"]
+        assert measured[policy]["final"]["mAP"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_cdul_takes_its_global_labels_from_the_same_scores(patch_run, tiny_scenes, tmp_path, monkeypatch):
