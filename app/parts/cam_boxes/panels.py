@@ -17,8 +17,8 @@ from app.components.view_cards import CardRow, ViewCard, view_cards
 from app.reading.asking.predictor import cam_methods, clip_views, explain, predictor_ready
 from app.reading.browsing import view_statistics, view_steps
 from app.reading.ground_truth import image_truth
-from app.reading.labels import debiasing
-from app.reading.runs import global_arrays, image_ids, view_probabilities, views_of
+from app.reading.labels import clip_outputs, debiasing
+from app.reading.runs import image_ids, view_probabilities, views_of
 from app.routes import image_url
 from app.widgets import literal
 from ccd_core.data.decoding.images import image_size
@@ -181,7 +181,7 @@ def views_panel(run: Run, image: str, path: Path, chosen: BoxState, answer: dict
     )
     frame = answer["frame"]
     debias = debiasing(run)
-    p_whole = global_arrays(run)["p_global"][image_ids(run)[1][image]]
+    p_whole = clip_outputs(run).p[:, image_ids(run)[1][image]]
     cards = [_card(run, None, "", [0, 0, frame, frame], p_whole, debias)]
     if as_set:
         cards += _cards_as_set(run, path, chosen, answer, debias)
