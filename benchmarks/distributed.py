@@ -1,14 +1,15 @@
 """Compare a run on one device with the same run on several: labels, metrics and time.
 
     python benchmarks/distributed.py
-    python benchmarks/distributed.py --labelling 1024
+    python benchmarks/distributed.py --labelling 256
     python benchmarks/distributed.py --devices cuda:0 cuda:all --preset paper
     --dataset voc2012:/data/VOCdevkit
 
 Without options it runs the demo on the CPU, with one process and with two, each of one thread.
 
 --labelling labels so many scenes with one process and with two, and compares the CPU time an image. That is
-what sharding costs, also where others use the cores too. Processes share chunks of 512 images.
+what sharding costs, also where others use the cores too. There are four chunks to share, of a quarter of the
+images each; a run has chunks of 512 and 256 images.
 """
 
 from __future__ import annotations
@@ -62,11 +63,11 @@ def labelling(images: int, threads: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_dataset(Path(folder) / "scenes", {"train": images, "val": 4})
         used = {}
-        for processes in (1, 2, 2, 1):
+        for number, processes in enumerate((1, 2, 2, 1)):
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
-            own = Path(folder) / f"{processes}-{len(used)}"
+            own = Path(folder) / str(number)
             own.mkdir()
             environment = os.environ | {
                 "CCD_HOME": str(own / "home"),
@@ -103,8 +104,7 @@ def share(folder: Path, out: Path) -> None:
     from ccd_core.machine.device import make_accelerator
     from ccd_core.method.classifier import make_classifier
     from ccd_core.runs.work import Work
-    from ccd_core.stages.global_labels import global_outputs
-    from ccd_core.stages.local_views import find_views
+    from ccd_core.stages import global_labels, local_views
     from ccd_core.training.distributed import team_of
 
     # Images are decoded in the same process, so that its CPU time is all that there is.
@@ -124,9 +124,10 @@ def share(folder: Path, out: Path) -> None:
         run = Run.create(out, config, dataset.classes) if team.first else Run.open(out)
     work = Work(config, accelerator, run, team=team)
     images = dataset.splits["train"]
+    global_labels.CHUNK = local_views.CHUNK = len(images) // 4
     before = time.process_time()
-    global_outputs(clip, images, work)
-    find_views(accelerator.prepare_model(model, evaluation_mode=True), clip, images, work)
+    global_labels.global_outputs(clip, images, work)
+    local_views.find_views(accelerator.prepare_model(model, evaluation_mode=True), clip, images, work)
     print(time.process_time() - before)
     accelerator.end_training()
 

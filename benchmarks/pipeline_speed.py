@@ -534,7 +534,11 @@ def estimate(arguments: argparse.Namespace) -> None:
             "paper's models reached the same FLOP/s; that is right within a factor of about 1.5. ",
             end="",
         )
-    print(f"The rounds of one stage differ by a factor of up to {spread:.1f}. No early stop is assumed.")
+    if used["rounds"] > 1:
+        print(f"The rounds of one stage differ by a factor of up to {spread:.1f}. ", end="")
+    else:
+        print("There was one round, so how far rounds differ is not known. ", end="")
+    print("No early stop is assumed.")
 
 
 def in_words(seconds: float) -> str:

@@ -72,7 +72,9 @@ def ours(run_path: Path, files: Sequence[Path], folder: Path):
     from ccd_core.runs.run import Run
 
     run = Run.open(run_path)
-    request = Request(run, list(files), {"csv": folder / "out.csv"}, None, in_use(run), False, BATCH, -1)
+    request = Request(
+        run, list(files), {"csv": folder / "out.csv"}, None, in_use(run), False, BATCH, -1, False
+    )
     plan = Plan.make(request.folder, request.images, request.in_full())
     moments: list[float] = []
     work(plan, "cpu", advance=lambda done: moments.append(time.perf_counter()))
