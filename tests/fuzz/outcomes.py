@@ -17,7 +17,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SECONDS = 30  # for one input; more is a hang
+import psutil
+
+SECONDS = 30  # of processor time for one input; more is a hang, and so is as long without any
+LOOK_SECONDS = 0.5
 MEMORY = 3 * 2**30  # bytes that an input may take beyond what the process has
 KINDS = ("worked", "sentence", "silent", "hang", "traceback")  # from the best to the worst
 FAULTS = KINDS[2:]
@@ -119,6 +122,30 @@ def _child(case: Case, folder: Path, pipe: int) -> None:
     os.write(pipe, json.dumps(vars(outcome)).encode()[:60_000])
 
 
+def _watch(child: int) -> Callable[[], bool]:
+    """Whether a process hangs, whenever asked: it has worked for `SECONDS`, or not at all for as long.
+
+    So a machine that is busy with other things makes no hang.
+    """
+    worked = -1.0
+    since = time.monotonic()
+
+    def hangs() -> bool:
+        nonlocal worked, since
+        now = 0.0
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(child)
+            for one in [process, *process.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    now += sum(one.cpu_times()[:2])
+        if now != worked:
+            worked = now
+            since = time.monotonic()
+        return now > SECONDS or time.monotonic() - since > SECONDS
+
+    return hangs
+
+
 def run_case(case: Case, folder: Path) -> Outcome:
     """Make the input in `folder` and show it to its doors, in a child of this process."""
     folder.mkdir(parents=True)
@@ -132,14 +159,14 @@ def run_case(case: Case, folder: Path) -> Outcome:
             os._exit(0)
     os.close(write)
     content = b""
-    until = time.monotonic() + SECONDS
+    is_over = False
+    hangs = _watch(child)
     with os.fdopen(read, "rb", buffering=0) as answers:
-        while (left := until - time.monotonic()) > 0 and select.select([answers], [], [], left)[0]:
-            part = answers.read(65_536)
-            content += part
-            if not part:
-                break
-    is_over = time.monotonic() < until
+        while not is_over and not hangs():
+            if select.select([answers], [], [], LOOK_SECONDS)[0]:
+                part = answers.read(65_536)
+                content += part
+                is_over = not part
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
