@@ -162,11 +162,13 @@ def run_case(case: Case, folder: Path) -> Outcome:
     is_over = False
     hangs = _watch(child)
     with os.fdopen(read, "rb", buffering=0) as answers:
-        while not is_over and not hangs():
+        while not is_over:
             if select.select([answers], [], [], LOOK_SECONDS)[0]:
                 part = answers.read(65_536)
                 content += part
                 is_over = not part
+            elif hangs():
+                break
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
