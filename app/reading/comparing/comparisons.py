@@ -44,11 +44,14 @@ def places() -> list[Path]:
 
 
 def known_comparisons() -> dict[str, Path]:
-    """Name -> folder of every comparison: those of `places`, newest first, then those that ship."""
+    """Name -> folder of every comparison: those of `places`, newest first, then those that ship.
+
+    Of those that ship, tables stand first.
+    """
     found: dict[str, Path] = {}
-    for place in (*places(), SHIPPED):
-        for folder in tables.comparisons(place):
-            found.setdefault(folder.name, folder)
+    shipped = sorted(tables.comparisons(SHIPPED), key=lambda folder: (not has_table(folder), folder.name))
+    for folder in [*(one for place in places() for one in tables.comparisons(place)), *shipped]:
+        found.setdefault(folder.name, folder)
     return found
 
 

@@ -92,6 +92,13 @@ def test_rows_that_used_labels_are_marked(compare):
     assert marked[marked].index.tolist() == ["BCE", "ASL (masked)", "LL-R"]
 
 
+def test_the_demos_table_comes_before_its_sweep_whichever_file_is_newer(tmp_path, monkeypatch):
+    monkeypatch.setenv("CCD_RUNS", str(tmp_path))
+    shipped = comparisons.known_comparisons()
+    assert list(shipped) == ["demo_table", "demo_alpha"]
+    assert comparisons.has_table(shipped["demo_table"]) and comparisons.has_sweep(shipped["demo_alpha"])
+
+
 def test_a_control_is_said_to_be_one_once():
     run = SeedResult(seed=0, run="runs/a", status="finished", mAP=50.0)
     points = [
