@@ -217,7 +217,7 @@ BEST: dict[str, Any] = {
     "training.keep": "last",  # the early stop fired on noise
     "predict.blend": 0.3,  # classifier and teacher err differently
     "predict.grid": 3,  # and cells show the teacher what it overlooks in the whole image
-    "training.jitter": 0.2,  # half the strength changed colours that tell classes apart
+    "training.jitter": 0.2,  # 0.5 changes colours that tell classes apart
 }
 
 # What a CPU gets through: models by published accuracy a FLOP (docs/presets.md has the arithmetic), their
