@@ -15,8 +15,8 @@
 
        P = 0.9 softmax(3 m) + 0.1 softmax(80 cos)        cos of the whole image
 
-s is how far the logits of a kept patch lie apart: their standard deviation over the classes, on average.
-So rows of P sum to 1, as CLIP's own probabilities do.
+Rows of P sum to 1, as CLIP's own probabilities do. s is how far the logits of a kept patch lie apart: their
+standard deviation over the classes, on average.
 
 Source: PIAA (ICML 2026, arXiv 2605.25821), akang-wang/PIAA, as a specification describes it; the paper was
 not at hand, so this is no reproduction. The original has no s, and other scales for each data set: with
