@@ -39,6 +39,7 @@ HEADING = "\u200b"  # begins the row of a group's heading; it has no width
 MOST_NUMBERS = 900  # cells of a heat map; with more, none has its number in it
 NUMBERS = 92  # pixels right of the rows, for their numbers
 TITLE_LETTERS = 24  # of a method's title above its column
+ROW_LETTERS = 32  # of a title before its row
 
 
 class MethodPoint(NamedTuple):
@@ -123,9 +124,9 @@ def _rows(
     marked: rows with a bold name and a dot.
     """
     figure = go.Figure([trace for trace in traces if trace["x"]])
-    names = {row: "" if row.startswith(HEADING) else escaped(_cut(row)) for row in rows}
+    names = {row: "" if row.startswith(HEADING) else escaped(_cut(row, ROW_LETTERS)) for row in rows}
     names |= {row: f"<b>{names[row]}</b> ●" for row in marked}
-    left = 24 + 7 * max((min(len(row), TITLE_LETTERS) + 2 * (row in marked) for row in rows), default=4)
+    left = 20 + 6 * max((min(len(row), ROW_LETTERS) + 2 * (row in marked) for row in rows), default=4)
     axis = class_axis(rows) | {"ticktext": list(names.values()), "range": [len(rows) - 0.5, -0.5]}
     # Lines of their own, because a heading must not be crossed out by its row's.
     lines = "".join(f"M0,{number}H1" for number, row in enumerate(rows) if not row.startswith(HEADING))
@@ -313,8 +314,8 @@ def _heat(
     )
 
 
-def _cut(title: str) -> str:
-    return title if len(title) <= TITLE_LETTERS else title[: TITLE_LETTERS - 1] + "…"
+def _cut(title: str, most: int = TITLE_LETTERS) -> str:
+    return title if len(title) <= most else title[: most - 1] + "…"
 
 
 # -- sweeps ------------------------------------------------------------------------------------------------
