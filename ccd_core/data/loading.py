@@ -57,8 +57,11 @@ def read_batches(
     return _read(images, size, in_batches(chosen, batch_size), workers)
 
 
-def in_batches(indices: Sequence[int] | np.ndarray, batch_size: int) -> list[Any]:
-    """Consecutive slices of `indices`, each of `batch_size` entries except the last, which may be shorter."""
+def in_batches(indices: Sequence[Any] | np.ndarray, batch_size: int) -> list[Any]:
+    """Consecutive slices of `indices`, each of `batch_size` entries except the last, which may be shorter.
+
+    `indices` may be any sequence.
+    """
     return [indices[begin : begin + batch_size] for begin in range(0, len(indices), batch_size)]
 
 

@@ -6,8 +6,6 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -30,6 +28,7 @@ from ccd_core.method.likeness import Likeness
 from ccd_core.method.local_views import class_maps_of, clip_probabilities
 from ccd_core.method.regions import peak_boxes_at
 from ccd_core.method.views import AxisMaxima, normalize_cam
+from ccd_core.predict.threads import answered_by_threads, decoded_by_threads, side_by_side
 from ccd_core.runs.likeness import read_likeness
 from ccd_core.runs.run import Run
 from ccd_core.training.augment import to_network
@@ -39,22 +38,8 @@ from ccd_core.training.checkpoint import load_kept_weights, load_model_weights, 
 # run, 0.95, marks only the peak of a map and not the whole object.
 SHOWN_THRESHOLD = 0.5
 AHEAD = 3  # batches that are begun and not yet yielded
-AT_ONCE = 8  # images of a thread at a time on a CPU; more are no quicker and take more memory
 
 log = logging.getLogger("ccd")
-
-
-@contextmanager
-def _side_by_side(count: int) -> Iterator[Executor]:
-    """`count` threads. They share the threads that torch computes with, so that all can compute at once."""
-    before = torch.get_num_threads()
-    each = max(1, before // count)
-    threads = ThreadPoolExecutor(count, initializer=partial(torch.set_num_threads, each))
-    try:
-        yield threads
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        torch.set_num_threads(before)  # new threads follow whoever has set it last
 
 
 @dataclass(frozen=True)
@@ -118,8 +103,8 @@ class Predictor:
         )
         self.likeness = self._fitting_likeness()
         # What was exported is the classifier alone: it has no CLIP beside it.
-        with_clip = run.has("global.npz") and run.config.method.is_ccd
-        self.blend = run.config.predict.blend if with_clip and not alone else 0.0
+        with_clip = run.config.blends and run.has("global.npz") and not alone
+        self.blend = run.config.predict.blend if with_clip else 0.0
         self._prompted: PromptedClip | None = None
         self._limit = Pass("images in one pass of prediction")
         self._warmed_up: CamClassifier | None = None
@@ -198,65 +183,49 @@ class Predictor:
                 yield self._from_files(batch, clip, boxes_at)
             return
         waiting: deque[Callable[[], list[Prediction]]] = deque()
-        begin = self._begin_on_cpu if on_cpu else self._begin_on_gpu
-        with _side_by_side(count) as threads:
+        from_files = partial(self._from_files, clip=clip, boxes_at=boxes_at)
+        decode = partial(self._decode, clip=clip)
+        finish = partial(self._finished, clip=clip, boxes_at=boxes_at)
+        with side_by_side(count) as threads:
             while batch or waiting:
                 while batch and len(waiting) < AHEAD:
-                    waiting.append(begin(threads, count, batch, clip, boxes_at))
+                    begun = (
+                        answered_by_threads(threads, count, batch, from_files)
+                        if on_cpu
+                        else decoded_by_threads(threads, batch, decode, finish)
+                    )
+                    waiting.append(begun)
                     batch = list(map(Path, islice(coming, batch_size)))
                 yield waiting.popleft()()
-
-    def _begin_on_cpu(
-        self,
-        threads: Executor,
-        count: int,
-        batch: list[Path],
-        clip: PromptedClip | None,
-        boxes_at: Thresholds | None,
-    ) -> Callable[[], list[Prediction]]:
-        """Give a batch to `count` threads. Returns a function that waits for the predictions."""
-        size = min(AT_ONCE, -(-len(batch) // count))
-        parts = [batch[begin : begin + size] for begin in range(0, len(batch), size)]
-        futures = [threads.submit(self._from_files, part, clip, boxes_at) for part in parts]
-        return lambda: [one for future in futures for one in future.result()]
-
-    def _begin_on_gpu(
-        self,
-        threads: Executor,
-        count: int,
-        batch: list[Path],
-        clip: PromptedClip | None,
-        boxes_at: Thresholds | None,
-    ) -> Callable[[], list[Prediction]]:
-        """Have a batch decoded. Returns a function that waits for the images, and predicts."""
-        futures = [threads.submit(self._decode, path, clip) for path in batch]
-        return lambda: self._with_boxes(
-            self._answered(batch, [future.result() for future in futures], clip), boxes_at
-        )
 
     @torch.inference_mode()
     def _from_files(
         self, paths: list[Path], clip: PromptedClip | None, boxes_at: Thresholds | None
     ) -> list[Prediction]:
         """The predictions of some images, by one thread from the beginning to the end."""
-        decoded = [self._decode(path, clip) for path in paths]
-        return self._with_boxes(self._answered(paths, decoded, clip), boxes_at)
+        return self._finished(paths, [self._decode(path, clip) for path in paths], clip, boxes_at)
 
-    def _answered(
-        self, batch: list[Path], decoded: Sequence[Decoded | ImageError], clip: PromptedClip | None
+    def _finished(
+        self,
+        batch: list[Path],
+        decoded: Sequence[Decoded | ImageError],
+        clip: PromptedClip | None,
+        boxes_at: Thresholds | None,
     ) -> list[Prediction]:
+        """The predictions of decoded images."""
         readable = [one for one in decoded if isinstance(one, Decoded)]
         answers = list(self._answers(torch.stack([one.pixels for one in readable]))) if readable else []
         if clip and readable:
             scores = self._blended(np.stack([answer[0] for answer in answers]), readable, clip)
             answers = [(row, *answer[1:]) for row, answer in zip(scores, answers, strict=True)]
         coming = iter(answers)
-        return [
+        predictions = [
             Prediction(path, None, str(one))
             if isinstance(one, ImageError)
             else Prediction(path, *next(coming))
             for path, one in zip(batch, decoded, strict=True)
         ]
+        return predictions if boxes_at is None else self._with_boxes(predictions, boxes_at)
 
     def _blended(self, scores: np.ndarray, images: Sequence[Decoded], clip: PromptedClip) -> np.ndarray:
         """The classifier's scores [B, C] of `images`, blended with what CLIP says of them."""
@@ -282,10 +251,8 @@ class Predictor:
             self.blend = 0.0
             return None
 
-    def _with_boxes(self, predictions: list[Prediction], limits: Thresholds | None) -> list[Prediction]:
-        """The predictions with the CAM box of each of their labels; as they are without thresholds."""
-        if limits is None:
-            return predictions
+    def _with_boxes(self, predictions: list[Prediction], limits: Thresholds) -> list[Prediction]:
+        """The predictions with the CAM box of each of their labels."""
         found = []
         for one in predictions:
             labels = one.labels(self.classes, limits)
