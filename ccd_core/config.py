@@ -109,6 +109,11 @@ class CCDConfig(Section):
             )
         )
 
+    @property
+    def blends(self) -> bool:
+        """Whether CLIP has a share in the scores that a run predicts; other methods than CCD give it none."""
+        return self.method.is_ccd and self.predict.blend > 0
+
     def named_paths(self) -> list[tuple[str, str]]:
         """(setting, path) of all settings that name a file or folder. A data set may name two.
 

@@ -172,7 +172,7 @@ def run_numbers(run: Run) -> list[Metric]:
             f"The run has {validation['mAP']:.1f} %, {gain:+.1f} points."
         )
         numbers.append(("Zero-shot CLIP", f"{of_clip['mAP']:.1f} %", meaning))
-    alone = (report.get("classifier") or {}).get("val")
+    alone = run.load_scores_alone("val")
     if validation and alone:
         meaning = (
             "mAP on validation of the classifier without CLIP. The run's scores are "

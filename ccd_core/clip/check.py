@@ -24,9 +24,9 @@ def check_teacher(
     """What is to be known before a run with this CLIP begins, as sentences.
 
     classes: the run's C classes. views: whether the run asks about local views, and patches: about features
-    of patches. A file of weights is compared
-    with its network. Raises UserError, one sentence, where the model or its weights cannot be had, the tower
-    does not take images of `settings.size` or has no patches, or a prompt is wrong.
+    of patches. A file of weights is compared with its network. Raises UserError, one sentence, where the
+    model or its weights cannot be had, the tower does not take images of `settings.size` or has no patches,
+    or a prompt is wrong.
     """
     prompts_of(classes, settings.prompt, settings.names)
     if settings.model == photo_words.NAME:

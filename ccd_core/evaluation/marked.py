@@ -145,13 +145,12 @@ def measure_run(run: Run, thresholds: np.ndarray, alone: bool = False) -> Measur
     if split is None:
         return None
     marks = load_marks(run)
-    arrays = run.load_scores(split)
+    arrays = run.load_scores(split, alone)
     rows = [row for row, image in enumerate(arrays["ids"].tolist()) if image in marks]
     if not rows:
         return None
     targets = np.stack([marks[str(arrays["ids"][row])] for row in rows])
-    scores = arrays.get("classifier", arrays["scores"]) if alone else arrays["scores"]
-    return measure(scores[rows], targets, thresholds)
+    return measure(arrays["scores"][rows], targets, thresholds)
 
 
 def _weighted(

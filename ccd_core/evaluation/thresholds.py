@@ -229,12 +229,11 @@ def choose_without_labels(run: Run, alone: bool = False) -> Thresholds | None:
     """
     if not (run.has("scores", "train.npz") and run.has("labels.npz")):
         return None
-    scored = run.load_scores("train")
+    scored = run.load_scores("train", alone)
     arrays = run.load_labels()
     if not len(scored["ids"]) or not np.array_equal(scored["ids"], arrays["ids"]):
         return None
-    scores = scored.get("classifier", scored["scores"]) if alone else scored["scores"]
-    return without_labels(scores, PseudoLabels(arrays["initial"], arrays["final"]), run.classes)
+    return without_labels(scored["scores"], PseudoLabels(arrays["initial"], arrays["final"]), run.classes)
 
 
 def in_use(run: Run, alone: bool = False) -> Thresholds:

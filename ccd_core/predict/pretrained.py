@@ -27,9 +27,8 @@ class PretrainedRun(Run):
 
     bits: object = None  # as config.json has it
 
-    @property
-    def picture_bits(self) -> int | None:
-        return self.bits if isinstance(self.bits, int) and 1 <= self.bits <= 16 else None
+    def _stored_bits(self) -> object:
+        return self.bits
 
     def file(self, *parts: str) -> Path:
         return self.path / WEIGHTS if parts == KEPT_WEIGHTS else super().file(*parts)

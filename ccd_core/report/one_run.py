@@ -73,7 +73,7 @@ def tiles(run: Run) -> str:
             numbers.append((title, f"{labels[kind]['mAP']:.1f} %"))
     if scores := main_scores(run):
         numbers.append((f"mAP, {SPLITS[scores[0]]}", f"{scores[1]:.1f} %"))
-    if alone := (run.load_ap().get("classifier") or {}).get("val"):
+    if alone := run.load_scores_alone("val"):
         numbers.append(("mAP of the classifier without CLIP", f"{alone['mAP']:.1f} %"))
     if run.state.get("seconds"):
         numbers.append(("time", duration(run)))

@@ -71,8 +71,7 @@ def _clip_passes(config: CCDConfig, train: int, val: int) -> float:
     patches = 2 * train if method.from_patches else 0
     if not method.is_ccd:
         return train + patches + (TILES * train if method.name.startswith("cdul") else 0)
-    predict = config.predict
-    cells = predict.grid**2 if predict.blend > 0 and predict.grid > 1 else 0
+    cells = config.predict.grid**2 if config.blends and config.predict.grid > 1 else 0
     return train + val + patches + cells * val
 
 

@@ -267,11 +267,14 @@ class Run:
         """
         return self._arrays("labels.npz")
 
-    def load_scores(self, split: str) -> dict[str, np.ndarray]:
+    def load_scores(self, split: str, alone: bool = False) -> dict[str, np.ndarray]:
         """ids [N] and scores [N, C], the kept model's probabilities; where these are blended with CLIP's,
         classifier [N, C] are the kept model's alone.
+
+        alone: `scores`, too, are without CLIP's share.
         """
-        return self._arrays(f"scores/{split}.npz")
+        arrays = self._arrays(f"scores/{split}.npz")
+        return arrays | {"scores": arrays["classifier"]} if alone and "classifier" in arrays else arrays
 
     def load_views(self) -> pd.DataFrame:
         """One row a local view: image and class (categories), score, CAM box and view.
@@ -353,8 +356,11 @@ class Run:
 
         None if it has no such pictures, and of older runs, which did not keep the number.
         """
-        bits = self.load_json("images.json").get(BITS) if self.has("images.json") else None
-        return bits if bits in range(1, 17) else None
+        bits = self._stored_bits()
+        return bits if isinstance(bits, int) and bits in range(1, 17) else None
+
+    def _stored_bits(self) -> object:
+        return self.load_json("images.json").get(BITS) if self.has("images.json") else None
 
     def load_json(self, *parts: str) -> dict[str, Any]:
         """A JSON file of the run. Raises UserError if it is not there, is damaged, or holds no mapping."""
@@ -389,6 +395,10 @@ class Run:
         """Scores of the kept model on a split, train or val, in percent; None without ground truth."""
         report = self.load_ap()
         return report.get("train") if split == "train" else report.get("val")
+
+    def load_scores_alone(self, split: str) -> Scores | None:
+        """Scores without CLIP's share in predictions; None where it has none, or without ground truth."""
+        return (self.load_ap().get("classifier") or {}).get(split)
 
     def load_metrics(self) -> pd.DataFrame:
         """metrics.csv: one row an epoch."""

@@ -595,9 +595,7 @@ class PredictSettings(Section):
     )
 
     @property
-    def in_words(self) -> str | None:
-        """How a score comes about, as the end of a sentence; None where it is the classifier's alone."""
-        if self.blend == 0:
-            return None
+    def in_words(self) -> str:
+        """How a blended score comes about, as the end of a sentence."""
         seen = "the whole image" if self.grid == 1 else f"{self.grid} x {self.grid} cells of the image"
         return f"{1 - self.blend:.0%} the classifier's and {self.blend:.0%} CLIP's, asked of {seen}"

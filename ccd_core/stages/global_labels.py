@@ -61,12 +61,14 @@ def _compute(clip: PromptedClip, images: ImageList, work: Work) -> Arrays:
         text = clip.text.cpu()
         p: list[np.ndarray] = []
         similarity: list[np.ndarray] = []
-        cosines: list[np.ndarray] = []
+        cosines: list[np.ndarray] = []  # of methods with labels from patches
         for part in parts:
             embeddings = torch.from_numpy(np.array(part))
             p.append(clip.teacher.classify(embeddings, text).numpy())
-            cosines.append((embeddings @ text.T).numpy())
-            similarity.append(cosines[-1].max(1))
+            of_part = (embeddings @ text.T).numpy()
+            similarity.append(of_part.max(1))
+            if work.config.method.from_patches:
+                cosines.append(of_part)
         if cached is None and work.run is not None:
             cache.store_embeddings(
                 path, (part["embeddings"] for part in work.read_chunks("global")), len(images)

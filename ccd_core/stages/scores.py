@@ -48,13 +48,12 @@ def write_scores(
 ) -> TrainingFeatures:
     """Write the kept model's predictions on every split to scores/, and APs to scores/ap.json.
 
-    Returns features of training images, which come with their predictions.
-
     p_global: [N, C] the probabilities that labels of the training images were made of; None for a method that
     does without.
     shares: {split: [N, C]}, what predictions are blended with; the classifier's own scores are kept, too.
     ap.json has the APs of the predictions, of the labels, and of what CLIP itself says of the validation
-    images. It is not written without ground truth.
+    images. It is not written without ground truth. Returns features of training images, which come with their
+    predictions.
     """
     run = work.folder
     best = run.load_json("checkpoints", "best.json")

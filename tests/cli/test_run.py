@@ -51,6 +51,7 @@ def test_a_run_that_blends_says_what_its_classifier_has_alone(copied_run, capsys
     (found,) = [number for number in run_numbers(run) if number[0] == "Classifier alone"]
     assert found[1] == "12.3 %" and mixed in found[2]
     assert "12.3 %" in tiles(run)
+    assert run.config.blends and not run.config.with_method("cdul").blends  # CLIP helps CCD alone
 
 
 def test_a_new_run_may_wait_in_the_queue(tiny_run, tmp_path):

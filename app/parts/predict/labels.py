@@ -130,7 +130,7 @@ def _large(run: Run, image: Predicted, limits: Thresholds) -> None:
     )
     text = "CLIP's weights are not on this machine, so its probabilities are missing."
     if clip:
-        mixed = run.config.predict.in_words
+        mixed = run.config.predict.in_words if run.config.blends else None
         text = "CLIP's probabilities add up to 1 over the classes, so it favours one; " + (
             f"scores are {mixed}." if mixed else "the classifier's scores stand alone."
         )

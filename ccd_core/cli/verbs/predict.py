@@ -55,8 +55,7 @@ def evaluate(
         table.add_row(escape(name), "-" if value is None else f"{value:.1f}")
     table.add_section()
     table.add_row("mAP", f"{report['mAP']:.1f}")
-    alone = (scores.get("classifier") or {}).get(split)
-    if alone:
+    if alone := opened.load_scores_alone(split):
         table.add_row("mAP of the classifier without CLIP", f"{alone['mAP']:.1f}")
     console.print(table)
 

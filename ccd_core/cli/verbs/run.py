@@ -194,7 +194,7 @@ def summary(finished: Run, seconds: float) -> None:
         best = finished.load_best()
         kept = f"epoch {best['epoch'] + 1} kept" if best else "nothing trained"
         say("  validation mAP {}{} (percent; {})", f"{val['mAP']:.1f}", of_labels, kept)
-        if alone := (report.get("classifier") or {}).get("val"):
+        if alone := finished.load_scores_alone("val"):
             mixed = finished.config.predict.in_words
             say("  scores are {}; the classifier alone has mAP {}", mixed, f"{alone['mAP']:.1f}")
     path = shlex.quote(str(finished.path))

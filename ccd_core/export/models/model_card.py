@@ -176,7 +176,7 @@ def _limits(run: Run) -> str:
         "- Its maps show what speaks for a class. Their boxes are no measured outlines of objects.",
         "- Do not use it to decide about people.",
     ]
-    if run.config.predict.blend > 0:
+    if run.config.blends:
         lines.insert(
             1,
             "- In the run that made it, predictions are blended with CLIP's. This model is the classifier "
