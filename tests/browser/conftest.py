@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support import free_port, wait_for_server
+
+# A page may need a moment to follow what was done on it, and longer on a busy machine.
+expect.set_options(timeout=30_000)
 
 
 @contextmanager

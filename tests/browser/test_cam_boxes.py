@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.waiting import script, settled
 
@@ -13,7 +14,7 @@ FOCUSED = script("focused_id.js")
 def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, address, browser):
     page.goto(f"{address}/cam_boxes?run=tiny&layout=Grid")
     page.locator(".tile").nth(3).wait_for()
-    assert page.locator(".tile").count() == 24
+    expect(page.locator(".tile")).to_have_count(24)
     page.wait_for_function(
         "() => [...document.querySelectorAll('*')].some((host) => host.shadowRoot?.querySelector('.tile "
         "img')?.naturalWidth)"
@@ -44,9 +45,9 @@ def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, add
     other.goto(page.url + ("&" if "?" in page.url else "?") + "run=tiny")
     other.locator(".chips button.on").wait_for()
     settled(other)
-    assert other.locator(".chips button.on").inner_text().split("\n")[0] == chosen
-    assert other.locator("output.o3").inner_text() == offset
-    assert other.locator(".toggles button[data-show=a]").get_attribute("aria-pressed") == "true"
+    expect(other.locator(".chips button.on")).to_contain_text(chosen)
+    expect(other.locator("output.o3")).to_have_text(offset)
+    expect(other.locator(".toggles button[data-show=a]")).to_have_attribute("aria-pressed", "true")
     other.close()
 
 
@@ -60,6 +61,5 @@ def test_other_cam_methods_stand_side_by_side_and_clip_is_asked_about_views_as_s
         "LayerCAM",
         "Eigen-CAM",
     ]
-    page.locator(".card").nth(1).wait_for()
+    page.locator(".card").nth(2).wait_for()  # the whole image and a view of nearly every class
     assert page.locator("[data-testid=stException]").count() == 0
-    assert page.locator(".card").count() > 2  # the whole image and a view of nearly every class

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from urllib.parse import parse_qs, urlparse
 
 import pytest
 
@@ -31,7 +30,7 @@ def test_a_missing_run_is_started_by_key_and_its_score_comes_into_the_table(page
     with served(space) as address:
         page.goto(f"{address}/compare")
         settled(page)
-        assert parse_qs(urlparse(page.url).query)["comparison"] == ["both"]
+        page.wait_for_url("**comparison=both*")
         page.get_by_role("radio", name="Runs").click()
         page.wait_for_url("**compare_part=Runs*")
         start = page.get_by_role("button", name="Start the missing one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.waiting import settled
 
@@ -51,8 +52,7 @@ def test_an_upload_gets_labels_and_a_bad_one_a_sentence(page, address, tiny_scen
     page.goto(f"{address}/predict?run=tiny&threshold=0.01")
     page.locator("input[type=file]").set_input_files([str(good), str(tmp_path / "broken.jpg")])
     page.get_by_text("broken.jpg", exact=False).first.wait_for()
-    page.locator("[data-testid=stAlertContentError]").first.wait_for()
-    assert "broken.jpg" in page.locator("[data-testid=stAlertContentError]").first.inner_text()
+    expect(page.locator("[data-testid=stAlertContentError]").first).to_contain_text("broken.jpg")
     page.get_by_role("button", name="CSV").wait_for()
     labels = page.locator("[data-testid=stButtonGroup]", has_text="What speaks for").get_by_role("radio")
     label = labels.nth(1).inner_text().rpartition(" ")[0]
@@ -71,6 +71,7 @@ def test_a_threshold_is_moved_its_numbers_follow_and_the_link_keeps_it(page, add
     page.get_by_role("slider").first.focus()
     page.keyboard.press("Home")
     page.get_by_text("16.00", exact=True).wait_for()
-    assert before != "16.00" and "threshold=0" in page.url
+    assert before != "16.00"
+    page.wait_for_url("**threshold=0*")
     page.reload()
     page.get_by_text("16.00", exact=True).wait_for()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 
 from ccd_core.evaluation import marked
 from ccd_core.runs.run import Run
@@ -34,7 +35,8 @@ def test_images_are_marked_with_the_keyboard_and_measured(page, copied_run, tiny
         settled(page)
         box = page.locator(".marking")
         box.wait_for()
-        assert f"Image 1 of {len(order)}" in box.inner_text() and order[0] in box.inner_text()
+        expect(box).to_contain_text(f"Image 1 of {len(order)}")
+        expect(box).to_contain_text(order[0])
         page.wait_for_function(_IMAGE_LOADED)
         box.focus()
         page.keyboard.press("1")
@@ -49,8 +51,7 @@ def test_images_are_marked_with_the_keyboard_and_measured(page, copied_run, tiny
         page.keyboard.press("u")  # back to the second, which is shown as it was marked
         page.get_by_text("Image 2 of", exact=False).wait_for()
         pressed = page.locator(".marking button[aria-pressed=true]")
-        pressed.wait_for()
-        assert pressed.inner_text().startswith(run.classes[1])
+        expect(pressed).to_contain_text(run.classes[1])
         page.keyboard.press("2")
         page.keyboard.press("Enter")
         wait_for(lambda: marks() == [[2], []])

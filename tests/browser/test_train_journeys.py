@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import served
 
@@ -17,7 +18,7 @@ def test_a_run_is_started_watched_stopped_and_deleted(page, address, tiny_run, t
     name.fill("../outside")
     name.press("Enter")
     page.get_by_text("letters, digits, dots").wait_for()
-    assert page.get_by_role("button", name="Start", exact=True).is_disabled()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
     name.fill("from-browser")
     name.press("Enter")
     page.get_by_text("letters, digits, dots").wait_for(state="hidden")
@@ -60,6 +61,7 @@ def test_with_a_token_only_its_link_opens_the_app(guarded, page, tiny_run):
         assert page.request.get(guarded + path).status == 401, path
     page.goto(f"{guarded}/train?token=a-token-for-this-test&job=tiny")
     page.get_by_role("heading", name="Train").wait_for()  # the websocket was let in
-    assert "token" not in page.url and "job=tiny" in page.url
+    page.wait_for_url("**job=tiny*")
+    assert "token" not in page.url
     page.context.clear_cookies()
     assert page.request.get(guarded).status == 401

@@ -8,6 +8,7 @@ import re
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.waiting import script, settled
 
@@ -46,7 +47,7 @@ def test_bars_follow_a_dragged_crop_and_the_exact_answer_comes_when_it_rests(pag
     assert widths(page) != before and crop.bounding_box()["x"] > place["x"]
     page.mouse.up()
     page.locator(".all[data-exact=yes]").wait_for()
-    assert "≈" not in page.locator(".says").inner_text()
+    expect(page.locator(".says")).not_to_contain_text("≈")
     page.wait_for_url(re.compile("crop="))
     page.reload()
     page.locator(".all[data-exact=yes]").wait_for()
@@ -82,7 +83,7 @@ def test_keys_pressed_while_an_answer_is_on_its_way_are_not_lost(page, address):
         page.wait_for_timeout(320)
     page.wait_for_url(re.compile(r"crop=0\.2%2C\+0\.32%2C\+0\.6%2C\+0\.72"))
     settled(page)
-    assert page.get_by_label("Crop: x0").input_value() == "0.2, 0.32, 0.6, 0.72"
+    expect(page.get_by_label("Crop: x0")).to_have_value("0.2, 0.32, 0.6, 0.72")
 
 
 def test_every_control_is_reached_by_tab_and_shows_that_it_is(page, address):
@@ -110,7 +111,7 @@ def test_a_copied_link_opens_the_same_view(page, address, browser):
     page.wait_for_url("**class=*")
     settled(page)
     # The same switch once more, above the curves.
-    assert page.get_by_role("switch", name="After debiasing").is_checked()
+    expect(page.get_by_role("switch", name="After debiasing")).to_be_checked()
     other = browser.new_page()
     other.set_default_timeout(60_000)
     other.goto(page.url)
