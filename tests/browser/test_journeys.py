@@ -75,3 +75,13 @@ def test_a_threshold_is_moved_its_numbers_follow_and_the_link_keeps_it(page, add
     page.wait_for_url("**threshold=0*")
     page.reload()
     page.get_by_text("16.00", exact=True).wait_for()
+
+
+def test_a_table_is_searched_but_downloaded_by_the_pages_own_button_alone(page, address):
+    """Streamlit's own download would write a class that is named as a formula as it is."""
+    page.goto(f"{address}/results?run=tiny")
+    page.get_by_text("Table", exact=True).click()
+    page.locator("[data-testid=stDataFrame]").hover()
+    page.get_by_role("button", name="Search").wait_for()
+    expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)
+    page.get_by_role("button", name="Download the table as CSV").wait_for()
