@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,14 @@ class PlannedRun:
         """
         classes = open_dataset(self.config.data.spec, self.config.data.classes).classes
         return Run.create(self.path, self.config, classes)
+
+
+def preset_of_runs(out: Path) -> str | None:
+    """The preset of the runs that a comparison has begun with; None where there are none that can be read."""
+    for settings in sorted((out / RUNS).glob("*/config.yaml")):
+        with suppress(UserError):
+            return Run.open(settings.parent).config.preset_name
+    return None
 
 
 def table_runs(

@@ -68,7 +68,7 @@ def preset_of(
     """
     if preset is not None or config_is_given:
         return preset, None
-    if spec in (None, "demo"):
+    if spec is None or spec.partition(":")[0] == "demo":
         return "demo", None
     if not is_own(spec):
         return None, None

@@ -100,6 +100,20 @@ def test_a_clip_without_patches_leaves_those_rows_out_unless_they_are_named(
     assert isinstance(named.exception, NoPatches)
 
 
+def test_own_images_get_the_preset_that_ccd_run_takes_and_keep_it(base, tmp_path, capsys, monkeypatch):
+    from ccd_core.cli.verbs.table import preset_for
+    from ccd_core.machine import advice
+
+    monkeypatch.setattr(advice, "advise", lambda: advice.Advice("laptop", "it has no GPU"))
+    assert preset_for(None, None, "folder:photos", tmp_path, quiet=False) == "laptop"
+    assert "Preset laptop, because it has no GPU" in capsys.readouterr().out
+    assert preset_for(None, None, "demo:scenes", tmp_path, quiet=True) == "demo"
+    assert preset_for("best", None, "folder:photos", tmp_path, quiet=True) == "best"
+    table_runs(base, ["ccd"], [0], "common", tmp_path)[0].create()
+    assert base.preset_name == "demo"
+    assert preset_for(None, None, "folder:photos", tmp_path, quiet=True) == "demo"
+
+
 def test_published_numbers_are_those_of_table_1():
     assert published_map("ccd", "voc2012") == 90.1 and published_map("cdul", "nuswide") == 44.0
     assert published_map("sarb", "voc2012") is None and published_map("ccd", "demo") is None

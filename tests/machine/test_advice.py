@@ -42,7 +42,7 @@ def test_own_images_take_the_advice_and_published_ones_the_paper(machine):
     machine(gpu=24)
     assert preset_of(None, False, "folder:photos") == ("best", advise())
     assert preset_of(None, False, "voc2012:VOCdevkit") == (None, None)
-    assert preset_of(None, False, None) == ("demo", None)
+    assert preset_of(None, False, None) == preset_of(None, False, "demo:scenes") == ("demo", None)
     assert preset_of(None, True, "folder:photos") == (None, None)
     assert preset_of("paper", False, "folder:photos") == ("paper", None)
 

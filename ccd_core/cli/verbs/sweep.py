@@ -44,7 +44,7 @@ def sweep(
     ] = False,
     seeds: Seeds = "0",
     preset: Annotated[
-        str | None, typer.Option(help="Settings of all points. Without it: demo for demo, else paper.")
+        str | None, typer.Option(help="Settings of all points. Without it: as for `ccd run`.")
     ] = None,
     classes: ClassesFile = None,
     config: ConfigFile = None,
@@ -76,7 +76,7 @@ def sweep(
 
     quiet = as_json or as_csv or as_latex
     chosen_seeds = parse_seeds(seeds)
-    base = load_config(preset_for(preset, config, dataset), config, changes, dataset, classes)
+    base = load_config(preset_for(preset, config, dataset, out, quiet), config, changes, dataset, classes)
     check_sweepable(base)
     title, name, points = _points(setting, values, figure, ablation, base.data.spec.partition(":")[0])
     planned = sweep_runs(base, points, chosen_seeds, out)

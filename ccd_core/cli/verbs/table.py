@@ -51,7 +51,7 @@ def table(
     ] = "common",
     preset: Annotated[
         str | None,
-        typer.Option(help="Settings that all methods share. Without it: demo for demo, else paper."),
+        typer.Option(help="Settings that all methods share. Without it: as for `ccd run`."),
     ] = None,
     classes: ClassesFile = None,
     config: ConfigFile = None,
@@ -83,7 +83,7 @@ def table(
 
     quiet = as_json or as_csv or as_latex
     chosen_seeds = parse_seeds(seeds)
-    base = load_config(preset_for(preset, config, dataset), config, changes, dataset, classes)
+    base = load_config(preset_for(preset, config, dataset, out, quiet), config, changes, dataset, classes)
     opened = open_dataset(base.data.spec, base.data.classes)
     check_scorable(opened)
     chosen = _that_the_clip_allows(chosen_methods(methods), methods, base, opened.classes, out, show_only)
@@ -166,10 +166,16 @@ def parse_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, words)))
 
 
-def preset_for(preset: str | None, config: Path | None, dataset: str) -> str | None:
-    """The preset where none was named: demo for the toy scenes; a settings file says its own."""
-    if preset is None and config is None and dataset.partition(":")[0] == "demo":
-        return "demo"
+def preset_for(preset: str | None, config: Path | None, dataset: str, out: Path, quiet: bool) -> str | None:
+    """The preset where none was named: that of the runs in `out`, or else the one that `ccd run` takes."""
+    from ccd_core.comparison.plan import preset_of_runs
+    from ccd_core.machine.advice import preset_of
+
+    if preset is None and config is None and (begun := preset_of_runs(out)):
+        return begun
+    preset, advice = preset_of(preset, config is not None, dataset)
+    if advice and not quiet:
+        say("Preset [bold]{}[/], because {}. --preset chooses another one.", advice.preset, advice.why)
     return preset
 
 
