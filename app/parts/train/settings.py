@@ -1,4 +1,4 @@
-"""Page Train: a form of every setting, made from the settings' own schema (ccd_core/settings/sections.py)."""
+"""Page Train: a form of every setting, made from the settings' own schema (ccd_core/settings/sections)."""
 
 from __future__ import annotations
 
