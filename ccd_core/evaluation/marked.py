@@ -95,13 +95,6 @@ def save_mark(run: Run, image: str, classes: Sequence[int]) -> None:
     _write(run, marks)
 
 
-def remove_mark(run: Run, image: str) -> None:
-    """Take an image out of the marked ones."""
-    marks = load_marks(run)
-    if marks.pop(image, None) is not None:
-        _write(run, marks)
-
-
 def _write(run: Run, marks: dict[str, np.ndarray]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

@@ -31,11 +31,6 @@ def clip_threshold(p: np.ndarray) -> np.ndarray:
     return labels
 
 
-def clip_soft(p: np.ndarray) -> np.ndarray:
-    """[N, C] float32, the probabilities themselves."""
-    return p.astype(np.float32)
-
-
 def tiled(p: np.ndarray, tiles: np.ndarray, zeta: float = 0.0) -> np.ndarray:
     """[N, C] float32, CDUL's initial labels: the mean of global and local probabilities.
 
