@@ -11,9 +11,7 @@ model agree on, or from the file itself where it is OpenAI's.
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,11 @@ from ccd_core.errors import UserError
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import unwrap
 from ccd_core.weights.hub import NotHere, hub
+from ccd_core.weights.names import plain_name, unknown_model
 
 log = logging.getLogger("ccd")
 # Names of OpenAI's layout, one of which tells where in a file it lies.
 OPENAI_NAMES = ("token_embedding.weight", "visual.conv1.weight", "visual.layer1.0.conv1.weight")
-NEAREST = 3  # names that a sentence offers in place of an unknown one
 
 
 def load_network(name: str, pretrained: str | None) -> tuple[nn.Module, Any]:
@@ -112,23 +110,12 @@ def _tag_of(name: str, pretrained: str | None) -> str | None:
     return None
 
 
-def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """The names most like a misspelt one, at most `NEAREST`."""
-    plain = {_plain(other): other for other in known}
-    return [plain[other] for other in difflib.get_close_matches(_plain(name), plain, NEAREST, 0.5)]
-
-
 def _refuse_unknown(name: str) -> None:
     """Raises UserError for a name that should be of open_clip's list and is not."""
     import open_clip
 
     if ":" not in name and name not in open_clip.list_models():
-        near = nearest(name, open_clip.list_models())
-        meant = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UserError(
-            f"open_clip has no model {name!r}; {meant}"
-            "`python -c 'import open_clip; print(open_clip.list_models())'` lists them."
-        )
+        raise unknown_model("open_clip", name, open_clip.list_models())
 
 
 def _refuse_unknown_tag(name: str, tag: str | None) -> None:
@@ -235,11 +222,11 @@ def _recipe(name: str, path: Path) -> dict[str, Any]:
     if beside:
         return beside
     recipes = {tag: get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)}
-    place = _plain(str(path.absolute()))
+    place = plain_name(str(path.absolute()))
     found: tuple[str, dict[str, Any]] = ("", {})
     for tag, recipe in recipes.items():
         for clue in (tag, Path(recipe["url"]).stem, recipe["hf_hub"].rstrip("/").rpartition("/")[2]):
-            if len(clue) > len(found[0]) and _plain(clue) in place:
+            if len(clue) > len(found[0]) and plain_name(clue) in place:
                 found = (clue, recipe)
     if found[0] or not recipes:
         return found[1]
@@ -275,7 +262,3 @@ def _recipe_of_transformers(path: Path) -> dict[str, Any]:
         ):
             recipe[ours] = tuple(values)
     return recipe
-
-
-def _plain(text: str) -> str:
-    return text.lower().replace("-", "_")

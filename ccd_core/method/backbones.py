@@ -8,7 +8,6 @@ finds out which, at the sizes that a run will use, before anything long begins.
 from __future__ import annotations
 
 import copy
-import difflib
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from ccd_core.weights.efficientnet import from_efficientnet_pytorch
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import load_into, unwrap
 from ccd_core.weights.hub import refuse_absent_imagenet
+from ccd_core.weights.names import unknown_model
 from ccd_core.weights.packages import packaged_weights
 
 log = logging.getLogger("ccd")
@@ -186,12 +186,7 @@ def _timm_backbone(name: str, imagenet: bool, options: dict[str, Any]) -> nn.Mod
     import timm
 
     if ":" in name or not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), 3)
-        meant = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UserError(
-            f"timm has no model {name!r}; {meant}"
-            "`python -c 'import timm; print(timm.list_models())'` lists them."
-        )
+        raise unknown_model("timm", name, timm.list_models())
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     made: dict[str, Any] = {"pretrained": imagenet, "num_classes": 0, "global_pool": "", **values}
     try:
