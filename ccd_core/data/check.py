@@ -17,6 +17,7 @@ import numpy as np
 
 from ccd_core.data import open_dataset
 from ccd_core.data.decoding.images import read_image
+from ccd_core.data.listing.names import count_of
 from ccd_core.data.sources import SOURCES, Part, Source, archives_in_words, find_base, in_a_row
 from ccd_core.data.types import Boxes, Dataset, ImageList, Progress
 from ccd_core.errors import ImageError, UserError
@@ -245,7 +246,7 @@ def _notes(dataset: Dataset, splits: dict[str, SplitReport]) -> list[str]:
     in_both = set(dataset.splits["train"].ids) & set(dataset.splits["val"].ids)
     if source and in_both:
         notes.append(
-            f"{len(in_both):,} images are in train and in val; scores on val are then not those of new "
+            f"Train and val share {count_of(len(in_both), 'image')}; scores on val are then not those of new "
             "images."
         )
     return notes
@@ -262,12 +263,13 @@ def _advice(dataset: Dataset, splits: dict[str, SplitReport]) -> list[str]:
         if report.missing:
             example = report.missing_examples[0]
             advice.append(
-                f"{report.missing:,} listed images of {split} are not there, such as {example}; {remedy}."
+                f"{count_of(report.missing, 'listed image')} of {split} cannot be found, such as {example}; "
+                f"{remedy}."
             )
         if report.broken:
             name, reason = next(iter(report.broken_examples.items()))
             advice.append(
-                f"{report.broken:,} images of {split} cannot be read and will be left out of runs, "
+                f"{count_of(report.broken, 'image')} of {split} cannot be read and will be left out of runs, "
                 f"such as {name}: {reason}"
             )
         if report.agrees is False:

@@ -109,11 +109,14 @@ def load_into(
     if unknown:
         log.info("%s: %s has no part for %s, which are left out", path, what, first_of(unknown))
     for name in lacking:
-        log.warning(
-            "%s has no %s; %s keeps its own, %s", path, name, what, wanted[name].flatten()[:3].tolist()
-        )
+        log.warning("%s has no %s; %s keeps its own%s", path, name, what, _numbers_of(wanted[name]))
     if not any(value.is_meta for value in wanted.values()):
         network.load_state_dict(used, strict=False)
+
+
+def _numbers_of(value: Tensor) -> str:
+    """The first three numbers behind a comma, for a sentence; nothing where a tensor has none."""
+    return "" if value.is_meta else ", " + ", ".join(f"{one:.4g}" for one in value.flatten()[:3].tolist())
 
 
 def _some_of_each(kinds: list[list[str]]) -> str:

@@ -138,7 +138,7 @@ def test_missing_parts_and_files_of_a_public_data_set_are_named(app, tmp_path):
     (base / "ImageSets" / "Main" / "trainval.txt").write_text("000001\n000002\n")
     test = app("train", data=f"voc2007:{tmp_path}")
     said = captions(test)
-    assert "2 listed images of train are not there" in said and "5,011 are published" in said
+    assert "2 listed images of train cannot be found" in said and "5,011 are published" in said
     assert "comes with VOCtest_06-Nov-2007.tar" in said and "000002" in "".join(
         code.value for code in test.code
     )
