@@ -130,6 +130,15 @@ def test_what_may_be_missing_keeps_the_networks_own_value(caplog):
     assert "has no stem.bias; the backbone keeps its own" in caplog.text
 
 
+def test_what_may_be_missing_is_told_also_where_weights_are_only_looked_at(caplog):
+    state = weights()
+    del state["stem.bias"]
+    with torch.device("meta"):
+        looked_at = network()
+    load_into(looked_at, state, PATH, "the backbone", may_lack=("stem.bias",))
+    assert "has no stem.bias; the backbone keeps its own" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
