@@ -36,8 +36,11 @@ def backbone(path: Path) -> State:
 
 
 def clip(path: Path) -> State:
+    """Look at the file, as a run does before it begins, and load it."""
     from ccd_core.clip import ClipTeacher
+    from ccd_core.clip.weights import look_at_network
 
+    look_at_network(f"local-dir:{DEMO_CLIP}", str(path))
     teacher = ClipTeacher.load(f"local-dir:{DEMO_CLIP}", str(path))
     return dict(teacher.model.state_dict())
 
