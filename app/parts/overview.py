@@ -86,7 +86,7 @@ def _global_labels(run: Run) -> Step:
     shares = top_class_shares(global_arrays(run)["p_global"])
     text = "of images go to its favourite class"
     bars = tuple(shares.tolist())
-    return Step("CLIP's global labels", f"{shares[0]:.0%}", text, "clip_bias", bars=bars)
+    return Step("CLIP's global labels", f"{100 * shares[0]:.0f} %", text, "clip_bias", bars=bars)
 
 
 def _bias(run: Run) -> Step:
