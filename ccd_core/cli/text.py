@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from rich import markup
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from ccd_core.machine.advice import Advice
 
 # `:cat:` in a name stays these five letters.
 console = Console(emoji=False)
@@ -32,6 +36,11 @@ def say(text: str, *names: object, to: Console = console) -> None:
     A line is not wrapped, so that a command in it can be pasted.
     """
     to.print(text.format(*(escape(str(name)) for name in names)), soft_wrap=True, highlight=False)
+
+
+def say_preset(advice: Advice, to: Console = console) -> None:
+    """Say which preset is taken where nobody has chosen one, and why."""
+    say("Preset [bold]{}[/], because {}. --preset chooses another one.", advice.preset, advice.why, to=to)
 
 
 def shorter(text: str, most: int = 300) -> str:

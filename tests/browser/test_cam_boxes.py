@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.waiting import script, settled
+from tests.support import wait_for
 
 pytestmark = pytest.mark.browser
 FOCUSED = script("focused_id.js")
@@ -45,7 +46,7 @@ def test_from_the_grid_by_keys_to_an_image_and_on_and_back_by_its_link(page, add
     other.goto(page.url + ("&" if "?" in page.url else "?") + "run=tiny")
     other.locator(".chips button.on").wait_for()
     settled(other)
-    expect(other.locator(".chips button.on")).to_contain_text(chosen)
+    wait_for(lambda: other.locator(".chips button.on").inner_text().split("\n")[0] == chosen)
     expect(other.locator("output.o3")).to_have_text(offset)
     expect(other.locator(".toggles button[data-show=a]")).to_have_attribute("aria-pressed", "true")
     other.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_a_missing_run_is_started_by_key_and_its_score_comes_into_the_table(page
     with served(space) as address:
         page.goto(f"{address}/compare")
         settled(page)
-        page.wait_for_url("**comparison=both*")
+        page.wait_for_url(lambda url: parse_qs(urlparse(url).query).get("comparison") == ["both"])
         page.get_by_role("radio", name="Runs").click()
         page.wait_for_url("**compare_part=Runs*")
         start = page.get_by_role("button", name="Start the missing one")

@@ -22,7 +22,7 @@ from ccd_core.cli.options import (
     Workspace,
     with_method,
 )
-from ccd_core.cli.text import console, escape, harmless, messages, say
+from ccd_core.cli.text import console, escape, harmless, messages, say, say_preset
 from ccd_core.errors import UserError
 from ccd_core.runs.files.shared_files import is_own_file
 
@@ -107,7 +107,7 @@ def start(
     preset, advice = preset_of(preset, config is not None, dataset)
     settings = load_config(preset, config, with_method(changes, method, recipe), dataset, classes)
     if advice:
-        say("Preset {}, because {}. --preset chooses another one.", advice.preset, advice.why, to=messages)
+        say_preset(advice, to=messages)
     out = control.new_folder(workspace, name or time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S"))
     control.start(settings, out, place, cluster)
     print(out)

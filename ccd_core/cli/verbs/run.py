@@ -21,7 +21,7 @@ from ccd_core.cli.options import (
     Workspace,
     with_method,
 )
-from ccd_core.cli.text import say
+from ccd_core.cli.text import say, say_preset
 from ccd_core.errors import Stopped, UserError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def run(
         preset, advice = preset_of(preset, config is not None, dataset)
         settings = load_config(preset, config, with_method(changes, method, recipe), dataset, classes)
         if advice:
-            say("Preset [bold]{}[/], because {}. --preset chooses another one.", advice.preset, advice.why)
+            say_preset(advice)
         out = out or workspace / time.strftime(f"{settings.preset_name}-%Y%m%d-%H%M%S")
         if (out / "config.yaml").exists():
             raise UserError(

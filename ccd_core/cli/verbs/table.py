@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from ccd_core.cli.options import DATASETS, Changes, ClassesFile, ConfigFile, Json
 from ccd_core.cli.standing import StandingBar
-from ccd_core.cli.text import console, escape, messages, say
+from ccd_core.cli.text import console, escape, messages, say, say_preset
 from ccd_core.errors import Stopped, UserError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def preset_for(preset: str | None, config: Path | None, dataset: str, out: Path,
         return begun
     preset, advice = preset_of(preset, config is not None, dataset)
     if advice and not quiet:
-        say("Preset [bold]{}[/], because {}. --preset chooses another one.", advice.preset, advice.why)
+        say_preset(advice)
     return preset
 
 
