@@ -20,7 +20,6 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ccd_core.clip.batch_size import remembered_batch_size
-from ccd_core.clip.folding import fold_norms
 from ccd_core.clip.photo_words import PhotoWords, knows, refuse_unknown
 from ccd_core.clip.towers import FixedTower, any_size
 from ccd_core.clip.weights import load_network
@@ -29,6 +28,7 @@ from ccd_core.errors import UserError
 from ccd_core.paths import DEMO_CLIP
 from ccd_core.settings.prompts import Names, prompts_of
 from ccd_core.settings.sections import ClipSettings
+from ccd_core.weights.folding import fold_norms
 
 log = logging.getLogger("ccd")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -74,7 +74,7 @@ class ClipTeacher:
         self.mean, self.std = _statistics(model.visual)
         self.tower = any_size(model.visual)
         if folded:
-            fold_norms(self.tower)  # in fp32, before any rounding
+            fold_norms(self.tower, *self.tower.native_size)  # in fp32, before any rounding
         self.arithmetic = _PRECISION[precision]
         if precision == "fp16" and device.type == "cpu":
             # The same memory. In fp16 most CPUs need many minutes for a picture of 640 x 640.
@@ -108,8 +108,8 @@ class ClipTeacher:
         torch saved, or the index of shards; nothing in it is run). OpenAI's weights get the QuickGELU they
         were trained with, and OpenAI's files bring their own architecture. precision: fp32, bf16 or fp16, of
         convolutions and matrices; autocast does the rest, text is always in fp32, and fp16 on a CPU is bf16.
-        sigmoid: see the class. folded: a ResNet's batch norms become part of its convolutions, which is
-        quicker; embeddings differ by rounding (`folding`).
+        sigmoid: see the class. folded: batch norms become part of the convolutions before them, which is
+        quicker; embeddings differ by rounding (`weights.folding`).
 
         Raises UserError, one sentence, where the model is unknown or its weights cannot be had or used.
         """

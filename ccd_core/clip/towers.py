@@ -14,7 +14,6 @@ two more shapes.
 
 from __future__ import annotations
 
-import copy
 import logging
 from typing import Any
 
@@ -22,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
+
+from ccd_core.weights.folding import without_numbers
 
 log = logging.getLogger("ccd")
 
@@ -193,8 +194,7 @@ def _takes_other_sizes(visual: Any) -> bool:
         return False
     stride = int(stages[-1]["reduction"])
     height, width = _pair(visual.image_size)
-    shared = {id(value): value.detach().to("meta") for value in (*visual.parameters(), *visual.buffers())}
-    shadow = copy.deepcopy(visual, shared).eval()
+    shadow = without_numbers(visual)
     try:
         with torch.no_grad():
             for size in ((height, width + stride), (2 * height, width)):

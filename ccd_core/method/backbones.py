@@ -7,7 +7,6 @@ finds out which, at the sizes that a run will use, before anything long begins.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from ccd_core.errors import UserError, first_line
 from ccd_core.weights.efficientnet import from_efficientnet_pytorch
 from ccd_core.weights.files import read_weights
 from ccd_core.weights.fitting import load_into, unwrap
+from ccd_core.weights.folding import without_numbers
 from ccd_core.weights.hub import refuse_absent_imagenet
 from ccd_core.weights.names import unknown_model
 from ccd_core.weights.packages import packaged_weights
@@ -230,7 +230,7 @@ def _features_at(backbone: nn.Module, size: int) -> Any:
     A copy on torch's device "meta", which has shapes only, takes no time. Where that fails, it is run.
     """
     try:
-        return _forward(_shadow(backbone), torch.zeros(1, 3, size, size, device="meta"))
+        return _forward(without_numbers(backbone), torch.zeros(1, 3, size, size, device="meta"))
     except Exception:  # of any kind: the run below decides
         log.debug("%d pixels: no run without numbers", size, exc_info=True)
     was_training = backbone.training
@@ -238,15 +238,6 @@ def _features_at(backbone: nn.Module, size: int) -> Any:
         return _forward(backbone.eval(), torch.zeros(1, 3, size, size))
     finally:
         backbone.train(was_training)
-
-
-def _shadow(backbone: nn.Module) -> nn.Module:
-    """A copy of the network whose weights have shapes and no numbers."""
-    shared: dict[int, Any] = {}
-    for value in (*backbone.parameters(), *backbone.buffers()):
-        empty = value.detach().to("meta")
-        shared[id(value)] = nn.Parameter(empty, False) if isinstance(value, nn.Parameter) else empty
-    return copy.deepcopy(backbone, shared).eval()
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ccd_core.method.backbones import make_backbone, refuse_options
 from ccd_core.settings.sections import ClassifierSettings
+from ccd_core.weights.folding import FoldedCopy
 
 TO_LAST_STAGE = "to_last_stage"
 # Where the number of a stage stands in the names of a network's layers: layer4.2.conv1, blocks.6.0, stages.3.
@@ -26,8 +27,9 @@ class CamClassifier(nn.Module):
     of a file of weights (safetensors, or tensors saved by torch), or None for random ones. cam_boost: factor
     of the maps' positive entries. frozen: the share of the backbone's layers that keeps its weights, from the
     image on; or `TO_LAST_STAGE` for all before the last stage, such as layer4 of a ResNet. sizes: the sides
-    in pixels of the images to come, at which the backbone is tried. Further keyword arguments go to the
-    backbone's constructor.
+    in pixels of the images to come, at which the backbone is tried. fold_norms: batch norms become part of
+    the convolutions before them wherever the backbone does not learn (`weights.folding`). Further
+    keyword arguments go to the backbone's constructor.
 
     Raises UserError where there is no such backbone, its weights cannot be had or do not fit, or it gives no
     feature map of images of these sizes.
@@ -47,9 +49,11 @@ class CamClassifier(nn.Module):
         frozen: float | str = 0.0,
         *,
         sizes: Sequence[int] = (),
+        fold_norms: bool = False,
         **options: Any,
     ):
         super().__init__()
+        self.folded = FoldedCopy() if fold_norms else None
         self.backbone, channels = make_backbone(backbone, weights, options, sizes)
         self.head = nn.Conv2d(channels, num_classes, 1)
         self.cam_boost = cam_boost
@@ -63,17 +67,37 @@ class CamClassifier(nn.Module):
         # Found anew, because several GPUs put other layers in the place of batch norms.
         for layer in frozen_layers(self.backbone, self.frozen_share):
             layer.eval()
+        if self.folded and self.frozen_share != 1:
+            self.folded.forget()  # a step may follow
         return self
+
+    def load_state_dict(self, *args: Any, **options: Any) -> Any:
+        if self.folded:
+            self.folded.forget()
+        return super().load_state_dict(*args, **options)
+
+    def _apply(self, *args: Any, **options: Any) -> CamClassifier:
+        if self.folded:
+            self.folded.forget()  # the network goes to another device, or gets another layout
+        return super()._apply(*args, **options)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The backbone's features [B, Q, h, w] of normalised images [B, 3, H, W]."""
+        learns = self.training and self.frozen_share != 1
+        # Without inference mode somebody may follow gradients through the backbone, as Grad-CAM does.
+        if self.folded and not learns and (self.training or torch.is_inference_mode_enabled()):
+            return self.folded.of(self.backbone, x)(x)
+        return self.backbone(x)
 
     def forward(self, x: Tensor, return_cam: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Normalised images [B, 3, H, W] to logits [B, C], with `return_cam` also the maps [B, C, h, w]."""
-        cam = class_maps(self.backbone(x), self.head.weight, self.head.bias, self.cam_boost)
+        cam = class_maps(self.features(x), self.head.weight, self.head.bias, self.cam_boost)
         logits = cam.mean((2, 3))
         return (logits, cam) if return_cam else logits
 
     def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, C] as `forward` gives them, and the features [B, Q], averaged over the image."""
-        features = self.backbone(x)
+        features = self.features(x)
         cam = class_maps(features, self.head.weight, self.head.bias, self.cam_boost)
         return cam.mean((2, 3)), features.mean((2, 3))
 
@@ -88,6 +112,7 @@ def make_classifier(settings: ClassifierSettings, classes: int) -> CamClassifier
         settings.cam_boost,
         TO_LAST_STAGE if settings.learns == "last_stage" and settings.frozen < 1 else settings.frozen,
         sizes=(settings.image_size, settings.cam_size),
+        fold_norms=settings.fold_norms,
         **settings.backbone_options,
     )
 

@@ -73,6 +73,7 @@ TABLE: tuple[tuple[str, Any, str, Any, str], ...] = (
     ("classifier.frozen", 0.0, "not said: all layers learn", AS_PAPER, "train.py: all parameters"),
     ("classifier.frozen_below", 0, "not there", AS_PAPER, "not there"),
     ("classifier.learns", "all", "not said: all layers learn", AS_PAPER, "train.py: all parameters"),
+    ("classifier.fold_norms", True, "not said: the same but for rounding", False, "not there"),
     (
         "classifier.cam_boost",
         1.0,

@@ -27,7 +27,7 @@ OF_VERSION_1 = {
 }
 
 # Settings newer than version 1 whose default is not what runs without them did, and what those did.
-FORMER: dict[str, Any] = {"clip.fold_norms": False}
+FORMER: dict[str, Any] = {"clip.fold_norms": False, "classifier.fold_norms": False}
 
 
 def with_former(values: dict[str, Any]) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class SemanticClassifier(CamClassifier):
     def __init__(self, base: CamClassifier, words: Tensor, graph: Tensor, width: int):
         """base: gives the backbone with its frozen layers, and the number of its channels."""
         nn.Module.__init__(self)
+        self.folded = base.folded
         self.backbone = base.backbone
         self.cam_boost = 1.0
         self.frozen_share = base.frozen_share
@@ -125,7 +126,7 @@ class SemanticClassifier(CamClassifier):
 
         return_cam: also the maps [B, C, h, w]. return_features: also the class features [B, C, D].
         """
-        features, attention = self.head.class_features(self.backbone(x))
+        features, attention = self.head.class_features(self.features(x))
         logits = self.head.classify(features)
         if return_cam:
             places = attention.shape[-2] * attention.shape[-1]
@@ -134,7 +135,7 @@ class SemanticClassifier(CamClassifier):
 
     def with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, C] as `forward` gives them, and the backbone's features [B, Q], their means."""
-        maps = self.backbone(x)
+        maps = self.features(x)
         features, _ = self.head.class_features(maps)
         return self.head.classify(features), maps.mean((2, 3))
 

@@ -51,6 +51,12 @@ class ClassifierSettings(Section):
         "alone, such as layer4 of a ResNet (SST's and SARB's own recipe).",
     )
 
+    fold_norms: bool = Field(
+        True,
+        description="Where the backbone does not learn, its batch norms become part of its convolutions: "
+        "quicker, and the same but for rounding.",
+    )
+
     @field_validator("backbone_options")
     @classmethod
     def _load_no_files(cls, options: dict[str, Any]) -> dict[str, Any]:

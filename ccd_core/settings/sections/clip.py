@@ -53,7 +53,7 @@ class ClipSettings(Section):
     )
     fold_norms: bool = Field(
         True,
-        description="Batch norms of a ResNet CLIP become part of its convolutions: quicker, and the same but "
+        description="CLIP's batch norms become part of its convolutions: quicker, and the same but "
         "for rounding.",
     )
     round_to: int | None = Field(
