@@ -18,6 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from ccd_core.data import open_dataset
 from ccd_core.errors import UserError
 from ccd_core.machine.device import make_accelerator
+from ccd_core.machine.heap import keep_freed_memory
 from ccd_core.pipeline import learn
 from ccd_core.runs.progress import Progress, Silent
 from ccd_core.runs.run import Run
@@ -30,6 +31,7 @@ from ccd_core.training.distributed import StepTooLarge, team_of
 @record  # sends an exception to the launcher
 def main(path: str, device: str, launcher: str, images: str) -> None:
     end_with_launcher(int(launcher))
+    keep_freed_memory()
     run = Run.open(path)
     accelerator = make_accelerator(device, run.config.precision)
     team = team_of(accelerator)

@@ -30,6 +30,10 @@ from ccd_core.cli.verbs.study import study
 from ccd_core.cli.verbs.sweep import sweep
 from ccd_core.cli.verbs.table import table
 from ccd_core.errors import UserError
+from ccd_core.machine.heap import keep_freed_memory
+
+# They compute and end.
+COMPUTING = ("run", "table", "sweep", "study", "predict", "eval")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,8 +63,11 @@ app.command()(study)
 
 @app.callback()
 def options(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
+    if context.invoked_subcommand in COMPUTING:
+        keep_freed_memory()
     os.environ["CCD_DEBUG"] = "1" if debug else os.environ.get("CCD_DEBUG", "")
 
 
