@@ -150,9 +150,12 @@ class _Clock:
         self.todo = todo
         self.began = time.time()
         self.parts_at_first: dict[str, float] = {}
+        self.parts: dict[str, float] = {}
 
     def standing(self) -> Standing:
-        parts = {one.path.name: _part_done(one) for one in self.todo}
+        for one in self.todo:  # after its epochs a run has more to do, of which nothing is counted
+            self.parts[one.path.name] = max(_part_done(one), self.parts.get(one.path.name, 0.0))
+        parts = self.parts
         self.parts_at_first = self.parts_at_first or dict(parts)
         weights = self._weights()
         total = sum(weights[one.path.name] for one in self.planned)
@@ -183,12 +186,11 @@ def _part_done(one: PlannedRun) -> float:
     state = run.state
     if state.get("status") == "finished":
         return 1.0
-    epochs = one.config.training.epochs
     done = len(state.get("seconds", {})) * 0.02
     detail = state.get("detail", "")
-    if detail.startswith("epoch "):
+    if detail.startswith("epoch "):  # epoch 3 of 14
         within = state.get("done", 0) / max(1, state.get("total", 1))
-        done = (int(detail.split()[1]) - 1 + within) / epochs
+        done = (int(detail.split()[1]) - 1 + within) / int(detail.split()[3])
     return min(0.98, max(0.01, done))
 
 

@@ -16,9 +16,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from ccd_core.data import cache
 from ccd_core.data.decoding.images import read_image, resize
+from ccd_core.data.pace import MEASURED, Pace
 from ccd_core.data.types import ImageList
 from ccd_core.errors import ImageError, UserError
 from ccd_core.files import replacing
+
+# Fewer batches than this are read in this process: starting others takes longer.
+FEW = 4
+# What was measured in this process, by the images' size and the batch size: whoever takes such batches again
+# is, as a rule, the same model.
+_PACES: dict[tuple[int, int], Pace] = {}
 
 
 class _SquareImages(Dataset):
@@ -50,8 +57,8 @@ def read_batches(
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
     """Yield (indices, pixels uint8 [B, 3, size, size], {index: reason} of unreadable images).
 
-    Batches follow the order of `indices`, by default all images. With `workers` = -1 there is one worker
-    process for each CPU core, at most eight; with 0 the images are read in this process.
+    Batches follow the order of `indices`, by default all images. workers: processes that read them; -1: as
+    many as whoever takes the batches needs (`Pace`); with 0 the images are read in this process.
     """
     chosen = range(len(images)) if indices is None else indices
     return _read(images, size, in_batches(chosen, batch_size), workers)
@@ -68,14 +75,22 @@ def in_batches(indices: Sequence[Any] | np.ndarray, batch_size: int) -> list[Any
 def _read(
     images: ImageList, size: int, batches: Sequence[Any], workers: int
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
-    # torch's launcher sets LOCAL_WORLD_SIZE to the number of processes that share this machine's cores.
-    cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    count = min(max(1, cores), 8) if workers < 0 else workers
-    sampler = [[int(index) for index in batch] for batch in batches]
+    source = _SquareImages(images, size)
+    coming = [[int(index) for index in batch] for batch in batches]
+    if workers < 0 and len(coming) > FEW:
+        pace = _PACES.setdefault((size, len(coming[0])), Pace())
+        if pace.workers is None:
+
+            def here(batch: list[int]) -> Any:
+                return _collate([source[row] for row in batch])
+
+            yield from pace.measure(here, coming[:MEASURED], size)
+            coming = coming[MEASURED:]
+        workers = pace.workers or 0
     yield from DataLoader(
-        _SquareImages(images, size),
-        batch_sampler=sampler,
-        num_workers=count if len(sampler) > 4 else 0,
+        source,
+        batch_sampler=coming,
+        num_workers=workers if len(coming) > FEW else 0,
         # DataLoader draws a seed. From its own generator the draw does not change what the run computes
         # later, so results are the same whether images are read here or from the cache.
         generator=torch.Generator(),

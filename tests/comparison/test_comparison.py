@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +20,7 @@ from ccd_core.cli.options import with_method
 from ccd_core.cli.verbs.sweep import parse_values
 from ccd_core.cli.verbs.table import chosen_methods, parse_seeds
 from ccd_core.clip.patches import NoPatches
-from ccd_core.comparison.compute import compute
+from ccd_core.comparison.compute import _Clock, compute
 from ccd_core.comparison.plan import missing, table_runs
 from ccd_core.comparison.published import TABLE_1, published_map
 from ccd_core.comparison.shown import classes_latex, table_csv, table_latex
@@ -136,6 +138,26 @@ def test_what_is_missing_is_computed_by_processes(base, tmp_path):
     assert len(failures) == 1 and "no option no" in failures[0]
     assert seen[-1].total == 2 and seen[-1].done == 1
     assert [one.row for one in missing(planned)] == ["an"]
+
+
+def test_what_is_done_of_a_comparison_never_falls():
+    """After its last epoch a run still scores images, and its epochs may be more than its settings say."""
+    one = SimpleNamespace(row="ccd", path=Path("ccd-0"), run=None)
+    clock = _Clock([one], [one])
+    parts = []
+    for stage, detail, done in [
+        ("global", "", 1),
+        ("warm-up", "epoch 5 of 14", 50),
+        ("views", "", 20),
+        ("training", "epoch 14 of 14", 90),
+        ("scores", "", 10),
+    ]:
+        state = {"stage": stage, "detail": detail, "done": done, "total": 100, "seconds": {"images": 1}}
+        one.run = SimpleNamespace(state=state, status="running")
+        parts.append(clock.standing().part)
+    assert parts == sorted(parts)
+    assert parts[1] == pytest.approx(4.5 / 14)
+    assert parts[-1] < 1
 
 
 def test_the_command_shows_what_is_there(tiny_run, settings_file, tmp_path):

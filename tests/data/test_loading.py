@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from ccd_core.data import loading
 from ccd_core.data.loading import DecodedImages, in_batches, read_batches, read_usable
+from ccd_core.data.pace import enough_workers
 from ccd_core.data.types import ImageList
 from ccd_core.errors import UserError
 
@@ -37,6 +39,25 @@ def test_batches_follow_the_order_asked_for_and_name_what_cannot_be_read(images,
     assert [indices for indices, _, _ in batches] == [[6, 0], [1], [2, 5], [4]]
     assert [greys(pixels) for _, pixels, _ in batches] == [[60, 0], [10], [20, 50], [40]]
     assert [list(bad) for _, _, bad in batches] == [[], [3], [], []] and "3.png" in batches[1][2][3]
+
+
+def test_as_many_processes_decode_as_keep_up_measured_in_the_first_batches(images, monkeypatch, caplog):
+    monkeypatch.setattr(loading, "_PACES", {})
+    with caplog.at_level("INFO", "ccd"):
+        first = [(indices, list(bad)) for indices, _, bad in read_batches(images, 8, 1)]
+        again = [(indices, list(bad)) for indices, _, bad in read_batches(images, 8, 1)]
+    assert first == again == [([], [3]) if row == 3 else ([row], []) for row in range(7)]
+    assert len([line for line in caplog.messages if line.startswith("data.workers: ")]) == 1
+    assert loading._PACES[8, 1].workers >= 1
+
+
+def test_a_slow_model_needs_one_process_and_a_quick_one_needs_many(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    assert enough_workers(decoding=0.1, using=5.0) == 1
+    assert enough_workers(decoding=1.0, using=0.5) == 3  # 2.5 and no less
+    assert enough_workers(decoding=1.0, using=0.0) == 8
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert enough_workers(decoding=1.0, using=0.0) == 2  # of the cores that each of eight processes has
 
 
 def test_batches_are_consecutive_and_the_last_may_be_shorter():

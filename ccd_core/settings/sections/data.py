@@ -22,7 +22,11 @@ class DataSettings(Section):
         None, description="File with one class name a line (folder:, csv: and hf: data sets only)."
     )
     workers: int = Field(
-        -1, ge=-1, le=1024, description="Processes that decode images; -1: one for each core, at most 8."
+        -1,
+        ge=-1,
+        le=1024,
+        description="Processes that decode images; -1: as many as keep up with the models, measured at the "
+        "start, at most one for each core and 8.",
     )
     cache_gb: float = Field(
         8.0,
