@@ -5,6 +5,7 @@ python benchmarks/pipeline_speed.py estimate FILE     full VOC 2012, COCO and NU
 python benchmarks/pipeline_speed.py scale             cost an image from 1x to 16x as many images
 python benchmarks/pipeline_speed.py warm              labelling again, from the cache
 python benchmarks/pipeline_speed.py labels            label mAP in fp32 and in the device's precision
+python benchmarks/pipeline_speed.py compile           the same work after torch.compile, with its warm-up
 
 The baseline is what a first implementation does, and what the authors' loop does: one image and one crop at a
 time, fp32, torch's default layout, jitter image by image, scores fetched after each step. Both sides have the
@@ -12,7 +13,7 @@ same models with random weights and the same images. Each round runs the baselin
 printed is the median ratio of the rounds, with the least and the largest. Seconds of CPU are the measure on a
 CPU, because others may use the machine too, and seconds of the clock on a GPU.
 
-Defaults are the sizes of the issue's targets: RN50 at 640, ResNet-50 at 448, batch 4. Of the paper's models:
+Defaults are the sizes of the aims in docs/speed.md: RN50 at 640, ResNet-50 at 448, batch 4. The paper's own:
 --clip RN50x64 --backbone resnet101 --batch 16.
 """
 
@@ -212,12 +213,12 @@ class Setting:
         self.clip = PromptedClip(quick, self.text, settings, self.batch)
         self.exact_clip = PromptedClip(exact, self.text, settings, self.batch)
 
-        def classifier() -> CamClassifier:
+        def classifier(fold: bool) -> CamClassifier:
             torch.manual_seed(0)
-            return CamClassifier(arguments.backbone, CLASSES).to(self.device)
+            return CamClassifier(arguments.backbone, CLASSES, fold_norms=fold).to(self.device)
 
-        self.plain_model = classifier()
-        ours = classifier().to(memory_format=torch.channels_last)
+        self.plain_model = classifier(fold=False)
+        ours = classifier(fold=True).to(memory_format=torch.channels_last)
         self.model = self.accelerator.prepare_model(ours, evaluation_mode=True)
         self.plain_optimizer = torch.optim.Adam(self.plain_model.parameters(), lr=1e-5, foreach=False)
         fused = self.device.type == "cuda" and self.precision != "fp16"
@@ -463,6 +464,32 @@ def row_of(stage: Stage, chosen: Setting) -> Row:
     return Row(stage.name, plain, ours, ratio, min(ratios), max(ratios), flop, memory, idle, difference)
 
 
+def compiled(arguments: argparse.Namespace) -> None:
+    """CLIP and training steps as they are, beside the same after torch.compile."""
+    with tempfile.TemporaryDirectory() as folder:
+        eager, other = Setting(arguments, Path(folder)), Setting(arguments, Path(folder))
+        print(f"{eager.described}; {arguments.clip}, {arguments.backbone}, torch {torch.__version__}\n")
+        other.clip.teacher.tower.compile()
+        other.model.backbone.compile()
+        print("| stage | times as fast (spread) | seconds of the first pass | images that pay them back |")
+        print("|---|---|---|---|")
+        for plain, quick in zip(stages(eager), stages(other), strict=True):
+            if plain.name != "global labelling" and not plain.name.startswith("training step"):
+                continue
+            plain.ours()
+            began = time.time()
+            quick.ours()
+            first = time.time() - began
+            pairs = []
+            for _ in range(arguments.rounds):
+                pairs.append((eager.clock.seconds(plain.ours), eager.clock.seconds(quick.ours)))
+            ratios = sorted(one / two for one, two in pairs)
+            gained = statistics.median(one - two for one, two in pairs) / plain.images
+            images = f"{first / gained:,.0f}" if gained > 0 else "never"
+            spread = f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            print(f"| {plain.name} | {spread} | {first:.0f} | {images} |", flush=True)
+
+
 def table(rows: list[Row], peak: float) -> str:
     lines = [
         "| stage | baseline, ms an image | ours | times as fast (spread) | images/s | GFLOP/s | of peak | "
@@ -653,12 +680,12 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, images in (("measure", 3), ("scale", 8), ("warm", 512), ("labels", 400)):
+    for name, images in (("measure", 3), ("scale", 8), ("warm", 512), ("labels", 400), ("compile", 2)):
         command = commands.add_parser(name)
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         command.add_argument("--precision", default="auto", help="of ours: auto, fp32, bf16 or fp16")
         command.add_argument("--images", type=int, default=images, help="images of each pass")
-        if name == "measure":
+        if name in ("measure", "compile"):
             command.add_argument("--clip", default="RN50", help="open_clip model (default RN50)")
             command.add_argument("--size", type=int, default=640, help="CLIP's and the frame's side, pixels")
             command.add_argument("--backbone", default="resnet50", help="torchvision ResNet")
@@ -668,11 +695,17 @@ if __name__ == "__main__":
             command.add_argument("--batch", type=int, default=4, help="images of a training step")
             command.add_argument("--views", type=int, default=2, help="local views an image, at most 5")
             command.add_argument("--rounds", type=int, default=3, help="pairs of each stage")
+        if name == "measure":
             command.add_argument("--only", help="stages whose name has this in it")
             command.add_argument("--json", type=Path, help="file for `estimate`")
             command.add_argument("--write", type=Path, help="file for the table, as Markdown")
     commands.add_parser("estimate").add_argument("file", type=Path, help="what `measure --json` wrote")
     given = parser.parse_args()
-    {"measure": measure, "estimate": estimate, "scale": scale, "warm": warm, "labels": labels}[given.command](
-        given
-    )
+    {
+        "measure": measure,
+        "estimate": estimate,
+        "scale": scale,
+        "warm": warm,
+        "labels": labels,
+        "compile": compiled,
+    }[given.command](given)
