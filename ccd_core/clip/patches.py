@@ -8,26 +8,37 @@ embedding of its own, which can be compared with a text:
 | ModifiedResNet | c_proj(v_proj(x)): the values of its attention pool, without queries, keys and positions |
 | VisionTransformer | x + out_proj(v_proj(ln_1(x))), then + mlp(ln_2(.)), ln_post and the projection |
 | photo-words | its projection of x, which it else makes of the mean of all x |
+| a convolutional network of timm with a linear head (EfficientNet) | the same |
 
 The second is the last block with an attention that stays at its own place. Other towers have none here:
-what they learnt to compare with text is made only of all places together.
+what they learnt to compare with text is made only of all places together (ConvNeXt has a norm there).
 
 Source: Zhou et al., "Extract Free Dense Labels from CLIP" (ECCV 2022), for the first two.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ccd_core.clip.photo_words import PhotoTower
 from ccd_core.clip.teacher import PromptedClip
-from ccd_core.clip.towers import ResNetTower, Tower, ViTTower
+from ccd_core.clip.towers import ConvolutionalTower, ResNetTower, Tower, ViTTower
 from ccd_core.device_memory import to_device
 from ccd_core.errors import UserError
+
+log = logging.getLogger("ccd")
+# Means, linear layers, and what only moves numbers.
+LINEAR = {
+    *("mean", "_adaptive_avg_pool2d", "addmm", "mm", "bmm", "linear", "t", "view", "_unsafe_view", "reshape"),
+    *("transpose", "permute", "expand", "squeeze", "unsqueeze", "clone", "slice", "select", "alias"),
+    "_to_copy",
+}
 
 
 class NoPatches(UserError):
@@ -47,7 +58,9 @@ def has_patches(tower: Tower) -> bool:
     """Whether `patch_features` works for this tower."""
     if isinstance(tower, ViTTower):
         return tower.visual.attn_pool is None and _is_plain(tower.visual.transformer.resblocks[-1])
-    return isinstance(tower, ResNetTower) or isinstance(tower.visual, PhotoTower)
+    if isinstance(tower, ResNetTower) or isinstance(tower.visual, PhotoTower):
+        return True
+    return isinstance(tower, ConvolutionalTower) and _embeds_the_mean(tower)
 
 
 def embed_patches(clip: PromptedClip, pixels: Tensor) -> Tensor:
@@ -79,10 +92,44 @@ def patch_features(tower: Tower, images: Tensor) -> Tensor:
     elif isinstance(tower, ResNetTower):
         places = _places(_input_of(visual.attnpool, tower, images))
         features = visual.attnpool.pool.c_proj(visual.attnpool.pool.v_proj(places))
-    else:
+    elif isinstance(visual, PhotoTower):
         places = _places(_input_of(visual.trunk.global_pool, tower, images))
         features = (places.float() - visual.mean) @ visual.directions.T
+    else:
+        features = _each_embedded(tower, visual.trunk.forward_features(images))
     return F.normalize(features.float(), dim=-1)
+
+
+def _embeds_the_mean(tower: ConvolutionalTower) -> bool:
+    """Whether an image's embedding is the mean of those of its places: its head takes means and is linear."""
+    weight = next(tower.parameters())
+    features = torch.zeros(1, tower.visual.trunk.num_features, 2, 2, device=weight.device, dtype=weight.dtype)
+    seen = _Operations()
+    try:
+        with seen, torch.no_grad():
+            _each_embedded(tower, features)
+    except Exception:  # a network that is not made of these parts raises errors of any kind
+        log.debug("%s gives no features of places", tower.kind, exc_info=True)
+        return False
+    return seen.names <= LINEAR
+
+
+class _Operations(TorchDispatchMode):
+    """The names of torch's operations within its block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def _each_embedded(tower: Tower, features: Tensor) -> Tensor:
+    """[B, H * W, D], what the head makes of each place of features [B, Q, H, W]."""
+    alone = _places(features).flatten(0, 1)[..., None, None]
+    return tower.visual.head(tower.visual.trunk.forward_head(alone)).unflatten(0, (len(features), -1))
 
 
 def _unmixed(block: Any, tokens: Tensor) -> Tensor:

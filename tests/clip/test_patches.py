@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ccd_core.clip.check import check_teacher
-from ccd_core.clip.patches import embed_patches, patch_features
+from ccd_core.clip.patches import embed_patches, has_patches, patch_features
 from ccd_core.clip.teacher import ClipTeacher, PromptedClip
 from ccd_core.errors import UserError
 from ccd_core.settings.sections import ClipSettings
@@ -67,6 +67,31 @@ def test_a_place_is_not_moved_by_what_lies_elsewhere(model_folder):
     hook.remove()
     moved = (before - after).abs().amax(-1)[0] > 1e-4
     assert moved.nonzero()[:, 0].tolist() == [2]
+
+
+LITE0 = {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": None, "image_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"), [("lite0", "fp32"), ("lite0", "bf16"), ("mobileclip", "fp32")]
+)
+def test_a_convolutional_tower_with_a_linear_head_embeds_its_places(name, precision, model_folder, tmp_path):
+    folder = write_model(tmp_path / "model", LITE0, {}) if name == "lite0" else model_folder(name)
+    teacher = ClipTeacher.load(folder, precision=precision, folded=True)
+    assert has_patches(teacher.tower)
+    if precision == "fp32":
+        image = torch.randn(2, 3, 32, 32)  # of one place, whose embedding is the image's
+        patches = patch_features(teacher.tower, image)
+        torch.testing.assert_close(patches[:, 0], teacher.encode_image(image), atol=1e-5, rtol=1e-4)
+        image = torch.randn(2, 3, 64, 96)
+        patches = patch_features(teacher.tower, image)
+        assert patches.shape == (2, 2 * 3, 64)
+        turned = patch_features(teacher.tower, image.flip(0))
+        torch.testing.assert_close(turned, patches.flip(0), atol=1e-5, rtol=1e-4)
+
+
+def test_a_head_with_a_norm_in_it_gives_no_patches(model_folder):
+    assert not has_patches(ClipTeacher.load(model_folder("convnext")).tower)
 
 
 def test_photo_words_embeds_the_mean_of_its_patches():
