@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -9,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ccd_core.cli import commands
+from ccd_core.machine.heap import keep_freed_memory
 from tests.support import ROOT
 
-# Pages that the kernel hands out for ten blocks of 64 MB, each freed before the next one is asked for.
+# Pages that the kernel hands out for ten blocks of 16 MB, each freed before the next one is asked for.
 FAULTS = """
 import ctypes, resource, sys
 from ccd_core.machine.heap import keep_freed_memory
@@ -20,8 +22,8 @@ if sys.argv[1] == "kept":
 def use():
     libc.free.argtypes = [ctypes.c_void_p]
     libc.malloc.restype = ctypes.c_void_p
-    block = libc.malloc(ctypes.c_size_t(64 * 2**20))
-    ctypes.memset(block, 1, 64 * 2**20)
+    block = libc.malloc(ctypes.c_size_t(16 * 2**20))
+    ctypes.memset(block, 1, 16 * 2**20)
     libc.free(block)
 libc = ctypes.CDLL(None)
 use()
