@@ -3,8 +3,8 @@
 Every step on a CPU needs the same large blocks again. By default the C library gives each block back to the
 kernel when it is freed, and the kernel hands the next one out page by page, each filled with zeros. That is a
 third of the processor time of training a head on a frozen EfficientNet-Lite0 (`benchmarks/kept_memory.py`).
-Larger blocks than the C library keeps are taken in large pages. To keep these, too, gained 4 % more in a run of
-preset laptop, and needed 3.4 GB instead of 2.5.
+Larger blocks than the C library keeps are taken in large pages. To keep these, too, gained 4 % more in a run
+of the preset `laptop`, and needed 3.4 GB instead of 2.5.
 """
 
 from __future__ import annotations

@@ -51,6 +51,16 @@ def test_what_the_user_has_set_counts():
     assert faults("kept", MALLOC_MMAP_THRESHOLD_="131072") > 10 * 100
 
 
+@pytest.mark.parametrize(("set_before", "found"), [(None, "1"), ("0", "0")])
+def test_torch_takes_large_pages_unless_the_user_says_no(set_before, found, monkeypatch):
+    monkeypatch.setenv("MALLOC_ARENA_TEST", "8")  # so that this process stays as it is
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    if set_before:
+        monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", set_before)
+    keep_freed_memory()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == found
+
+
 @pytest.mark.parametrize(
     ("verb", "keeps"), [("run", True), ("predict", True), ("app", False), ("jobs", False)]
 )
