@@ -68,8 +68,8 @@ def collect_table(
                 recipe=config.method.recipe if method.trains else "none",
                 epoch_choice=EPOCH_CHOICES[config.training.keep] if method.trains else "no epochs",
                 published=published_map(name, counts.kind),
-                note=method.note,
-                runs=tuple(seed_result(one, out) for one in of_row),
+                note=" ".join(filter(None, (method.note, blend_note(of_row)))),
+                runs=tuple(seed_result(one, out, alone=True) for one in of_row),
             )
         )
     return TableFile(
@@ -95,8 +95,22 @@ def check_scorable(dataset: Dataset) -> None:
         )
 
 
-def seed_result(one: PlannedRun, out: Path) -> SeedResult:
-    """What one run has given so far."""
+def blend_note(of_row: Sequence[PlannedRun]) -> str:
+    """What to say of a row whose runs blend their predictions with CLIP's; "" of others."""
+    config = of_row[0].config
+    if not config.blends:
+        return ""
+    found = [run.load_ap().get("val") for one in of_row if (run := one.run) and run.status == "finished"]
+    maps = [scores["mAP"] for scores in found if scores]
+    so_far = f" is {sum(maps) / len(maps):.1f}" if maps else " is another"
+    return (
+        "Its classifier alone, as in all rows. With CLIP's share in predictions "
+        f"(predict.blend={config.predict.blend:g}), as `ccd run` gives it, its mAP{so_far}."
+    )
+
+
+def seed_result(one: PlannedRun, out: Path, alone: bool = False) -> SeedResult:
+    """What one run has given so far. alone: of its classifier, without CLIP's share in its predictions."""
     folder = one.path.relative_to(out).as_posix()
     if (run := one.run) is None:
         return SeedResult(seed=one.seed, run=folder, status="created")
@@ -105,7 +119,8 @@ def seed_result(one: PlannedRun, out: Path) -> SeedResult:
     if status != "finished":
         return SeedResult(seed=one.seed, run=folder, status=status, error=state.get("error"))
     report = run.load_ap()
-    scores = report.get("val")
+    blended = report.get("val")
+    scores = (report.get("classifier") or {}).get("val", blended) if alone else blended
     best = run.load_best()
     labels = (report.get("labels") or {}).get("final")
     return SeedResult(
@@ -133,7 +148,9 @@ def collect_examples(planned: Sequence[PlannedRun], base: CCDConfig) -> Examples
     runs = [Run.open(one.path) for one in finished]
     val_ids = runs[0].load_scores("val")["ids"][:SHOWN]
     train_ids = runs[0].load_labels()["ids"][:SHOWN]
-    scores = [_rows(run.load_scores("val"), "scores", val_ids) for run in runs]
+    found = [run.load_scores("val") for run in runs]
+    # The classifier's own where they are blended with CLIP's: all methods are compared alike.
+    scores = [_rows(one, "classifier" if "classifier" in one else "scores", val_ids) for one in found]
     labels = [
         _rows(run.load_labels(), "final", train_ids)
         if METHODS[one.row].trains

@@ -20,6 +20,7 @@ from ccd_core.cli.options import with_method
 from ccd_core.cli.verbs.sweep import parse_values
 from ccd_core.cli.verbs.table import chosen_methods, parse_seeds
 from ccd_core.clip.patches import NoPatches
+from ccd_core.comparison.collect import blend_note, seed_result
 from ccd_core.comparison.compute import _Clock, compute
 from ccd_core.comparison.plan import missing, table_runs
 from ccd_core.comparison.published import TABLE_1, published_map
@@ -158,6 +159,25 @@ def test_what_is_done_of_a_comparison_never_falls():
     assert parts == sorted(parts)
     assert parts[1] == pytest.approx(4.5 / 14)
     assert parts[-1] < 1
+
+
+def test_a_table_compares_classifiers_alone_and_says_what_clips_share_gives(base):
+    """Other methods have no CLIP in their predictions. A sweep over the share compares predictions."""
+
+    def measures(value: float) -> dict:
+        return {"mAP": value, "micro_AP": value, "F1": value, "AP": {"house": value}}
+
+    report = {"val": measures(57.9), "classifier": {"val": measures(50.6)}, "labels": {}}
+    run = SimpleNamespace(
+        state={"seconds": {}}, status="finished", load_ap=lambda: report, load_best=lambda: None
+    )
+    config = base.changed(predict={"blend": 0.3})
+    one = SimpleNamespace(row="ccd", seed=0, path=Path("/out/runs/ccd-0"), run=run, config=config)
+    assert seed_result(one, Path("/out"), alone=True).mAP == 50.6
+    assert seed_result(one, Path("/out")).mAP == 57.9
+    assert "predict.blend=0.3), as `ccd run` gives it, its mAP is 57.9." in blend_note([one])
+    other = SimpleNamespace(row="ccd", seed=0, path=one.path, run=run, config=base)
+    assert blend_note([other]) == ""
 
 
 def test_the_command_shows_what_is_there(tiny_run, settings_file, tmp_path):

@@ -246,3 +246,6 @@ def print_table(made: TableFile, per_class: bool) -> None:
     console.print(grid)
     choices = {row.epoch_choice for row in made.rows if row.recipe != "none"}
     say("How the epoch was chosen, without labels: {}.", "; ".join(sorted(choices)) or "-")
+    for row in made.rows:
+        if row.note:
+            say("{}: {}", row.title, row.note)
