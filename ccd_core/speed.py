@@ -8,6 +8,7 @@ in every stage; `runs.needs.work` says how many images a stage has.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ from ccd_core.machine.device import make_accelerator
 from ccd_core.method.backbones import make_backbone
 from ccd_core.runs.needs import work
 from ccd_core.training.schedule import fitted
+from ccd_core.weights.folding import fold_norms
 
 DECODED = 12  # images of the data set that are read
 MOMENT = 1.0  # seconds that a model works at least, after the first batch
@@ -53,7 +55,10 @@ def measured_seconds(config: CCDConfig, dataset: Dataset) -> dict[str, float]:
                     torch.cuda.synchronize()
         return (time.perf_counter() - began) / (steps * images)
 
-    tower = _tower(config).to(device).eval()
+    tower = _tower(config).eval()
+    if config.clip.fold_norms:
+        fold_norms(tower, *tower.native_size)
+    tower.to(device)
     batch = _batch(config.clip.size, device)
     side = config.clip.size
 
@@ -65,26 +70,28 @@ def measured_seconds(config: CCDConfig, dataset: Dataset) -> dict[str, float]:
     chosen = config.classifier
     sizes = (chosen.image_size, chosen.cam_size)
     backbone, _ = make_backbone(chosen.backbone, None, chosen.backbone_options, sizes)
-    backbone.to(device)
+    evaluated = copy.deepcopy(backbone).eval()
+    if chosen.fold_norms:
+        fold_norms(evaluated, sizes[0], sizes[0])
+    evaluated.to(device)
 
     def look(size: int) -> Callable[[], None]:
         pixels = torch.zeros(_batch(size, device), 3, size, size, device=device)
 
         def step() -> None:
             with torch.inference_mode():
-                backbone(pixels)
+                evaluated(pixels)
 
         return step
 
     training = torch.zeros(config.training.batch_size, 3, sizes[0], sizes[0], device=device)
-    backbone.eval()
     score = timed(look(sizes[0]), _batch(sizes[0], device))
     cam = timed(look(sizes[1]), _batch(sizes[1], device))
     images = len(dataset.splits["train"])
     config = fitted(config, images)
     train = score  # where the head alone learns
     if config.classifier.frozen < 1:
-        backbone.train()
+        backbone.to(device).train()
         train = timed(lambda: _train(backbone, training), len(training))
 
     decode = _decoding(dataset, max(chosen.image_size, config.clip.size))
