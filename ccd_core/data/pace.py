@@ -41,7 +41,7 @@ class Pace:
         self.workers = enough_workers(decoding, using)
         images = sum(map(len, batches[1:]))
         log.info(
-            "data.workers: %d, as an image of %d pixels takes %.1f ms to decode and then %.1f ms",
+            "data.workers: %d, as an image of %d pixels takes %.1f ms to decode and %.1f ms in what follows",
             *(self.workers, size, 1e3 * decoding / images, 1e3 * using / images),
         )
 
