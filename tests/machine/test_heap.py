@@ -42,13 +42,12 @@ def faults(way: str, **environment: str) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
 def test_freed_blocks_are_used_again_without_the_kernel():
-    assert faults("default") > 10 * 100
-    assert faults("kept") < 100
+    assert 5 * faults("kept") < faults("default")  # with large pages everywhere there are few of them
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
 def test_what_the_user_has_set_counts():
-    assert faults("kept", MALLOC_MMAP_THRESHOLD_="131072") > 10 * 100
+    assert faults("kept", MALLOC_MMAP_THRESHOLD_="131072") > 5 * faults("kept")
 
 
 @pytest.mark.parametrize(("set_before", "found"), [(None, "1"), ("0", "0")])
