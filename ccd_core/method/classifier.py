@@ -67,8 +67,8 @@ class CamClassifier(nn.Module):
         # Found anew, because several GPUs put other layers in the place of batch norms.
         for layer in frozen_layers(self.backbone, self.frozen_share):
             layer.eval()
-        if self.folded and self.frozen_share != 1:
-            self.folded.forget()  # a step may follow
+        if self.folded:
+            self.folded.forget()  # a step may follow, and dropout has another mode
         return self
 
     def load_state_dict(self, *args: Any, **options: Any) -> Any:
@@ -83,9 +83,9 @@ class CamClassifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The backbone's features [B, Q, h, w] of normalised images [B, 3, H, W]."""
-        learns = self.training and self.frozen_share != 1
         # Without inference mode somebody may follow gradients through the backbone, as Grad-CAM does.
-        if self.folded and not learns and (self.training or torch.is_inference_mode_enabled()):
+        fixed = self.frozen_share == 1 if self.training else torch.is_inference_mode_enabled()
+        if self.folded and fixed:
             return self.folded.of(self.backbone, x)(x)
         return self.backbone(x)
 

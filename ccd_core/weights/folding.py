@@ -37,12 +37,16 @@ def fold_norms(network: nn.Module, height: int, width: int) -> int:
     else sees what its convolution gives, or where one of both is used more than once.
     """
     pairs = _convolutions_and_norms(network, height, width)
+    _fold(network, pairs)
+    return len(pairs)
+
+
+def _fold(network: nn.Module, pairs: list[tuple[str, str]]) -> None:
     for convolution, norm in pairs:
         before: Any = network.get_submodule(convolution)
         after: Any = network.get_submodule(norm)
         network.set_submodule(convolution, fuse_conv_bn_eval(before, after).requires_grad_(False))
         network.set_submodule(norm, _without_norm(after))
-    return len(pairs)
 
 
 class FoldedCopy:
@@ -52,18 +56,22 @@ class FoldedCopy:
         self._network: nn.Module | None = None
 
     def of(self, network: nn.Module, x: Tensor) -> nn.Module:
-        """The copy of `network`, which takes images of the shape of `x`."""
+        """The copy of `network`, which takes images of the shape of `x`; itself where nothing can be folded.
+
+        Its norms and convolutions are in eval mode; other layers, such as dropout, stay in their own.
+        """
         with _ONE_AT_A_TIME:  # predictions ask from several threads
             if self._network is None:
                 # What is made in inference mode could not be used in a training step later.
                 with torch.inference_mode(False), torch.no_grad():
-                    folded = copy.deepcopy(network).requires_grad_(False).eval()
-                    fold_norms(folded, *x.shape[-2:])
+                    pairs = _convolutions_and_norms(network, *x.shape[-2:])
+                    folded = copy.deepcopy(network).requires_grad_(False) if pairs else network
+                    _fold(folded, pairs)
                 self._network = folded
             return self._network
 
     def forget(self) -> None:
-        """The network has other weights from now on, or is elsewhere."""
+        """From now on the network may have other weights or another mode, or be elsewhere."""
         self._network = None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ccd_core.clip.teacher import ClipTeacher
 from ccd_core.method.backbones import make_backbone
 from ccd_core.method.classifier import CamClassifier
-from ccd_core.weights.folding import fold_norms
+from ccd_core.weights.folding import FoldedCopy, fold_norms
 from tests.clip.small_models import TOWERS, write_model
 
 SIDE = 64
@@ -135,6 +135,20 @@ def test_where_only_the_head_learns_its_steps_are_those_without_folding_but_for_
     assert_close(folded.head.weight, plain.head.weight)
     assert folded.state_dict().keys() == plain.state_dict().keys()  # files have the same names
     assert_alike(plain, folded)
+
+
+def test_dropout_of_a_frozen_backbone_drops_in_training_alone():
+    model = CamClassifier("timm:tf_efficientnet_lite0", 3, frozen=1, fold_norms=True, drop_path_rate=0.9)
+    images = torch.randn(2, 3, SIDE, SIDE)
+    for training, same in ((True, False), (False, True), (True, False)):
+        model.train(training)
+        with torch.inference_mode():
+            assert torch.equal(model(images), model(images)) == same
+
+
+def test_a_network_without_norms_is_not_copied():
+    network = make_backbone("timm:convnext_atto", None, {}, (SIDE,))[0]
+    assert FoldedCopy().of(network, torch.zeros(1, 3, SIDE, SIDE)) is network
 
 
 def test_a_classifier_in_another_precision_is_folded_anew():
